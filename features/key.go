@@ -1,0 +1,90 @@
+package features
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+)
+
+// ShopID names a shop (a tenant): 1 to 63 of the characters a-z, 0-9 and '-',
+// beginning with a letter or digit. It is part of every key that is stored.
+type ShopID string
+
+// DefaultShop is the shop meant when a caller names none.
+const DefaultShop ShopID = "default"
+
+// ErrShopID is returned for a name that cannot be a shop's.
+var ErrShopID = errors.New("shop id must be 1 to 63 of a-z, 0-9 and '-', beginning with a letter or digit")
+
+// Validate reports ErrShopID when s cannot name a shop.
+func (s ShopID) Validate() error {
+	if len(s) == 0 || len(s) > 63 || s[0] == '-' {
+		return fmt.Errorf("%w: got %q", ErrShopID, string(s))
+	}
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return fmt.Errorf("%w: got %q", ErrShopID, string(s))
+		}
+	}
+	return nil
+}
+
+// UserKey is the pseudonym of one person (or of one anonymous session) in one
+// shop: 128 bits of a keyed hash of the id the shop uses. The zero key is
+// nobody. Only the edge, which knows the shop's secret, can make one.
+type UserKey [16]byte
+
+// IsZero reports whether k names nobody.
+func (k UserKey) IsZero() bool { return k == UserKey{} }
+
+// String is 32 hexadecimal digits.
+func (k UserKey) String() string { return hex.EncodeToString(k[:]) }
+
+// ParseUserKey reads what String wrote.
+func ParseUserKey(s string) (UserKey, error) {
+	var k UserKey
+	if len(s) != 2*len(k) {
+		return UserKey{}, fmt.Errorf("user key must be %d hexadecimal digits: got %d characters", 2*len(k), len(s))
+	}
+	if _, err := hex.Decode(k[:], []byte(s)); err != nil {
+		return UserKey{}, fmt.Errorf("user key must be hexadecimal: %w", err)
+	}
+	return k, nil
+}
+
+// Pseudonyms turns the ids a shop uses into keys, by HMAC-SHA256 under the
+// shop's secret, truncated to 128 bits. It is immutable and safe for
+// concurrent use.
+type Pseudonyms struct{ secret []byte }
+
+// NewPseudonyms returns the pseudonyms made under secret, which must have at
+// least 16 bytes and never change for the life of the shop's data.
+func NewPseudonyms(secret []byte) (*Pseudonyms, error) {
+	if len(secret) < 16 {
+		return nil, fmt.Errorf("pseudonym secret must have at least 16 bytes: got %d", len(secret))
+	}
+	return &Pseudonyms{secret: append([]byte(nil), secret...)}, nil
+}
+
+// User is the key of the person the shop calls id; zero for the empty id.
+func (p *Pseudonyms) User(id string) UserKey { return p.key("user", id) }
+
+// Session is the key of an anonymous session; it never equals a user's.
+func (p *Pseudonyms) Session(id string) UserKey { return p.key("session", id) }
+
+func (p *Pseudonyms) key(kind, id string) UserKey {
+	if id == "" {
+		return UserKey{}
+	}
+	h := hmac.New(sha256.New, p.secret)
+	h.Write([]byte(kind))
+	h.Write([]byte{0})
+	h.Write([]byte(id))
+	var sum [sha256.Size]byte
+	var k UserKey
+	copy(k[:], h.Sum(sum[:0]))
+	return k
+}

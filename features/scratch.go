@@ -1,0 +1,75 @@
+package features
+
+// Scratch is the working memory of one request: slices that are cut from blocks
+// kept between requests, and vectors that several components share. The zero
+// value is ready. It is not safe for concurrent use.
+type Scratch struct {
+	floats arena[float32]
+	rows   arena[Row]
+	ints   arena[int32]
+	memo   []memo
+}
+
+type memo struct {
+	owner any
+	vec   []float32
+	ok    bool
+}
+
+// Reset takes back all that was handed out.
+func (s *Scratch) Reset() {
+	s.floats.reset()
+	s.rows.reset()
+	s.ints.reset()
+	clear(s.memo)
+	s.memo = s.memo[:0]
+}
+
+// Floats returns n zeroed numbers, valid until Reset.
+func (s *Scratch) Floats(n int) []float32 { return s.floats.take(n) }
+
+// Rows returns n zeroed rows, valid until Reset.
+func (s *Scratch) Rows(n int) []Row { return s.rows.take(n) }
+
+// Ints returns n zeroed integers, valid until Reset.
+func (s *Scratch) Ints(n int) []int32 { return s.ints.take(n) }
+
+// Vector returns the vector of n numbers that owner made for this request,
+// calling make for it once; make reports whether there is one. Owner is a
+// comparable value, as a rule the model's pointer.
+func (s *Scratch) Vector(owner any, n int, make func(dst []float32) bool) ([]float32, bool) {
+	for i := range s.memo {
+		if s.memo[i].owner == owner {
+			return s.memo[i].vec, s.memo[i].ok
+		}
+	}
+	vec := s.Floats(n)
+	ok := make(vec)
+	s.memo = append(s.memo, memo{owner: owner, vec: vec, ok: ok})
+	return vec, ok
+}
+
+// arena cuts slices from one block and grows to what a request needed.
+type arena[T any] struct {
+	block []T
+	used  int
+	extra int // asked for beyond the block since the last reset
+}
+
+func (a *arena[T]) take(n int) []T {
+	if a.used+n > len(a.block) {
+		a.extra += n
+		return make([]T, n)
+	}
+	out := a.block[a.used : a.used+n : a.used+n]
+	a.used += n
+	clear(out)
+	return out
+}
+
+func (a *arena[T]) reset() {
+	if a.extra > 0 {
+		a.block = make([]T, len(a.block)+a.extra+a.extra/2)
+	}
+	a.used, a.extra = 0, 0
+}

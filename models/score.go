@@ -1,0 +1,65 @@
+package models
+
+import (
+	"github.com/attune-rec/attune/features"
+)
+
+// Scorer gives each item a number: the higher, the better for the request. It
+// is immutable and safe for concurrent use; a steady request allocates nothing.
+type Scorer interface {
+	// Score fills out[i] with the score of items[i]; NaN where it cannot say.
+	// len(out) is len(items). It may use r.Scratch when there is one.
+	Score(r *features.Request, items []features.Row, out []float32)
+}
+
+// BatchScorer scores the same items for several requests at once. The numbers
+// equal those of Score, to rounding.
+type BatchScorer interface {
+	// ScoreMany fills out request by request: len(rs)*len(items) numbers.
+	ScoreMany(rs []*features.Request, items []features.Row, out []float32)
+}
+
+// Embedder gives a request a vector whose inner product with an item's vector
+// is the item's score.
+type Embedder interface {
+	Dim() int
+	// Embed fills dst, Dim numbers; false when nothing is known to embed (cold
+	// start), dst is then undefined.
+	Embed(r *features.Request, dst []float32) bool
+	// Vectors is the items' side, row-major, Dim numbers a row; shared,
+	// read-only.
+	Vectors() []float32
+}
+
+// ItemEmbedder gives a vector to an item newer than the model, from what the
+// catalogue says of it.
+type ItemEmbedder interface {
+	EmbedItem(it *features.Item, dst []float32) bool
+}
+
+// Neighbour is an item beside another, with how close it is.
+type Neighbour struct {
+	Row   features.Row
+	Score float32
+}
+
+// Neighbourhood is what answers "similar items" and "often bought with".
+type Neighbourhood interface {
+	// Neighbours appends at most k neighbours of item that are in allow (nil:
+	// all), by descending score, ties by row. An unknown item has none.
+	Neighbours(item features.Row, k int, allow *features.Bitmap, dst []Neighbour) []Neighbour
+}
+
+// Evidence is what an item's score rests on most.
+type Evidence struct {
+	Item         features.Row       // the history item; NoRow when it rests on none
+	Type         features.EventType // what the shopper did with it
+	Contribution float32            // by how much the score would fall without it; above 0
+}
+
+// Explainer says why. The claim is testable: with the evidence taken out of the
+// history, the item's score falls.
+type Explainer interface {
+	// Explain returns the strongest evidence for item; false when there is none.
+	Explain(r *features.Request, item features.Row) (Evidence, bool)
+}
