@@ -1,0 +1,4 @@
+// Command server answers recommendations and takes events.
+package main
+
+func main() {}
