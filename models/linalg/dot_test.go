@@ -1,0 +1,79 @@
+package linalg
+
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestDot(t *testing.T) {
+	check(t, func(t *rapid.T, s *sample) {
+		n := size(t, "n", 700)
+		a, b := s.vec(n), s.vec(n)
+		checkDot(t, Dot(a, b), a, b)
+	})
+}
+
+func TestDotRows(t *testing.T) {
+	check(t, func(t *rapid.T, s *sample) {
+		d, n := size(t, "d", 300), size(t, "n", 40)
+		q, rows, out := s.vec(d), s.vec(n*d), s.guarded(n)
+		DotRows(q, rows, out)
+		for i, v := range out {
+			checkDot(t, v, q, rows[i*d:][:d])
+		}
+		checkGuard(t, out)
+	})
+}
+
+func TestDotGather(t *testing.T) {
+	check(t, func(t *rapid.T, s *sample) {
+		d, n, of := size(t, "d", 300), size(t, "n", 40), rapid.IntRange(1, 50).Draw(t, "of")
+		d = max(d, 1)
+		q, mat, rows, out := s.vec(d), s.vec(of*d), s.rows(n, of), s.guarded(n)
+		DotGather(q, mat, rows, out)
+		for i, v := range out {
+			checkDot(t, v, q, mat[int(rows[i])*d:][:d])
+		}
+		checkGuard(t, out)
+	})
+}
+
+func TestDotRowsMany(t *testing.T) {
+	check(t, func(t *rapid.T, s *sample) {
+		d, n, nq := size(t, "d", 150)+1, size(t, "n", 80), rapid.IntRange(0, 40).Draw(t, "nq")
+		qs, rows, out := s.vec(nq*d), s.vec(n*d), s.guarded(nq*n)
+		DotRowsMany(qs, nq, rows, d, out)
+		for j := range nq {
+			for i := range n {
+				checkDot(t, out[j*n+i], qs[j*d:][:d], rows[i*d:][:d])
+			}
+		}
+		checkGuard(t, out)
+	})
+}
+
+func TestDotPanicsOnBadShape(t *testing.T) {
+	for name, f := range map[string]func(){
+		"length": func() { Dot(make([]float32, 3), make([]float32, 4)) },
+		"rows":   func() { DotRows(make([]float32, 3), make([]float32, 7), make([]float32, 2)) },
+		"outside": func() {
+			DotGather(make([]float32, 3), make([]float32, 9), []int32{0, 3}, make([]float32, 2))
+		},
+		"negative": func() {
+			DotGather(make([]float32, 3), make([]float32, 9), []int32{-1}, make([]float32, 1))
+		},
+	} {
+		t.Run(name, func(t *testing.T) { mustPanic(t, f) })
+	}
+}
+
+func mustPanic(t *testing.T, f func()) {
+	t.Helper()
+	defer func() {
+		if recover() == nil {
+			t.Fatal("got no panic, want one")
+		}
+	}()
+	f()
+}

@@ -1,0 +1,201 @@
+package linalg
+
+// Blocking of the matrix product: a panel of b of blockK rows and blockN columns is packed into
+// strips and stays in the second-level cache while the rows of a pass by.
+const (
+	blockK = 256
+	blockN = 512
+	maxMR  = 12 // rows of the largest tile
+	maxNR  = 32 // columns of the largest tile
+)
+
+// Gemm computes c = alpha·op(a)·op(b) + beta·c on the calling goroutine, where op transposes when
+// transA or transB says so. op(a) is m by k, op(b) k by n, c m by n. With beta 0 the former
+// content of c, even NaN, is ignored. c must not overlap a or b.
+func Gemm(transA, transB bool, alpha float32, a, b Matrix, beta float32, c Matrix) {
+	g := newGemm("Gemm", transA, transB, alpha, a, b, beta, c)
+	var buf packBuffer
+	for j := 0; j < c.Cols; j += blockN {
+		g.columns(j, min(j+blockN, c.Cols), 0, c.Rows, &buf)
+	}
+}
+
+// GemmParallel is [Gemm] on up to workers goroutines. The result has the same bits for any number
+// of workers, and the same as Gemm's.
+func GemmParallel(transA, transB bool, alpha float32, a, b Matrix, beta float32, c Matrix, workers int) {
+	g := newGemm("GemmParallel", transA, transB, alpha, a, b, beta, c)
+	const rows = 240 // a multiple of every tile height
+	nr := (c.Rows + rows - 1) / rows
+	nc := (c.Cols + blockN - 1) / blockN
+	bufs := make([]packBuffer, max(workers, 1))
+	ParallelN(nr*nc, 1, workers, func(w, lo, _ int) {
+		i, j := lo%nr*rows, lo/nr*blockN
+		g.columns(j, min(j+blockN, c.Cols), i, min(i+rows, c.Rows), &bufs[w])
+	})
+}
+
+// gemm is a checked product; a's strides make the transposed and the plain case one.
+type gemm struct {
+	transB      bool
+	k           int
+	alpha, beta float32
+	a           []float32
+	aRow, aCol  int // distance of neighbours in a column and in a row of op(a)
+	b, c        Matrix
+}
+
+// packBuffer holds one worker's packed panel of b.
+type packBuffer struct{ b []float32 }
+
+func newGemm(op string, transA, transB bool, alpha float32, a, b Matrix, beta float32, c Matrix) gemm {
+	a.check(op)
+	b.check(op)
+	c.check(op)
+	k := a.Cols
+	if transA {
+		k = a.Rows
+		checkShape(op, "a", a, k, c.Rows)
+	} else {
+		checkShape(op, "a", a, c.Rows, k)
+	}
+	if transB {
+		checkShape(op, "b", b, c.Cols, k)
+	} else {
+		checkShape(op, "b", b, k, c.Cols)
+	}
+	g := gemm{transB: transB, k: k, alpha: alpha, beta: beta, a: a.Data, aRow: a.Stride, aCol: 1, b: b, c: c}
+	if transA {
+		g.aRow, g.aCol = 1, a.Stride
+	}
+	return g
+}
+
+// columns computes rows i0 to i1 of columns j0 to j1 of c.
+func (g *gemm) columns(j0, j1, i0, i1 int, buf *packBuffer) {
+	if g.beta != 1 || g.k == 0 {
+		if g.beta != 0 || g.k == 0 {
+			scaleBlock(g.beta, g.c.Sub(i0, j0, i1-i0, j1-j0))
+		}
+	}
+	mr, nr := tileShape()
+	strips := (j1 - j0 + nr - 1) / nr
+	for p0 := 0; p0 < g.k; p0 += blockK {
+		kb := min(blockK, g.k-p0)
+		buf.b = grow(buf.b, strips*nr*kb)
+		g.packB(p0, kb, j0, j1, nr, buf.b)
+		accumulate := p0 > 0 || g.beta != 0
+		for i := i0; i < i1; i += mr {
+			m := min(mr, i1-i)
+			ap := g.a[i*g.aRow+p0*g.aCol:]
+			for j := j0; j < j1; j += nr {
+				n := min(nr, j1-j)
+				tile(m, n, kb, g.alpha, ap, g.aCol, g.aRow, buf.b[(j-j0)*kb:], nr,
+					g.c.Data[i*g.c.Stride+j:], g.c.Stride, accumulate)
+			}
+		}
+	}
+}
+
+// packB copies rows p0 to p0+kb of columns j0 to j1 of op(b) into strips of nr columns, the last
+// one filled up with zeros.
+func (g *gemm) packB(p0, kb, j0, j1, nr int, dst []float32) {
+	for j := j0; j < j1; j += nr {
+		n := min(nr, j1-j)
+		strip := dst[(j-j0)*kb:][:nr*kb]
+		if g.transB {
+			packTransposed(g.b.Data[j*g.b.Stride+p0:], g.b.Stride, n, kb, nr, strip)
+			continue
+		}
+		for p := range kb {
+			row := strip[p*nr:][:nr]
+			clear(row[copy(row, g.b.Data[(p0+p)*g.b.Stride+j:][:n]):])
+		}
+	}
+}
+
+// packTransposed writes element (j, p) of src, n rows of k values, to dst[p*nr+j].
+func packTransposedGeneric(src []float32, stride, n, k, nr int, dst []float32) {
+	if n < nr {
+		clear(dst)
+	}
+	for j := range n {
+		row := src[j*stride:][:k]
+		for p, v := range row {
+			dst[p*nr+j] = v
+		}
+	}
+}
+
+func scaleBlock(beta float32, c Matrix) {
+	for i := range c.Rows {
+		if beta == 0 {
+			clear(c.Row(i))
+		} else {
+			scale(beta, c.Row(i))
+		}
+	}
+}
+
+func grow(x []float32, n int) []float32 {
+	if cap(x) < n {
+		return make([]float32, n)
+	}
+	return x[:n]
+}
+
+// tileGeneric computes, for i < m, j < n,
+//
+//	c[i*ldc+j] = alpha · Σ_p a[p*aP+i*aI] · b[p*bP+j]  (+ c[i*ldc+j] when add)
+//
+// over p < k. It is the plain twin of the assembly tiles, and the one place where all products of
+// matrices happen.
+func tileGeneric(m, n, k int, alpha float32, a []float32, aP, aI int, b []float32, bP int, c []float32, ldc int, add bool) {
+	for i := 0; i < m; i += 2 {
+		for j := 0; j < n; j += 4 {
+			rows, cols := min(2, m-i), min(4, n-j)
+			var acc [8]float32
+			if rows == 2 && cols == 4 {
+				tile2x4(k, a[i*aI:], aP, aI, b[j:], bP, &acc)
+			} else {
+				tileEdge(rows, cols, k, a[i*aI:], aP, aI, b[j:], bP, &acc)
+			}
+			for r := range rows {
+				out := c[(i+r)*ldc+j:][:cols]
+				for s := range out {
+					v := alpha * acc[r*4+s]
+					if add {
+						v += out[s]
+					}
+					out[s] = v
+				}
+			}
+		}
+	}
+}
+
+func tile2x4(k int, a []float32, aP, aI int, b []float32, bP int, acc *[8]float32) {
+	var c00, c01, c02, c03, c10, c11, c12, c13 float32
+	for p := range k {
+		x, y, v := a[p*aP], a[p*aP+aI], b[p*bP:][:4]
+		c00 += x * v[0]
+		c01 += x * v[1]
+		c02 += x * v[2]
+		c03 += x * v[3]
+		c10 += y * v[0]
+		c11 += y * v[1]
+		c12 += y * v[2]
+		c13 += y * v[3]
+	}
+	*acc = [8]float32{c00, c01, c02, c03, c10, c11, c12, c13}
+}
+
+func tileEdge(rows, cols, k int, a []float32, aP, aI int, b []float32, bP int, acc *[8]float32) {
+	for p := range k {
+		for r := range rows {
+			x := a[p*aP+r*aI]
+			for s, v := range b[p*bP:][:cols] {
+				acc[r*4+s] += x * v
+			}
+		}
+	}
+}

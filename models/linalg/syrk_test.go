@@ -1,0 +1,95 @@
+package linalg
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 7)) }
+
+func TestSyrk(t *testing.T) {
+	check(t, func(t *rapid.T, s *sample) {
+		n, k := size(t, "n", 80), size(t, "k", 130)
+		a := s.matrix(n, k)
+		beta := []float32{0, 1, 2}[s.r.IntN(3)]
+		c := Matrix{Rows: k, Cols: k, Stride: k, Data: s.guarded(k * k)}
+		for i := range c.Data {
+			c.Data[i] = float32(s.r.NormFloat64())
+		}
+		old := c.Clone()
+		Syrk(-0.5, a, beta, c)
+		for i := range k {
+			for j := i; j < k; j++ {
+				want, mag := 0.0, 0.0
+				for p := range n {
+					v := -0.5 * float64(a.At(p, i)) * float64(a.At(p, j))
+					want += v
+					mag += math.Abs(v)
+				}
+				if beta != 0 {
+					o := float64(beta) * float64(old.At(i, j))
+					want += o
+					mag += math.Abs(o)
+				}
+				if got := c.At(i, j); !near(got, want, mag, n+3) {
+					t.Fatalf("(%d, %d) of k=%d n=%d: got %g, want %g", i, j, k, n, got, want)
+				}
+			}
+		}
+		checkGuard(t, c.Data)
+	})
+}
+
+func TestSyrkGather(t *testing.T) {
+	check(t, func(t *rapid.T, s *sample) {
+		n, k, of := size(t, "n", 80), size(t, "k", 130), rapid.IntRange(1, 40).Draw(t, "of")
+		mat, rows := s.matrix(of, k), s.rows(n, of)
+		var weights []float32
+		if rapid.Bool().Draw(t, "weighted") {
+			weights = s.vec(n)
+		}
+		c := Matrix{Rows: k, Cols: k, Stride: k, Data: s.guarded(k * k)}
+		for i := range c.Data {
+			c.Data[i] = 1
+		}
+		SyrkGather(mat, rows, weights, c, nil)
+		for i := range k {
+			for j := i; j < k; j++ {
+				want, mag := 1.0, 1.0
+				for e, r := range rows {
+					v := float64(mat.At(int(r), i)) * float64(mat.At(int(r), j))
+					if weights != nil {
+						v *= float64(weights[e])
+					}
+					want += v
+					mag += math.Abs(v)
+				}
+				if got := c.At(i, j); !near(got, want, mag, n+3) {
+					t.Fatalf("(%d, %d) of k=%d n=%d: got %g, want %g", i, j, k, n, got, want)
+				}
+			}
+		}
+		checkGuard(t, c.Data)
+	})
+}
+
+func TestSyrkParallelBits(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		s := &sample{r: newRand(9)}
+		a := s.matrix(300, 511)
+		c, p := NewMatrix(511, 511), NewMatrix(511, 511)
+		Syrk(1, a, 0, c)
+		SyrkParallel(1, a, 0, p, 3)
+		c.MirrorUpper()
+		p.MirrorUpper()
+		if !equal32(c.Data, p.Data) {
+			t.Error("got other bits from 3 workers than from one")
+		}
+		if d := maxDiff(c, mulTwin(transposed(a), a)); d > 1e-3 {
+			t.Errorf("got a difference of %g, want below 1e-3", d)
+		}
+	})
+}
