@@ -174,7 +174,7 @@ func batch(t *testing.T, m models.Model, d *dataset.Dataset) {
 		t.Skip("no batches")
 	}
 	rows := allRows(d.NumItems())
-	var rs []*features.Request
+	rs := make([]*features.Request, 0, len(d.Users)+1)
 	for u := range d.Users {
 		rs = append(rs, Request(d, u))
 	}
