@@ -46,9 +46,9 @@ func run(args []string, stdout, stderr io.Writer) error {
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
-	for name, value := range map[string]string{"sales": *sales, "all": *all, "out": *out} {
-		if value == "" {
-			return fmt.Errorf("flag --%s is missing: name a file", name)
+	for _, f := range []struct{ name, value string }{{"sales", *sales}, {"all", *all}, {"out", *out}} {
+		if f.value == "" {
+			return fmt.Errorf("flag --%s is missing: name a file", f.name)
 		}
 	}
 

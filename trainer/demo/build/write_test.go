@@ -39,8 +39,24 @@ func randomRows(n int) []Row {
 	return rows
 }
 
+// wordRows has one word of 64 rows for each n up to 32: n rows without a
+// customer, n with one, the rest without.
+func wordRows() []Row {
+	rows := make([]Row, 0, 32*64)
+	for n := 1; n <= 32; n++ {
+		for i := range 64 {
+			r := sale("536365", "85123A", "HEART")
+			if i < n || i >= 2*n {
+				r.CustomerID = ""
+			}
+			rows = append(rows, r)
+		}
+	}
+	return rows
+}
+
 func TestWriteRowsKeepsEveryCell(t *testing.T) {
-	want := randomRows(3*batchRows + 17)
+	want := append(wordRows(), randomRows(3*batchRows+17)...)
 	var file bytes.Buffer
 	if err := writeRows(&file, want); err != nil {
 		t.Fatal(err)
