@@ -74,10 +74,10 @@ func (w *worker) maskItem(from, n, top int, ids *[maskItems]int32) {
 	w.pop()
 }
 
-// mergeMasks joins equal masks in place. Neighbours are joined always; beyond a
-// few dozen, sorting pays for itself by what it joins.
+// mergeMasks joins equal masks in place. Neighbours are joined always; sorting
+// first pays only where masks are so many that most repeat.
 func mergeMasks(base []mask) []mask {
-	if len(base) > 32 {
+	if len(base) > 1024 {
 		slices.SortFunc(base, func(a, b mask) int { return cmp.Compare(a.bits, b.bits) })
 	}
 	out := base[:0]

@@ -61,7 +61,7 @@ func Mine(ctx context.Context, b *Baskets, o Options) (*Itemsets, error) {
 	if limit <= 0 {
 		limit = DefaultMaxItemsets
 	}
-	s := &search{options: o, tree: plant(b, least), limit: int64(limit)}
+	s := &search{options: o, tree: plant(b, least, o.workers()), limit: int64(limit)}
 	s.min.Store(least)
 	out, err := s.run(ctx)
 	if errors.Is(err, ErrTooMany) {
@@ -91,6 +91,13 @@ func (o Options) threshold(b *Baskets) (int32, error) {
 	return int32(min(least, 1<<31-1)), nil
 }
 
+func (o Options) workers() int {
+	if o.Workers > 0 {
+		return o.Workers
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
 // search is one run over a tree, shared by its workers.
 type search struct {
 	options Options
@@ -108,16 +115,11 @@ type search struct {
 func (s *search) run(ctx context.Context) (*Itemsets, error) {
 	release := context.AfterFunc(ctx, func() { s.stop.Store(true) })
 	defer release()
-	n := s.options.Workers
-	if n == 0 {
-		n = runtime.GOMAXPROCS(0)
-	}
-	workers := make([]*worker, max(1, min(n, len(s.tree.ids))))
+	workers := make([]*worker, max(1, min(s.options.workers(), len(s.tree.ids))))
 	var wait sync.WaitGroup
 	for i := range workers {
-		w := newWorker(s)
-		workers[i] = w
-		wait.Go(w.work)
+		workers[i] = newWorker(s)
+		wait.Go(workers[i].work)
 	}
 	wait.Wait()
 	if err := ctx.Err(); err != nil {

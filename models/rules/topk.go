@@ -56,7 +56,7 @@ func TopItemsets(ctx context.Context, b *Baskets, k int, o Options) (*Itemsets, 
 func kthCount(ctx context.Context, b *Baskets, k int, least int32, o Options) (int, error) {
 	s := &search{
 		options: o,
-		tree:    plant(b, least),
+		tree:    plant(b, least, o.workers()),
 		rise:    &riser{want: k, reached: make([]int32, b.Len()+1)},
 	}
 	s.min.Store(least)

@@ -3,6 +3,8 @@ package rules
 import (
 	"cmp"
 	"slices"
+	"sync"
+	"sync/atomic"
 )
 
 // tree is an FP-tree whose paths lie flat. Items are numbered by falling
@@ -26,20 +28,7 @@ type node struct{ start, end, count int32 }
 type route struct {
 	key                uint64
 	start, end, weight int32
-}
-
-// keyed fills in the key of r: as many leading items as fit, so that most
-// comparisons are decided by one of integers.
-func keyed(r route, items []int32, width int) route {
-	shift := 64
-	for _, item := range items[r.start:r.end] {
-		shift -= width
-		if shift < 0 {
-			break
-		}
-		r.key |= uint64(item+1) << shift
-	}
-	return r
+	shared             int32 // leading items in common with the route before it
 }
 
 // keyWidth is the number of bits that an item of a tree with n items takes in a
@@ -55,53 +44,56 @@ func keyWidth(n int) int {
 	}
 }
 
-// grow builds the tree of the given routes over len(counts) items and reorders
-// routes on the way.
-func grow(items []int32, routes []route, counts, ids []int32) *tree {
+// keyOf packs as many leading items as fit, so that most comparisons of routes
+// are one of integers.
+func keyOf(path []int32, width int) (key uint64) {
+	for shift := 64 - width; len(path) > 0 && shift >= 0; shift -= width {
+		key |= uint64(path[0]+1) << shift
+		path = path[1:]
+	}
+	return key
+}
+
+// grow builds the tree of routes over len(counts) items. The routes, each of at
+// least one item, are reordered on the way.
+func grow(items []int32, routes []route, counts, ids []int32, workers int) *tree {
 	width := keyWidth(len(counts))
 	for i := range routes {
-		routes[i] = keyed(routes[i], items, width)
+		routes[i].key = keyOf(items[routes[i].start:routes[i].end], width)
 	}
-	packed := 64 / width
-	slices.SortFunc(routes, func(a, b route) int {
-		if a.key != b.key {
-			return cmp.Compare(a.key, b.key)
-		}
-		if int(min(a.end-a.start, b.end-b.start)) <= packed {
-			return cmp.Compare(a.end-a.start, b.end-b.start)
-		}
-		return slices.Compare(items[a.start:a.end], items[b.start:b.end])
-	})
+	routes = sortRoutes(items, routes, len(counts), width, workers)
 
-	nodes := make([]node, 0, len(routes))
 	first := make([]int32, len(counts)+1)
-	var open []int32 // the nodes of the path at hand, by depth
 	var last []int32
-	for _, r := range routes {
+	for i := range routes {
+		r := &routes[i]
 		path := items[r.start:r.end]
-		shared := commonPrefix(last, path)
-		for _, n := range open[:shared] {
-			nodes[n].count += r.weight
-		}
-		open = open[:shared]
-		for depth := shared; depth < len(path); depth++ {
-			open = append(open, int32(len(nodes)))
-			nodes = append(nodes, node{r.start, r.start + int32(depth), r.weight})
-			first[path[depth]+1]++
+		r.shared = int32(commonPrefix(last, path))
+		for _, item := range path[r.shared:] {
+			first[item+1]++
 		}
 		last = path
 	}
 	for i := range counts {
 		first[i+1] += first[i]
 	}
+
 	next := slices.Clone(first[:len(counts)])
-	grouped := make([]node, len(nodes))
-	for _, n := range nodes {
-		item := items[n.end]
-		grouped[next[item]] = n
-		next[item]++
+	nodes := make([]node, first[len(counts)])
+	var open []int32 // the nodes of the path at hand, by depth
+	for _, r := range routes {
+		open = open[:r.shared]
+		for _, n := range open {
+			nodes[n].count += r.weight
+		}
+		for at := r.start + r.shared; at < r.end; at++ {
+			n := next[items[at]]
+			next[items[at]]++
+			nodes[n] = node{r.start, at, r.weight}
+			open = append(open, n)
+		}
 	}
-	return &tree{items: items, nodes: grouped, first: first, counts: counts, ids: ids}
+	return &tree{items: items, nodes: nodes, first: first, counts: counts, ids: ids}
 }
 
 func commonPrefix(a, b []int32) int {
@@ -114,9 +106,66 @@ func commonPrefix(a, b []int32) int {
 	return n
 }
 
+// sortRoutes sorts by path: many routes are first dealt out by their first item,
+// and the deals then sorted by several workers.
+func sortRoutes(items []int32, routes []route, n, width, workers int) []route {
+	packed := int32(64 / width)
+	compare := func(a, b route) int {
+		if a.key != b.key {
+			return cmp.Compare(a.key, b.key)
+		}
+		if min(a.end-a.start, b.end-b.start) <= packed {
+			return cmp.Compare(a.end-a.start, b.end-b.start)
+		}
+		return slices.Compare(items[a.start:a.end], items[b.start:b.end])
+	}
+	if len(routes) < 1<<12 {
+		slices.SortFunc(routes, compare)
+		return routes
+	}
+	ends := make([]int, n+1)
+	for _, r := range routes {
+		ends[items[r.start]+1]++
+	}
+	for i := range n {
+		ends[i+1] += ends[i]
+	}
+	dealt := make([]route, len(routes))
+	for _, r := range routes {
+		lead := items[r.start]
+		dealt[ends[lead]] = r
+		ends[lead]++ // ends[lead] started as the start of its deal
+	}
+	var next atomic.Int32
+	spread(workers, func() {
+		for {
+			lead := int(next.Add(1)) - 1
+			if lead >= n {
+				return
+			}
+			from := 0
+			if lead > 0 {
+				from = ends[lead-1]
+			}
+			slices.SortFunc(dealt[from:ends[lead]], compare)
+		}
+	})
+	return dealt
+}
+
+// spread runs work in n goroutines at once and waits for all.
+func spread(n int, work func()) {
+	var wait sync.WaitGroup
+	for range n - 1 {
+		wait.Go(work)
+	}
+	work()
+	wait.Wait()
+}
+
 // plant builds the tree of whole baskets: items below the minimum are dropped,
 // the others renumbered by falling count, ties by item.
-func plant(b *Baskets, least int32) *tree {
+func plant(b *Baskets, least int32, workers int) *tree {
 	counts := b.itemCounts()
 	var ids []int32
 	for item, count := range counts {
@@ -136,27 +185,41 @@ func plant(b *Baskets, least int32) *tree {
 		rank[id] = int32(r)
 		kept[r] = counts[id]
 	}
-
-	items := make([]int32, 0, len(b.items))
-	routes := make([]route, 0, b.Len())
-	for i := range b.Len() {
-		start := len(items)
-		for _, item := range b.At(i) {
-			if r := rank[item]; r >= 0 {
-				items = append(items, r)
+	items := make([]int32, len(b.items))
+	routes := make([]route, b.Len())
+	const chunk = 1 << 12
+	var next atomic.Int64
+	spread(workers, func() {
+		for {
+			from := int(next.Add(chunk)) - chunk
+			if from >= len(routes) {
+				return
+			}
+			for i := from; i < min(from+chunk, len(routes)); i++ {
+				routes[i] = renumber(b, i, rank, items)
 			}
 		}
-		path := items[start:]
-		if len(path) < 2 { // a single item leads to no pair; its count is known
-			items = items[:start]
-			continue
+	})
+	// A single item leads to no pair, and its count is known.
+	routes = slices.DeleteFunc(routes, func(r route) bool { return r.end-r.start < 2 })
+	return grow(items, routes, kept, ids, workers)
+}
+
+// renumber writes the ranks of basket i, ascending, to its place in items.
+func renumber(b *Baskets, i int, rank, items []int32) route {
+	own := b.At(i)
+	start := b.ends[i] - len(own)
+	end := start
+	for _, item := range own {
+		if r := rank[item]; r >= 0 {
+			items[end] = r
+			end++
 		}
-		if len(path) > 24 {
-			slices.Sort(path)
-		} else {
-			sortShort(path)
-		}
-		routes = append(routes, route{start: int32(start), end: int32(len(items)), weight: 1})
 	}
-	return grow(items, routes, kept, ids)
+	if path := items[start:end]; len(path) > 24 {
+		slices.Sort(path)
+	} else {
+		sortShort(path)
+	}
+	return route{start: int32(start), end: int32(end), weight: 1}
 }

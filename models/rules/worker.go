@@ -159,7 +159,7 @@ func (w *worker) mineTree(t *tree, nodes []node, frequent, counts []int32) {
 	for _, i := range frequent {
 		w.number[i] = 0
 	}
-	sub := grow(items, routes, counts, ids)
+	sub := grow(items, routes, counts, ids, 1)
 	for l := range ids {
 		if w.stopped() {
 			return
