@@ -49,9 +49,9 @@ func factorBlock(a Matrix) int {
 	for r := 0; r < n; r += mr {
 		m := min(mr, n-r)
 		if r > 0 {
-			for j := r; j < n; j += nr {
-				tile(m, min(nr, n-j), r, -1, a.Data[r:], s, 1, a.Data[j:], s, a.Data[r*s+j:], s, true)
-			}
+			j := r &^ 15
+			c := a.Data[r*s+j:]
+			tile(m, n-j, r, -1, a.Data[r:], s, 1, a.Data[j:], s, nr, c, s, c, s)
 		}
 		for i := r; i < r+m; i++ {
 			row := a.Data[i*s+i : i*s+n]
@@ -133,9 +133,8 @@ func triSolveTBlock(u, x Matrix) {
 	for r := 0; r < n; r += mr {
 		m := min(mr, n-r)
 		if r > 0 {
-			for j := 0; j < x.Cols; j += nr {
-				tile(m, min(nr, x.Cols-j), r, -1, u.Data[r:], u.Stride, 1, x.Data[j:], x.Stride, x.Data[r*x.Stride+j:], x.Stride, true)
-			}
+			c := x.Data[r*x.Stride:]
+			tile(m, x.Cols, r, -1, u.Data[r:], u.Stride, 1, x.Data, x.Stride, nr, c, x.Stride, c, x.Stride)
 		}
 		for i := r; i < r+m; i++ {
 			row := x.Row(i)

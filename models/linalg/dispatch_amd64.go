@@ -1,6 +1,10 @@
 package linalg
 
-import "golang.org/x/sys/cpu"
+import (
+	"unsafe"
+
+	"golang.org/x/sys/cpu"
+)
 
 //go:generate go run ./asm -family dot -out dot_amd64.s -stubs dot_amd64.go -pkg linalg
 //go:generate go run ./asm -family vector -out vector_amd64.s -stubs vector_amd64.go -pkg linalg
@@ -123,17 +127,17 @@ func tileShape() (mr, nr int) {
 	case avx2:
 		return 6, 16
 	}
-	return 8, 16
+	return genericTile()
 }
 
-func tile(m, n, k int, alpha float32, a []float32, aP, aI int, b []float32, bP int, c []float32, ldc int, add bool) {
+func tile(m, n, k int, alpha float32, a []float32, aP, aI int, b []float32, bP, bStrip int, c []float32, ldc int, src []float32, lds int) {
 	switch active {
 	case avx512:
-		tileAVX512(m, n, k, alpha, &a[0], aP, aI, &b[0], bP, &c[0], ldc, add)
+		tileAVX512(m, n, k, alpha, &a[0], aP, aI, &b[0], bP, bStrip, &c[0], ldc, unsafe.SliceData(src), lds)
 	case avx2:
-		tileAVX2(m, n, k, alpha, &a[0], aP, aI, &b[0], bP, &c[0], ldc, add)
+		tileAVX2(m, n, k, alpha, &a[0], aP, aI, &b[0], bP, bStrip, &c[0], ldc, unsafe.SliceData(src), lds)
 	default:
-		tileGeneric(m, n, k, alpha, a, aP, aI, b, bP, c, ldc, add)
+		tileGeneric(m, n, k, alpha, a, aP, aI, b, bP, bStrip, c, ldc, src, lds)
 	}
 }
 

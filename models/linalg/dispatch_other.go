@@ -29,10 +29,10 @@ func sum(x []float32) float32 { return sumGeneric(x) }
 func indexAbove(x []float32, bar float32) int { return indexAboveGeneric(x, bar) }
 
 // tileShape returns the rows and columns of the largest tile.
-func tileShape() (mr, nr int) { return 8, 16 }
+func tileShape() (mr, nr int) { return genericTile() }
 
-func tile(m, n, k int, alpha float32, a []float32, aP, aI int, b []float32, bP int, c []float32, ldc int, add bool) {
-	tileGeneric(m, n, k, alpha, a, aP, aI, b, bP, c, ldc, add)
+func tile(m, n, k int, alpha float32, a []float32, aP, aI int, b []float32, bP, bStrip int, c []float32, ldc int, src []float32, lds int) {
+	tileGeneric(m, n, k, alpha, a, aP, aI, b, bP, bStrip, c, ldc, src, lds)
 }
 
 func packTransposed(src []float32, stride, n, k, nr int, dst []float32) {
