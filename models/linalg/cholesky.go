@@ -53,18 +53,26 @@ func factorBlock(a Matrix) int {
 			c := a.Data[r*s+j:]
 			tile(m, n-j, r, -1, a.Data[r:], s, 1, a.Data[j:], s, nr, c, s, c, s)
 		}
-		for i := r; i < r+m; i++ {
-			row := a.Data[i*s+i : i*s+n]
-			d := row[0]
-			if !(d > 0 && d <= math.MaxFloat32) {
-				return i
-			}
-			root := float32(math.Sqrt(float64(d)))
-			row[0] = root
-			scale(1/root, row[1:])
-			for t := i + 1; t < r+m; t++ {
-				axpy(-row[t-i], row[t-i:], a.Data[t*s+t:t*s+n])
-			}
+		if i := factorRows(m, n-r, a.Data[r*s+r:], s); i >= 0 {
+			return r + i
+		}
+	}
+	return -1
+}
+
+// factorRowsGeneric factors the m rows of n columns at a, whose first m columns hold the pivots and
+// from which all earlier rows were taken out already: each row is divided by the root of its pivot
+// and taken out of the rows below. It returns the row of the first bad pivot, or -1.
+func factorRowsGeneric(m, n int, a []float32, stride int) int {
+	for i := range m {
+		row := a[i*stride+i : i*stride+n]
+		d := row[0]
+		if !(d > 0 && d <= math.MaxFloat32) {
+			return i
+		}
+		scale(1/float32(math.Sqrt(float64(d))), row)
+		for t := i + 1; t < m; t++ {
+			axpy(-row[t-i], row[t-i:], a[t*stride+t:t*stride+n])
 		}
 	}
 	return -1
