@@ -10,8 +10,12 @@ import (
 // infinite or NaN. A larger term on the diagonal mends what rounding broke.
 var ErrNotPositiveDefinite = errors.New("matrix is not positive definite")
 
-// blockCholesky is the height of the panel that the blocked factorisation and inverse work on.
-const blockCholesky = 192
+// Heights of the panels that the blocked algorithms work on. Up to blockFactor rows a matrix is
+// factored in one go; it lies in the second-level cache then.
+const (
+	blockFactor  = 384
+	blockInverse = 192
+)
 
 // Cholesky factors the symmetric positive definite matrix a in place: it reads the triangle on and
 // above the diagonal and overwrites it with U, where UᵀU = a (Uᵀ is the usual lower factor L).
@@ -24,8 +28,8 @@ func CholeskyParallel(a Matrix, workers int) error {
 	a.check("Cholesky")
 	checkShape("Cholesky", "a", a, a.Rows, a.Rows)
 	n := a.Rows
-	for k0 := 0; k0 < n; k0 += blockCholesky {
-		kb := min(blockCholesky, n-k0)
+	for k0 := 0; k0 < n; k0 += blockFactor {
+		kb := min(blockFactor, n-k0)
 		d := a.Sub(k0, k0, kb, kb)
 		if i := factorBlock(d); i >= 0 {
 			return fmt.Errorf("pivot %d of %d: %w", k0+i, n, ErrNotPositiveDefinite)
@@ -170,8 +174,8 @@ func CholeskyInverse(u Matrix, workers int) {
 func invertUpper(u Matrix, workers int) {
 	n := u.Rows
 	var panel []float32
-	for k0 := 0; k0 < n; k0 += blockCholesky {
-		kb := min(blockCholesky, n-k0)
+	for k0 := 0; k0 < n; k0 += blockInverse {
+		kb := min(blockInverse, n-k0)
 		d := u.Sub(k0, k0, kb, kb)
 		invertUpperBlock(d)
 		if k0 == 0 {
@@ -183,10 +187,10 @@ func invertUpper(u Matrix, workers int) {
 		// t = U₁₂·U₂₂⁻¹, then col = -V·t, where V has nothing below its diagonal.
 		inv := cleanUpper(d)
 		GemmParallel(false, false, 1, col, inv, 0, t, workers)
-		blocks := (k0 + blockCholesky - 1) / blockCholesky
+		blocks := (k0 + blockInverse - 1) / blockInverse
 		ParallelN(blocks, 1, workers, func(_, b, _ int) {
-			i := b * blockCholesky
-			m := min(blockCholesky, k0-i)
+			i := b * blockInverse
+			m := min(blockInverse, k0-i)
 			out := col.Sub(i, 0, m, kb)
 			Gemm(false, false, -1, cleanUpper(u.Sub(i, i, m, m)), t.Sub(i, 0, m, kb), 0, out)
 			if rest := i + m; rest < k0 {
@@ -220,16 +224,16 @@ func invertUpperBlock(u Matrix) {
 func squareUpper(v Matrix, workers int) {
 	n := v.Rows
 	var panel []float32
-	for i := 0; i < n; i += blockCholesky {
-		m := min(blockCholesky, n-i)
+	for i := 0; i < n; i += blockInverse {
+		m := min(blockInverse, n-i)
 		panel = grow(panel, m*(n-i))
 		top := MatrixOf(m, n-i, panel) // block row i of V, from its diagonal on
 		top.CopyFrom(v.Sub(i, i, m, n-i))
 		clearLower(top.Sub(0, 0, m, m))
-		blocks := (n - i + blockCholesky - 1) / blockCholesky
+		blocks := (n - i + blockInverse - 1) / blockInverse
 		ParallelN(blocks, 1, workers, func(_, b, _ int) {
-			j := i + b*blockCholesky
-			w := min(blockCholesky, n-j)
+			j := i + b*blockInverse
+			w := min(blockInverse, n-j)
 			out := v.Sub(i, j, m, w)
 			d := cleanUpper(v.Sub(j, j, w, w))
 			if b == 0 {
