@@ -101,6 +101,30 @@ func BenchmarkCholesky(b *testing.B) {
 	}
 }
 
+func BenchmarkCholeskyLarge(b *testing.B) {
+	const n = 3000
+	a := NewMatrix(n, n)
+	x := MatrixOf(n/4, n, (&sample{r: newRand(1)}).vec(n/4*n))
+	SyrkParallel(1, x, 0, a, Workers())
+	a.AddDiagonal(n)
+	w := a.Clone()
+	eachISABench(b, fmt.Sprintf("factor/k=%d", n), float64(n*n*n)/3, func(b *testing.B) {
+		for b.Loop() {
+			w.CopyFrom(a)
+			if err := CholeskyParallel(w, 1); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	u := w.Clone()
+	eachISABench(b, fmt.Sprintf("inverse/k=%d", n), 2*float64(n*n*n)/3, func(b *testing.B) {
+		for b.Loop() {
+			w.CopyFrom(u)
+			CholeskyInverse(w, 1)
+		}
+	})
+}
+
 func BenchmarkCGSolve(b *testing.B) {
 	for _, k := range []int{64, 128} {
 		s := &sample{r: newRand(1)}

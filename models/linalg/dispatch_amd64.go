@@ -9,6 +9,7 @@ import (
 //go:generate go run ./asm -family dot -out dot_amd64.s -stubs dot_amd64.go -pkg linalg
 //go:generate go run ./asm -family vector -out vector_amd64.s -stubs vector_amd64.go -pkg linalg
 //go:generate go run ./asm -family tile -out tile_amd64.s -stubs tile_amd64.go -pkg linalg
+//go:generate go run ./asm -family factor -out factor_amd64.s -stubs factor_amd64.go -pkg linalg
 //go:generate go run ./asm -family int8 -out int8_amd64.s -stubs int8_amd64.go -pkg linalg
 
 // best returns the highest level that the machine and its operating system support.
@@ -139,6 +140,16 @@ func tile(m, n, k int, alpha float32, a []float32, aP, aI int, b []float32, bP, 
 	default:
 		tileGeneric(m, n, k, alpha, a, aP, aI, b, bP, bStrip, c, ldc, src, lds)
 	}
+}
+
+func factorRows(m, n int, a []float32, stride int) int {
+	switch active {
+	case avx512:
+		return factorRowsAVX512(m, n, &a[0], stride)
+	case avx2:
+		return factorRowsAVX2(m, n, &a[0], stride)
+	}
+	return factorRowsGeneric(m, n, a, stride)
 }
 
 func packTransposed(src []float32, stride, n, k, nr int, dst []float32) {

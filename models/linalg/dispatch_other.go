@@ -35,6 +35,10 @@ func tile(m, n, k int, alpha float32, a []float32, aP, aI int, b []float32, bP, 
 	tileGeneric(m, n, k, alpha, a, aP, aI, b, bP, bStrip, c, ldc, src, lds)
 }
 
+func factorRows(m, n int, a []float32, stride int) int {
+	return factorRowsGeneric(m, n, a, stride)
+}
+
 func packTransposed(src []float32, stride, n, k, nr int, dst []float32) {
 	packTransposedGeneric(src, stride, n, k, nr, dst)
 }

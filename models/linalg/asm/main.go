@@ -21,8 +21,9 @@ func main() {
 		"vector": vectorFamily,
 		"tile":   tileFamily,
 		"int8":   int8Family,
+		"factor": factorFamily,
 	}
-	family := flag.String("family", "", "kernels to write: dot, vector, tile or int8")
+	family := flag.String("family", "", "kernels to write: dot, vector, tile, factor or int8")
 	flag.Parse()
 	emit, ok := families[*family]
 	if !ok {
