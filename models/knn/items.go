@@ -117,20 +117,12 @@ func (m *Items) Explain(r *features.Request, item features.Row) (models.Evidence
 			terms = append(terms, linalg.Scored{Index: row, Score: term})
 		}
 	}
-	return m.weigher.Confirm(m, r, item, byScore(terms))
+	return m.weigher.Confirm(m, r, item, ranked(terms))
 }
 
-// byScore is the rows of terms by descending score, ties by row.
-func byScore(terms []linalg.Scored) []features.Row {
-	slices.SortFunc(terms, func(a, b linalg.Scored) int {
-		switch {
-		case a.Score > b.Score:
-			return -1
-		case a.Score < b.Score:
-			return 1
-		}
-		return int(a.Index) - int(b.Index)
-	})
+// ranked is the rows of terms by descending score, ties by row.
+func ranked(terms []linalg.Scored) []features.Row {
+	slices.SortFunc(terms, byScore)
 	rows := make([]features.Row, len(terms))
 	for i, t := range terms {
 		rows[i] = features.Row(t.Index)

@@ -33,7 +33,7 @@ type PathParams struct {
 	Preset     string  `json:"preset,omitempty"` // sets User, From and To; "": as given
 	Alpha      float64 `json:"alpha"`            // of a preset
 	Beta       float64 `json:"beta"`             // of a preset
-	Neighbours int     `json:"neighbours"`       // kept for each item
+	Neighbours int     `json:"neighbours"`       // that may vote on an item
 	taste.Options
 }
 

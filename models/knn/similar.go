@@ -9,7 +9,7 @@ import (
 	"github.com/attune-rec/attune/models/linalg"
 )
 
-// similar makes the table of each item's k strongest neighbours. Item i and j
+// similar makes the table in which each item has its k strongest neighbours. Item i and j
 // are compared by dot, the inner product of their columns of x; weight turns it
 // into what i says for j. Only pairs that share a user are considered, one row
 // of the products at a time, so memory is bounded by the table and a row a
@@ -20,15 +20,13 @@ func similar(ctx context.Context, x linalg.CSR, k, workers int, progress func(mo
 	}
 	t := x.Transpose()
 	accumulators := make([]linalg.Accumulator, workers)
-	out := fillRows(x.Cols, k, workers, func(worker, row int, push func(int32, float32)) {
+	out := fillColumns(x.Cols, k, workers, func(worker, item int, push func(int32, float32)) {
 		if ctx.Err() != nil {
 			return
 		}
-		cols, sums := x.GramRow(t, row, &accumulators[worker])
-		for _, col := range cols {
-			if int(col) != row {
-				push(col, weight(int32(row), col, sums[col]))
-			}
+		others, sums := x.GramRow(t, item, &accumulators[worker])
+		for _, other := range others {
+			push(other, weight(other, int32(item), sums[other]))
 		}
 	})
 	if err := ctx.Err(); err != nil {

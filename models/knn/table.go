@@ -75,64 +75,79 @@ func (t *table) neighbours(row features.Row, k int, allow *features.Bitmap, dst 
 	return dst
 }
 
-// fillRows makes a sparse table of at most k weights a row. For each row, fill
-// calls push with what may be in it; the largest magnitudes stay. fill gets the
-// worker's number, below workers. The table does not depend on workers.
-func fillRows(items, k, workers int, fill func(worker, row int, push func(col int32, v float32))) *table {
-	type kept struct {
-		cols []int32
-		vals []float32
-	}
-	rows := make([]kept, items)
+// fillColumns makes a sparse table in which each item has at most k items that
+// speak for it: as the neighbours that vote on it. For each item, fill calls
+// push with what may vote and the weight of the vote; the largest magnitudes
+// stay. fill gets the worker's number, below workers. The table does not depend
+// on workers.
+func fillColumns(items, k, workers int, fill func(worker, item int, push func(from int32, v float32))) *table {
+	votes := make([][]linalg.Scored, items)
 	linalg.ParallelN(items, 32, workers, func(worker, lo, hi int) {
 		var top linalg.TopK
-		var all []linalg.Scored
-		signs := make(map[int32]bool)
-		for row := lo; row < hi; row++ {
+		var all, best []linalg.Scored
+		for item := lo; item < hi; item++ {
 			top.Reset(k)
-			clear(signs)
-			fill(worker, row, func(col int32, v float32) {
-				if v < 0 {
-					signs[col] = true
-					v = -v
+			all = all[:0]
+			fill(worker, item, func(from int32, v float32) {
+				if v == 0 || int(from) == item {
+					return
 				}
-				if v > 0 && int(col) != row {
-					top.Push(col, v)
+				if top.Push(from, max(v, -v)) && v < 0 {
+					all = append(all, linalg.Scored{Index: from, Score: v})
 				}
 			})
-			all = top.Sorted(all[:0])
-			for i := range all {
-				if signs[all[i].Index] {
-					all[i].Score = -all[i].Score
+			best = top.Sorted(best[:0])
+			slices.SortFunc(all, byIndex)
+			for i := range best {
+				if _, negative := slices.BinarySearchFunc(all, best[i], byIndex); negative {
+					best[i].Score = -best[i].Score
 				}
 			}
-			slices.SortFunc(all, func(a, b linalg.Scored) int {
-				switch {
-				case a.Score > b.Score:
-					return -1
-				case a.Score < b.Score:
-					return 1
-				}
-				return int(a.Index) - int(b.Index)
-			})
-			r := kept{make([]int32, len(all)), make([]float32, len(all))}
-			for i, s := range all {
-				r.cols[i], r.vals[i] = s.Index, s.Score
-			}
-			rows[row] = r
+			votes[item] = slices.Clone(best)
 		}
 	})
 	t := &table{items: items, ptr: make([]int64, items+1)}
-	for row, r := range rows {
-		t.ptr[row+1] = t.ptr[row] + int64(len(r.cols))
+	for _, from := range votes {
+		for _, v := range from {
+			t.ptr[v.Index+1]++
+		}
 	}
-	t.cols, t.vals = make([]int32, t.ptr[items]), make([]float32, t.ptr[items])
-	for row, r := range rows {
-		copy(t.cols[t.ptr[row]:], r.cols)
-		copy(t.vals[t.ptr[row]:], r.vals)
-		rows[row] = kept{}
+	for row := range items {
+		t.ptr[row+1] += t.ptr[row]
 	}
+	rows := make([]linalg.Scored, t.ptr[items])
+	next := slices.Clone(t.ptr[:items])
+	for item, from := range votes {
+		for _, v := range from {
+			rows[next[v.Index]] = linalg.Scored{Index: int32(item), Score: v.Score}
+			next[v.Index]++
+		}
+		votes[item] = nil
+	}
+	t.cols, t.vals = make([]int32, len(rows)), make([]float32, len(rows))
+	linalg.ParallelN(items, 256, workers, func(_, lo, hi int) {
+		for row := lo; row < hi; row++ {
+			part := rows[t.ptr[row]:t.ptr[row+1]]
+			slices.SortFunc(part, byScore)
+			for i, v := range part {
+				t.cols[t.ptr[row]+int64(i)], t.vals[t.ptr[row]+int64(i)] = v.Index, v.Score
+			}
+		}
+	})
 	return t
+}
+
+func byIndex(a, b linalg.Scored) int { return int(a.Index) - int(b.Index) }
+
+// byScore orders by descending score, ties by index.
+func byScore(a, b linalg.Scored) int {
+	switch {
+	case a.Score > b.Score:
+		return -1
+	case a.Score < b.Score:
+		return 1
+	}
+	return int(a.Index) - int(b.Index)
 }
 
 func (t *table) save(w models.Writer) error {
