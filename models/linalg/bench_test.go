@@ -170,3 +170,28 @@ func BenchmarkTopK(b *testing.B) {
 		}
 	})
 }
+
+func BenchmarkElementwise(b *testing.B) {
+	s := &sample{r: newRand(1)}
+	const n = 4096
+	x, y, m, v := s.vec(n), s.vec(n), make([]float32, n), make([]float32, n)
+	step := NewAdamStep(3, 0.001, 0.9, 0.999, 1e-8, 0)
+	for _, op := range []struct {
+		name string
+		f    func()
+	}{
+		{"exp", func() { Exp(y, x) }},
+		{"sigmoid", func() { Sigmoid(y, x) }},
+		{"tanh", func() { Tanh(y, x) }},
+		{"softmax", func() { Softmax(y, x) }},
+		{"relu", func() { ReLU(y, x) }},
+		{"add", func() { AddTo(y, x, x) }},
+		{"adam", func() { step.Apply(y, x, m, v) }},
+	} {
+		eachISABench(b, op.name, n, func(b *testing.B) { // an operation an element
+			for b.Loop() {
+				op.f()
+			}
+		})
+	}
+}
