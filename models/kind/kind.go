@@ -8,12 +8,23 @@ import (
 	"strings"
 
 	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/content"
+	"github.com/attune-rec/attune/models/hybrid"
+	"github.com/attune-rec/attune/models/knn"
+	"github.com/attune-rec/attune/models/mf"
 	"github.com/attune-rec/attune/models/popular"
 )
 
 // All lists every kind by name.
 func All() []models.Kind {
 	all := []models.Kind{
+		content.Kind(),
+		hybrid.Kind(),
+		knn.EASE(),
+		knn.Item(),
+		knn.Path(),
+		knn.SLIM(),
+		mf.IALS(),
 		popular.Kind(),
 	}
 	sort.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })
