@@ -14,6 +14,7 @@ import (
 	"sort"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/dataset"
 	"github.com/attune-rec/attune/models"
 )
 
@@ -33,7 +34,18 @@ func Defaults() Params { return Params{Anchors: 1024} }
 func Kind() models.Kind {
 	return models.Kind{
 		Name: KindName, Summary: "a weighted sum of other models' standardised scores", Defaults: Defaults(), Fit: Fit, Open: Open,
+		Parts: Parts,
 	}
+}
+
+// Parts names what the hybrid is made of where nobody names any: behaviour
+// three ways, and the catalogue's words where there is one.
+func Parts(d *dataset.Dataset) []string {
+	parts := []string{"ials", "item-cf", "popular"}
+	if d.Catalog != nil {
+		parts = append(parts, "content")
+	}
+	return parts
 }
 
 // Model is parts and their weights. It implements models.Model, BatchScorer,
