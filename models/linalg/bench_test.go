@@ -101,6 +101,30 @@ func BenchmarkCholesky(b *testing.B) {
 	}
 }
 
+func BenchmarkCholeskyLarge(b *testing.B) {
+	const n = 3000
+	a := NewMatrix(n, n)
+	x := MatrixOf(n/4, n, (&sample{r: newRand(1)}).vec(n/4*n))
+	SyrkParallel(1, x, 0, a, Workers())
+	a.AddDiagonal(n)
+	w := a.Clone()
+	eachISABench(b, fmt.Sprintf("factor/k=%d", n), float64(n*n*n)/3, func(b *testing.B) {
+		for b.Loop() {
+			w.CopyFrom(a)
+			if err := CholeskyParallel(w, 1); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	u := w.Clone()
+	eachISABench(b, fmt.Sprintf("inverse/k=%d", n), 2*float64(n*n*n)/3, func(b *testing.B) {
+		for b.Loop() {
+			w.CopyFrom(u)
+			CholeskyInverse(w, 1)
+		}
+	})
+}
+
 func BenchmarkCGSolve(b *testing.B) {
 	for _, k := range []int{64, 128} {
 		s := &sample{r: newRand(1)}
@@ -145,4 +169,29 @@ func BenchmarkTopK(b *testing.B) {
 			t.PushBlock(0, x)
 		}
 	})
+}
+
+func BenchmarkElementwise(b *testing.B) {
+	s := &sample{r: newRand(1)}
+	const n = 4096
+	x, y, m, v := s.vec(n), s.vec(n), make([]float32, n), make([]float32, n)
+	step := NewAdamStep(3, 0.001, 0.9, 0.999, 1e-8, 0)
+	for _, op := range []struct {
+		name string
+		f    func()
+	}{
+		{"exp", func() { Exp(y, x) }},
+		{"sigmoid", func() { Sigmoid(y, x) }},
+		{"tanh", func() { Tanh(y, x) }},
+		{"softmax", func() { Softmax(y, x) }},
+		{"relu", func() { ReLU(y, x) }},
+		{"add", func() { AddTo(y, x, x) }},
+		{"adam", func() { step.Apply(y, x, m, v) }},
+	} {
+		eachISABench(b, op.name, n, func(b *testing.B) { // an operation an element
+			for b.Loop() {
+				op.f()
+			}
+		})
+	}
 }

@@ -1,10 +1,16 @@
 package linalg
 
-import "golang.org/x/sys/cpu"
+import (
+	"unsafe"
+
+	"golang.org/x/sys/cpu"
+)
 
 //go:generate go run ./asm -family dot -out dot_amd64.s -stubs dot_amd64.go -pkg linalg
 //go:generate go run ./asm -family vector -out vector_amd64.s -stubs vector_amd64.go -pkg linalg
 //go:generate go run ./asm -family tile -out tile_amd64.s -stubs tile_amd64.go -pkg linalg
+//go:generate go run ./asm -family factor -out factor_amd64.s -stubs factor_amd64.go -pkg linalg
+//go:generate go run ./asm -family elementwise -out elementwise_amd64.s -stubs elementwise_amd64.go -pkg linalg
 //go:generate go run ./asm -family int8 -out int8_amd64.s -stubs int8_amd64.go -pkg linalg
 
 // best returns the highest level that the machine and its operating system support.
@@ -123,18 +129,28 @@ func tileShape() (mr, nr int) {
 	case avx2:
 		return 6, 16
 	}
-	return 8, 16
+	return genericTile()
 }
 
-func tile(m, n, k int, alpha float32, a []float32, aP, aI int, b []float32, bP int, c []float32, ldc int, add bool) {
+func tile(m, n, k int, alpha float32, a []float32, aP, aI int, b []float32, bP, bStrip int, c []float32, ldc int, src []float32, lds int) {
 	switch active {
 	case avx512:
-		tileAVX512(m, n, k, alpha, &a[0], aP, aI, &b[0], bP, &c[0], ldc, add)
+		tileAVX512(m, n, k, alpha, &a[0], aP, aI, &b[0], bP, bStrip, &c[0], ldc, unsafe.SliceData(src), lds)
 	case avx2:
-		tileAVX2(m, n, k, alpha, &a[0], aP, aI, &b[0], bP, &c[0], ldc, add)
+		tileAVX2(m, n, k, alpha, &a[0], aP, aI, &b[0], bP, bStrip, &c[0], ldc, unsafe.SliceData(src), lds)
 	default:
-		tileGeneric(m, n, k, alpha, a, aP, aI, b, bP, c, ldc, add)
+		tileGeneric(m, n, k, alpha, a, aP, aI, b, bP, bStrip, c, ldc, src, lds)
 	}
+}
+
+func factorRows(m, n int, a []float32, stride int) int {
+	switch active {
+	case avx512:
+		return factorRowsAVX512(m, n, &a[0], stride)
+	case avx2:
+		return factorRowsAVX2(m, n, &a[0], stride)
+	}
+	return factorRowsGeneric(m, n, a, stride)
 }
 
 func packTransposed(src []float32, stride, n, k, nr int, dst []float32) {
@@ -174,5 +190,124 @@ func dotInt8(q []int8, bias int32, scale float32, codes []uint8, scales, out []f
 		dotInt8AVX2(q, bias, scale, codes, scales, out)
 	default:
 		dotInt8Generic(q, bias, scale, codes, scales, out)
+	}
+}
+
+func addTo(dst, a, b []float32) {
+	switch active {
+	case avx512:
+		addToAVX512(dst, a, b)
+	case avx2:
+		addToAVX2(dst, a, b)
+	default:
+		addToGeneric(dst, a, b)
+	}
+}
+
+func subTo(dst, a, b []float32) {
+	switch active {
+	case avx512:
+		subToAVX512(dst, a, b)
+	case avx2:
+		subToAVX2(dst, a, b)
+	default:
+		subToGeneric(dst, a, b)
+	}
+}
+
+func mulTo(dst, a, b []float32) {
+	switch active {
+	case avx512:
+		mulToAVX512(dst, a, b)
+	case avx2:
+		mulToAVX2(dst, a, b)
+	default:
+		mulToGeneric(dst, a, b)
+	}
+}
+
+func mulAddTo(dst, a, b []float32) {
+	switch active {
+	case avx512:
+		mulAddToAVX512(dst, a, b)
+	case avx2:
+		mulAddToAVX2(dst, a, b)
+	default:
+		mulAddToGeneric(dst, a, b)
+	}
+}
+
+func relu(dst, x []float32) {
+	switch active {
+	case avx512:
+		reluAVX512(dst, x)
+	case avx2:
+		reluAVX2(dst, x)
+	default:
+		reluGeneric(dst, x)
+	}
+}
+
+func reluGrad(dst, y, grad []float32) {
+	switch active {
+	case avx512:
+		reluGradAVX512(dst, y, grad)
+	case avx2:
+		reluGradAVX2(dst, y, grad)
+	default:
+		reluGradGeneric(dst, y, grad)
+	}
+}
+
+func sigmoid(dst, x []float32) {
+	switch active {
+	case avx512:
+		sigmoidAVX512(dst, x)
+	case avx2:
+		sigmoidAVX2(dst, x)
+	default:
+		sigmoidGeneric(dst, x)
+	}
+}
+
+func tanh(dst, x []float32) {
+	switch active {
+	case avx512:
+		tanhAVX512(dst, x)
+	case avx2:
+		tanhAVX2(dst, x)
+	default:
+		tanhGeneric(dst, x)
+	}
+}
+
+func expSum(dst, x []float32, shift float32) float32 {
+	switch active {
+	case avx512:
+		return expSumAVX512(dst, x, shift)
+	case avx2:
+		return expSumAVX2(dst, x, shift)
+	}
+	return expSumGeneric(dst, x, shift)
+}
+
+func largest(x []float32) float32 {
+	switch active {
+	case avx512:
+		return largestAVX512(x)
+	case avx2:
+		return largestAVX2(x)
+	}
+	return largestGeneric(x)
+}
+
+func adam(w, g, m, v []float32, c *adamCoefficients) {
+	switch active {
+	case avx512:
+		adamAVX512(w, g, m, v, &c.beta1)
+	case avx2:
+		adamAVX2(w, g, m, v, &c.beta1)
+	default:
+		adamGeneric(w, g, m, v, c)
 	}
 }

@@ -2,20 +2,20 @@
 
 package linalg
 
-// tileAVX512 is tileGeneric for 0 < m ≤ 12, 0 < n ≤ 32, 0 < k.
+// tileAVX512 is tileGeneric for 0 < m ≤ 12, 0 < n, 0 < k; strips are 32 columns wide.
 //
 //go:noescape
-func tileAVX512(m int, n int, k int, alpha float32, a *float32, aP int, aI int, b *float32, bP int, c *float32, ldc int, add bool)
+func tileAVX512(m int, n int, k int, alpha float32, a *float32, aP int, aI int, b *float32, bP int, bStrip int, c *float32, ldc int, src *float32, lds int)
 
 // transposeAVX512 sets dst[p*dstStride+j] = src[j*stride+p] for j < 16 and p < k, a multiple of 16.
 //
 //go:noescape
 func transposeAVX512(src *float32, stride int, k int, dst *float32, dstStride int)
 
-// tileAVX2 is tileGeneric for 0 < m ≤ 6, 0 < n ≤ 16, 0 < k.
+// tileAVX2 is tileGeneric for 0 < m ≤ 6, 0 < n, 0 < k; strips are 16 columns wide.
 //
 //go:noescape
-func tileAVX2(m int, n int, k int, alpha float32, a *float32, aP int, aI int, b *float32, bP int, c *float32, ldc int, add bool)
+func tileAVX2(m int, n int, k int, alpha float32, a *float32, aP int, aI int, b *float32, bP int, bStrip int, c *float32, ldc int, src *float32, lds int)
 
 // transposeAVX2 sets dst[p*dstStride+j] = src[j*stride+p] for j < 8 and p < k, a multiple of 8.
 //

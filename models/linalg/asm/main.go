@@ -17,12 +17,14 @@ import (
 
 func main() {
 	families := map[string]func(isa){
-		"dot":    dotFamily,
-		"vector": vectorFamily,
-		"tile":   tileFamily,
-		"int8":   int8Family,
+		"dot":         dotFamily,
+		"vector":      vectorFamily,
+		"tile":        tileFamily,
+		"int8":        int8Family,
+		"factor":      factorFamily,
+		"elementwise": elementwiseFamily,
 	}
-	family := flag.String("family", "", "kernels to write: dot, vector, tile or int8")
+	family := flag.String("family", "", "kernels to write: dot, vector, tile, factor, int8 or elementwise")
 	flag.Parse()
 	emit, ok := families[*family]
 	if !ok {

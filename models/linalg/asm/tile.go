@@ -30,35 +30,23 @@ type tileWidth struct {
 	masked bool
 }
 
-// tile has a body for every number of rows, times the forms of the columns; the arguments choose.
-// With AVX-512 a masked store costs what a plain one does, so full tiles take the masked form.
+var tileWidths = []tileWidth{{"Full", 2, false}, {"Wide", 2, true}, {"Narrow", 1, true}}
+
+// tile walks over the columns in strips of two registers. For each it has a body for every number
+// of rows, times the forms of the columns. The arguments that change from strip to strip are kept in
+// their places on the stack, which leaves the registers to the inner loop.
 func (s isa) tile() {
-	s.text("tile", "func(m, n, k int, alpha float32, a *float32, aP, aI int, b *float32, bP int, c *float32, ldc int, add bool)",
-		"tile"+s.name+fmt.Sprintf(" is tileGeneric for 0 < m ≤ %d, 0 < n ≤ %d, 0 < k.", s.tileRows(), 2*s.lanes))
-	t := tileArgs{m: integer("m"), k: integer("k"), a: integer("a"), aP: integer("aP"), aI: integer("aI"),
-		b: integer("b"), bP: integer("bP"), c: integer("c"), ldc: integer("ldc")}
+	s.text("tile", "func(m, n, k int, alpha float32, a *float32, aP, aI int, b *float32, bP, bStrip int, c *float32, ldc int, src *float32, lds int)",
+		"tile"+s.name+fmt.Sprintf(" is tileGeneric for 0 < m ≤ %d, 0 < n, 0 < k; strips are %d columns wide.", s.tileRows(), 2*s.lanes))
+	Label("strip")
 	n := integer("n")
-	for _, r := range []reg.GPVirtual{t.aP, t.aI, t.bP, t.ldc} {
-		SHLQ(U8(2), r)
-	}
-	t.aI3, t.a4 = GP64(), GP64()
-	LEAQ(Mem{Base: t.aI, Index: t.aI, Scale: 2}, t.aI3)
-	LEAQ(Mem{Base: t.a, Index: t.aI, Scale: 4}, t.a4)
-	if s.tileRows() > 8 {
-		t.a8 = GP64()
-		LEAQ(Mem{Base: t.a, Index: t.aI, Scale: 8}, t.a8)
-	}
-	widths := []tileWidth{{"Narrow", 1, true}, {"Wide", 2, true}}
-	if !s.wide() {
-		widths = append(widths, tileWidth{"Full", 2, false})
-		CMPQ(n, U8(2*s.lanes))
-		JEQ(LabelRef("chooseFull"))
-	}
+	CMPQ(n, U8(2*s.lanes))
+	JGE(LabelRef("chooseFull"))
 	CMPQ(n, U8(s.lanes))
 	JLE(LabelRef("chooseNarrow"))
 	SUBQ(U8(s.lanes), n)
 	JMP(LabelRef("chooseWide"))
-	for _, w := range widths {
+	for _, w := range tileWidths {
 		Label("choose" + w.name)
 		var m mask
 		if w.masked {
@@ -66,47 +54,55 @@ func (s isa) tile() {
 			MOVQ(n, left)
 			m = s.tailMask(left, 1)
 		}
-		for rows := 1; rows < s.tileRows(); rows++ {
-			CMPQ(t.m, U8(rows))
-			JEQ(LabelRef(fmt.Sprint("tile", w.name, rows)))
+		rows := integer("m")
+		for r := 1; r < s.tileRows(); r++ {
+			CMPQ(rows, U8(r))
+			JEQ(LabelRef(fmt.Sprint("tile", w.name, r)))
 		}
-		for rows := s.tileRows(); rows > 0; rows-- {
-			s.tileBody(t, w, rows, m)
+		for r := s.tileRows(); r > 0; r-- {
+			s.tileBody(w, r, m)
+			JMP(LabelRef("next"))
 		}
 	}
+	Label("next")
+	SUBQ(U8(2*s.lanes), inMemory("n"))
+	JLE(LabelRef("done"))
+	step := integer("bStrip")
+	SHLQ(U8(2), step)
+	ADDQ(step, inMemory("b"))
+	ADDQ(U32(2*s.bytes()), inMemory("c"))
+	CMPQ(inMemory("src"), U8(0))
+	JEQ(LabelRef("strip"))
+	ADDQ(U32(2*s.bytes()), inMemory("src"))
+	JMP(LabelRef("strip"))
+	Label("done")
+	VZEROUPPER()
+	RET()
 }
 
-type tileArgs struct {
-	m, k, a, a4, a8, aP, aI, aI3, b, bP, c, ldc reg.GPVirtual
+// bytesOf loads a distance that is given in elements.
+func bytesOf(name string) reg.GPVirtual {
+	r := integer(name)
+	SHLQ(U8(2), r)
+	return r
 }
 
-// element is the place of a(i, p) for the p of the running step.
-func (t tileArgs) element(i int) Mem {
-	b := []reg.GPVirtual{t.a, t.a4, t.a8}[i/4]
-	switch i % 4 {
-	case 1:
-		return Mem{Base: b, Index: t.aI, Scale: 1}
-	case 2:
-		return Mem{Base: b, Index: t.aI, Scale: 2}
-	case 3:
-		return Mem{Base: b, Index: t.aI3, Scale: 1}
-	}
-	return Mem{Base: b}
-}
-
-func (s isa) tileBody(t tileArgs, w tileWidth, rows int, m mask) {
+// tileBody computes one strip of a given form.
+func (s isa) tileBody(w tileWidth, rows int, m mask) {
 	name := fmt.Sprint("tile", w.name, rows)
 	acc := func(i, j int) reg.VecPhysical { return s.v(i*w.regs + j) }
 	first := s.tileRows() * 2 // registers after the sums: columns of b, then elements of a
 	col := func(j int) reg.VecPhysical { return s.v(first + j) }
 	elem := func(i int) reg.VecPhysical {
-		if s.wide() {
+		switch {
+		case s.wide():
 			return s.v(first + 2 + i%4)
+		case w.regs == 1:
+			return s.v(first + 1 + i%2)
+		case !w.masked:
+			return s.v(first + 2 + i%2)
 		}
 		return s.v(first + 2)
-	}
-	if !s.wide() && w.regs == 1 {
-		elem = func(i int) reg.VecPhysical { return s.v(first + 1 + i%2) }
 	}
 	last := func(j int) *mask {
 		if w.masked && j == w.regs-1 {
@@ -116,6 +112,32 @@ func (s isa) tileBody(t tileArgs, w tileWidth, rows int, m mask) {
 	}
 
 	Label(name)
+	a, aP, aI, b, bP, k := integer("a"), bytesOf("aP"), bytesOf("aI"), integer("b"), bytesOf("bP"), integer("k")
+	bases := []reg.GPVirtual{a}
+	if rows > 4 {
+		bases = append(bases, GP64())
+		LEAQ(Mem{Base: a, Index: aI, Scale: 4}, bases[1])
+	}
+	if rows > 8 {
+		bases = append(bases, GP64())
+		LEAQ(Mem{Base: a, Index: aI, Scale: 8}, bases[2])
+	}
+	aI3 := GP64()
+	if rows > 3 {
+		LEAQ(Mem{Base: aI, Index: aI, Scale: 2}, aI3)
+	}
+	element := func(i int) Mem {
+		switch at := bases[i/4]; i % 4 {
+		case 1:
+			return Mem{Base: at, Index: aI, Scale: 1}
+		case 2:
+			return Mem{Base: at, Index: aI, Scale: 2}
+		case 3:
+			return Mem{Base: at, Index: aI3, Scale: 1}
+		default:
+			return Mem{Base: at}
+		}
+	}
 	for i := range rows {
 		for j := range w.regs {
 			zero(acc(i, j))
@@ -123,61 +145,56 @@ func (s isa) tileBody(t tileArgs, w tileWidth, rows int, m mask) {
 	}
 	Label(name + "Step")
 	for j := range w.regs {
-		s.load(Mem{Base: t.b, Disp: j * s.bytes()}, last(j), col(j))
+		s.load(Mem{Base: b, Disp: j * s.bytes()}, last(j), col(j))
 	}
 	for i := range rows {
-		VBROADCASTSS(t.element(i), elem(i))
+		VBROADCASTSS(element(i), elem(i))
 		for j := range w.regs {
 			VFMADD231PS(col(j), elem(i), acc(i, j))
 		}
 	}
-	ADDQ(t.aP, t.a)
-	if rows > 4 {
-		ADDQ(t.aP, t.a4)
+	for _, at := range bases {
+		ADDQ(aP, at)
 	}
-	if rows > 8 {
-		ADDQ(t.aP, t.a8)
-	}
-	ADDQ(t.bP, t.b)
-	DECQ(t.k)
+	ADDQ(bP, b)
+	DECQ(k)
 	JNZ(LabelRef(name + "Step"))
 
+	c, ldc, src, lds := integer("c"), bytesOf("ldc"), integer("src"), bytesOf("lds")
 	alpha, tmp := col(0), s.v(first+1)
 	VBROADCASTSS(inMemory("alpha"), alpha)
-	CMPB(inMemory("add"), U8(0))
-	JEQ(LabelRef(name + "Store"))
+	TESTQ(src, src)
+	JZ(LabelRef(name + "Store"))
 	for i := range rows {
 		for j := range w.regs {
-			c := Mem{Base: t.c, Disp: j * s.bytes()}
+			from := Mem{Base: src, Disp: j * s.bytes()}
 			switch mk := last(j); {
 			case mk == nil:
-				VFMADD213PS(c, alpha, acc(i, j))
+				VFMADD213PS(from, alpha, acc(i, j))
 			case s.wide():
-				VFMADD213PS(c, alpha, mk.k, acc(i, j))
+				VFMADD213PS(from, alpha, mk.k, acc(i, j))
 			default:
-				s.loadTail(c, *mk, tmp)
+				s.loadTail(from, *mk, tmp)
 				VFMADD213PS(tmp, alpha, acc(i, j))
 			}
-			s.store(acc(i, j), last(j), c)
+			s.store(acc(i, j), last(j), Mem{Base: c, Disp: j * s.bytes()})
 		}
 		if i < rows-1 {
-			ADDQ(t.ldc, t.c)
+			ADDQ(ldc, c)
+			ADDQ(lds, src)
 		}
 	}
-	VZEROUPPER()
-	RET()
+	JMP(LabelRef("next"))
 	Label(name + "Store")
 	for i := range rows {
 		for j := range w.regs {
 			VMULPS(alpha, acc(i, j), acc(i, j))
-			s.store(acc(i, j), last(j), Mem{Base: t.c, Disp: j * s.bytes()})
+			s.store(acc(i, j), last(j), Mem{Base: c, Disp: j * s.bytes()})
 		}
 		if i < rows-1 {
-			ADDQ(t.ldc, t.c)
+			ADDQ(ldc, c)
 		}
 	}
-	VZEROUPPER()
-	RET()
 }
 
 // transpose turns squares of lanes by lanes values, in registers, so that packing a transposed
