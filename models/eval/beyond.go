@@ -1,7 +1,6 @@
 package eval
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"sort"
@@ -22,15 +21,10 @@ type beyond struct {
 	names    int            // how many categories there are
 }
 
-func newBeyond(t Task, o Options) (*beyond, error) {
+func newBeyond(t Task, o Options) *beyond {
 	b := &beyond{task: t}
-	needed, calibrated := false, false
-	for _, m := range o.Metrics {
-		needed = needed || b.measures(m)
-		calibrated = calibrated || m.Name == Calibration
-	}
-	if !needed {
-		return b, nil
+	if !slices.ContainsFunc(o.Metrics, b.measures) {
+		return b
 	}
 	b.had = models.Matrix(t.History, nil).Transpose()
 	b.popular = make([]features.Row, t.History.NumItems())
@@ -41,10 +35,7 @@ func newBeyond(t Task, o Options) (*beyond, error) {
 	if c := t.History.Catalog; c != nil {
 		b.categories(c)
 	}
-	if calibrated && b.category == nil {
-		return nil, fmt.Errorf("%w: %s needs categories, and the data has no catalogue", ErrTask, Calibration)
-	}
-	return b, nil
+	return b
 }
 
 func (b *beyond) measures(m Metric) bool {
@@ -75,8 +66,9 @@ func (b *beyond) categories(c features.Catalog) {
 			all[row] = append(all[row], id)
 		}
 	}
-	if len(known) > 0 {
-		b.category, b.names = all, len(known)
+	b.names = len(known)
+	if b.names > 0 {
+		b.category = all
 	}
 }
 
@@ -199,7 +191,10 @@ func (b *beyond) expected(row features.Row, k int, seen []features.Row) bool {
 // calibration is KL(p || q), p the categories of the history, q those of the
 // list with a hundredth of p mixed in.
 func (b *beyond) calibration(list []features.Row, u int) float64 {
-	var p, q = make([]float64, b.names), make([]float64, b.names)
+	if b.category == nil {
+		return math.NaN()
+	}
+	p, q := make([]float64, b.names), make([]float64, b.names)
 	history := b.task.History.History(u)
 	rows := make([]features.Row, 0, len(history))
 	for i := range history {

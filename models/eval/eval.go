@@ -37,10 +37,24 @@ type Options struct {
 	KeepSeen bool   // rank items of the user's history as well
 	History  int    // interactions a request shows at most, the newest; 0: features.HistoryCap, below 0: all
 	Workers  int    // goroutines at most; 0: GOMAXPROCS
+	Ties     Ties   // among sampled candidates
 	MaxCases int    // a seeded sample of so many; 0: all
 	Seed     uint64 // of that sample
 	Progress func(done, total int)
 }
+
+// Ties says where a positive comes among sampled candidates of equal score. The
+// catalogue is always ranked by row within equal scores.
+type Ties string
+
+// The rules of ties. A model that gives everything the same score gets nothing
+// under TiesLast and everything under TiesFirst, which is there to compare with
+// figures that were made so.
+const (
+	TiesLast  Ties = "last" // the default
+	TiesRow   Ties = "row"
+	TiesFirst Ties = "first"
+)
 
 // Result is what Run measured, case by case: a case is a user, or a line of
 // Negatives.
@@ -71,6 +85,16 @@ func Plan(t Task, o Options) (*Cases, error) {
 	if t.Test.NumUsers() != t.History.NumUsers() || t.Test.NumItems() != t.History.NumItems() {
 		return nil, fmt.Errorf("%w: test has %d users and %d items, history %d and %d", ErrTask,
 			t.Test.NumUsers(), t.Test.NumItems(), t.History.NumUsers(), t.History.NumItems())
+	}
+	for _, m := range o.Metrics {
+		if m.Name == Calibration && t.History.Catalog == nil {
+			return nil, fmt.Errorf("%w: %s needs categories, and the data has no catalogue", ErrTask, Calibration)
+		}
+	}
+	switch o.Ties {
+	case "", TiesLast, TiesRow, TiesFirst:
+	default:
+		return nil, fmt.Errorf("%w: unknown rule of ties %q: expected last, row or first", ErrTask, o.Ties)
 	}
 	c := &Cases{}
 	if t.Negatives != nil {
@@ -195,10 +219,7 @@ func Run(ctx context.Context, m models.Scorer, t Task, c *Cases, o Options) (*Re
 	if len(o.Metrics) == 0 {
 		return nil, fmt.Errorf("%w: no metric is asked for", ErrTask)
 	}
-	j, err := newJudge(t, c, o)
-	if err != nil {
-		return nil, err
-	}
+	j := newJudge(t, c, o)
 	if err := j.run(ctx, m); err != nil {
 		return nil, err
 	}

@@ -45,7 +45,7 @@ type worker struct {
 // batchFloats bounds the scores of one batch.
 const batchFloats = 4 << 20
 
-func newJudge(t Task, c *Cases, o Options) (*judge, error) {
+func newJudge(t Task, c *Cases, o Options) *judge {
 	n := t.History.NumItems()
 	j := &judge{
 		task: t, cases: c, options: o, values: make([][]float64, len(o.Metrics)), items: make([]features.Row, n),
@@ -69,10 +69,7 @@ func newJudge(t Task, c *Cases, o Options) (*judge, error) {
 		j.values[i] = make([]float64, len(c.User))
 	}
 	j.asker.limit = max(j.most, 1)
-	var err error
-	if j.beyond, err = newBeyond(t, o); err != nil {
-		return nil, err
-	}
+	j.beyond = newBeyond(t, o)
 	if c.Sampled != nil {
 		j.batch = 64
 	}
@@ -87,7 +84,7 @@ func newJudge(t Task, c *Cases, o Options) (*judge, error) {
 		}
 		j.workers = append(j.workers, w)
 	}
-	return j, nil
+	return j
 }
 
 func (j *judge) run(ctx context.Context, m models.Scorer) error {
@@ -143,12 +140,20 @@ func (j *judge) full(m models.Scorer, many models.BatchScorer, w *worker, lo, hi
 	}
 }
 
-// sampled ranks the sampled candidates of case c. The positive comes last among
-// those of equal score.
+// sampled ranks the sampled candidates of case c. Equal scores rank in the order
+// of rows, so the positive goes where the rule of ties wants it.
 func (j *judge) sampled(m models.Scorer, w *worker, c int) {
 	r := w.requests(1)[0]
 	j.asker.request(int(j.cases.User[c]), r)
-	w.rows = append(append(w.rows[:0], j.cases.Sampled[c]...), j.cases.Relevant[c]...)
+	others, positive := j.cases.Sampled[c], j.cases.Relevant[c]
+	at := len(others)
+	switch j.options.Ties {
+	case TiesFirst:
+		at = 0
+	case TiesRow:
+		at, _ = slices.BinarySearch(others, positive[0])
+	}
+	w.rows = append(append(append(w.rows[:0], others[:at]...), positive...), others[at:]...)
 	w.scores = grow(w.scores, len(w.rows))
 	m.Score(r, w.rows, w.scores)
 	w.top.Reset(j.most)

@@ -68,6 +68,14 @@ type Segment struct {
 	Metrics map[string]float64 `json:"metrics"`
 }
 
+// Text is the metric's value, or a dash where the segment has none.
+func (s Segment) Text(metric string) string {
+	if v, ok := s.Metrics[metric]; ok {
+		return fmt.Sprintf("%.4f", v)
+	}
+	return "-"
+}
+
 // Comparison is the paired difference of two models.
 type Comparison struct {
 	Metric      string  `json:"metric"`
@@ -233,11 +241,7 @@ func (r *Report) segments(b *strings.Builder) {
 			seg := &e.Segments[s]
 			fmt.Fprintf(t, "%s\t%s\t%d\t%s", seg.By, seg.Value, seg.Cases, e.Name)
 			for _, name := range e.order {
-				if v, ok := seg.Metrics[name]; ok {
-					fmt.Fprintf(t, "\t%.4f", v)
-				} else {
-					fmt.Fprint(t, "\t-")
-				}
+				fmt.Fprintf(t, "\t%s", seg.Text(name))
 			}
 			fmt.Fprintln(t)
 		}

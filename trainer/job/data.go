@@ -11,7 +11,7 @@ import (
 // Data is the flags of what is trained and judged on.
 type Data struct {
 	Train     string            `help:"File to train on; .gz, .zst and .xz are unpacked." placeholder:"FILE" type:"existingfile" required:""`
-	Validate_ string            `name:"validate" help:"File to choose by." placeholder:"FILE" type:"existingfile"`
+	Valid     string            `name:"validate" help:"File to choose by." placeholder:"FILE" type:"existingfile"`
 	Test      string            `help:"File to judge by." placeholder:"FILE" type:"existingfile"`
 	Negatives string            `help:"File of sampled candidates, \"(user,item) n1 n2 ...\" a line; without it the whole catalogue is ranked." placeholder:"FILE" type:"existingfile"`
 	Format    string            `help:"How the files are written: ${enum}." enum:"adjacency,sequences,pairs,counted,events" default:"pairs"`
@@ -34,7 +34,7 @@ func (d *Data) Validate() error {
 		return fmt.Errorf("--columns is for --format events: got --format %s", d.Format)
 	}
 	if d.HoldOut != "" {
-		if d.Validate_ != "" {
+		if d.Valid != "" {
 			return fmt.Errorf("--hold-out makes validation from training: drop it or --validate")
 		}
 		if _, err := d.hold(); err != nil {
@@ -79,7 +79,7 @@ func (d *Data) load(env *Env) (*dataset.Split, error) {
 	}
 	columns.Missing = d.Missing
 	s, err := dataset.LoadSplit(env.Ctx,
-		dataset.Files{Train: d.Train, Validate: d.Validate_, Test: d.Test, Negatives: d.Negatives, Format: dataset.Format(d.Format), Columns: columns},
+		dataset.Files{Train: d.Train, Validate: d.Valid, Test: d.Test, Negatives: d.Negatives, Format: dataset.Format(d.Format), Columns: columns},
 		dataset.Cut{Method: d.method(), TestDays: d.Days, Positive: float32(d.Positive), Share: d.Share, Seed: d.Seed})
 	if err != nil {
 		return nil, err

@@ -21,6 +21,7 @@ type Evaluate struct {
 	Compare    string   `help:"Show the paired difference of each model to this one; the last of --model when there are several, \"none\" for no comparison." placeholder:"MODEL"`
 	Segments   bool     `help:"Also by length of history, market and new items." default:"true" negatable:""`
 	HTML       string   `help:"Write the report as a page to this file as well." placeholder:"FILE"`
+	Ties       string   `help:"Where a positive comes among sampled candidates of equal score: ${enum}." enum:"last,row,first" default:"last"`
 	On         string   `help:"Judge on: ${enum}." enum:"test,validate" default:"test"`
 }
 
@@ -75,7 +76,7 @@ func (e *Evaluate) evaluate(env *Env) (*eval.Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := eval.Options{Metrics: metrics, History: e.History, Workers: e.Workers, MaxCases: e.LimitUsers, Seed: e.Seed}
+	options := eval.Options{Metrics: metrics, History: e.History, Workers: e.Workers, MaxCases: e.LimitUsers, Seed: e.Seed, Ties: eval.Ties(e.Ties)}
 	cases, err := eval.Plan(task, options)
 	if err != nil {
 		return nil, err
