@@ -83,21 +83,40 @@ func Status(err error) error {
 		return err
 	}
 	c, reason := codeOf(err)
-	message := err.Error()
-	if c == codes.Internal {
-		message = "internal error; the server's log has the details"
-	}
-	s := status.New(c, message)
+	s := status.New(c, messageOf(c, err))
 	detailed, derr := s.WithDetails(&errdetails.ErrorInfo{Reason: reason, Domain: domain})
 	if derr != nil {
-		return s.Err()
+		return &failure{s, err}
 	}
 	if violations := violationsOf(err); len(violations) > 0 {
 		if d, derr := detailed.WithDetails(&errdetails.BadRequest{FieldViolations: violations}); derr == nil {
 			detailed = d
 		}
 	}
-	return detailed.Err()
+	return &failure{detailed, err}
+}
+
+// failure is a status for the caller with the error behind it for the log.
+type failure struct {
+	status *status.Status
+	cause  error
+}
+
+// Error is the cause, for the log.
+func (f *failure) Error() string { return f.cause.Error() }
+
+// Unwrap is the cause.
+func (f *failure) Unwrap() error { return f.cause }
+
+// GRPCStatus is what the caller sees.
+func (f *failure) GRPCStatus() *status.Status { return f.status }
+
+// messageOf is what the caller may read of an error.
+func messageOf(c codes.Code, err error) string {
+	if c == codes.Internal {
+		return "internal error; the server's log has the details"
+	}
+	return err.Error()
 }
 
 func violationsOf(err error) []*errdetails.BadRequest_FieldViolation {
