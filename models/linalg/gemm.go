@@ -5,8 +5,6 @@ package linalg
 const (
 	blockK = 256
 	blockN = 512
-	maxMR  = 12 // rows of the largest tile
-	maxNR  = 32 // columns of the largest tile
 )
 
 // Gemm computes c = alpha·op(a)·op(b) + beta·c on the calling goroutine, where op transposes when
@@ -83,15 +81,14 @@ func (g *gemm) columns(j0, j1, i0, i1 int, buf *packBuffer) {
 		kb := min(blockK, g.k-p0)
 		buf.b = grow(buf.b, strips*nr*kb)
 		g.packB(p0, kb, j0, j1, nr, buf.b)
-		accumulate := p0 > 0 || g.beta != 0
+		var src []float32
 		for i := i0; i < i1; i += mr {
-			m := min(mr, i1-i)
-			ap := g.a[i*g.aRow+p0*g.aCol:]
-			for j := j0; j < j1; j += nr {
-				n := min(nr, j1-j)
-				tile(m, n, kb, g.alpha, ap, g.aCol, g.aRow, buf.b[(j-j0)*kb:], nr,
-					g.c.Data[i*g.c.Stride+j:], g.c.Stride, accumulate)
+			c := g.c.Data[i*g.c.Stride+j0:]
+			if p0 > 0 || g.beta != 0 {
+				src = c
 			}
+			tile(min(mr, i1-i), j1-j0, kb, g.alpha, g.a[i*g.aRow+p0*g.aCol:], g.aCol, g.aRow, buf.b, nr, nr*kb,
+				c, g.c.Stride, src, g.c.Stride)
 		}
 	}
 }
@@ -145,26 +142,31 @@ func grow(x []float32, n int) []float32 {
 
 // tileGeneric computes, for i < m, j < n,
 //
-//	c[i*ldc+j] = alpha · Σ_p a[p*aP+i*aI] · b[p*bP+j]  (+ c[i*ldc+j] when add)
+//	c[i*ldc+j] = alpha · Σ_p a[p*aP+i*aI] · b(p, j)  (+ src[i*lds+j] unless src is nil)
 //
-// over p < k. It is the plain twin of the assembly tiles, and the one place where all products of
-// matrices happen.
-func tileGeneric(m, n, k int, alpha float32, a []float32, aP, aI int, b []float32, bP int, c []float32, ldc int, add bool) {
-	for i := 0; i < m; i += 2 {
-		for j := 0; j < n; j += 4 {
-			rows, cols := min(2, m-i), min(4, n-j)
+// over p < k, where b(p, j) lies in strips as wide as the tile: strip t starts at b[t*bStrip], and
+// its rows are bP apart. Rows that are not packed have bStrip equal to the width of a strip. src may
+// be c. It is the plain twin of the assembly tiles, and the one place where all products of
+// matrices happen. m is at most the height of a tile.
+func tileGeneric(m, n, k int, alpha float32, a []float32, aP, aI int, b []float32, bP, bStrip int, c []float32, ldc int, src []float32, lds int) {
+	_, nr := genericTile()
+	for j := 0; j < n; j += 4 {
+		cols := min(4, n-j)
+		bj := b[j/nr*bStrip+j%nr:]
+		for i := 0; i < m; i += 2 {
+			rows := min(2, m-i)
 			var acc [8]float32
 			if rows == 2 && cols == 4 {
-				tile2x4(k, a[i*aI:], aP, aI, b[j:], bP, &acc)
+				tile2x4(k, a[i*aI:], aP, aI, bj, bP, &acc)
 			} else {
-				tileEdge(rows, cols, k, a[i*aI:], aP, aI, b[j:], bP, &acc)
+				tileEdge(rows, cols, k, a[i*aI:], aP, aI, bj, bP, &acc)
 			}
 			for r := range rows {
 				out := c[(i+r)*ldc+j:][:cols]
 				for s := range out {
 					v := alpha * acc[r*4+s]
-					if add {
-						v += out[s]
+					if src != nil {
+						v += src[(i+r)*lds+j+s]
 					}
 					out[s] = v
 				}
@@ -172,6 +174,9 @@ func tileGeneric(m, n, k int, alpha float32, a []float32, aP, aI int, b []float3
 		}
 	}
 }
+
+// genericTile is tileShape for plain Go.
+func genericTile() (mr, nr int) { return 8, 16 }
 
 func tile2x4(k int, a []float32, aP, aI int, b []float32, bP int, acc *[8]float32) {
 	var c00, c01, c02, c03, c10, c11, c12, c13 float32

@@ -30,41 +30,77 @@ func SyrkParallel(alpha float32, a Matrix, beta float32, c Matrix, workers int) 
 // capacity for 2·len(rows)·mat.Cols values, saves an allocation; nil is fine. It panics when a row
 // lies outside mat.
 func SyrkGather(mat Matrix, rows []int32, weights []float32, c Matrix, scratch []float32) {
+	SyrkGatherTo(c, mat, rows, weights, c, scratch)
+}
+
+// SyrkGatherTo is [SyrkGather] onto a base: it sets c to base + Σ_t weights[t]·x_t·x_tᵀ, and reads
+// base, as it writes c, on and above the diagonal. A base without rows stands for zeros. base may be
+// c, and must not overlap it otherwise.
+func SyrkGatherTo(base, mat Matrix, rows []int32, weights []float32, c Matrix, scratch []float32) {
 	mat.check("SyrkGather")
+	base.check("SyrkGather")
 	c.check("SyrkGather")
 	k := mat.Cols
 	checkShape("SyrkGather", "c", c, k, k)
+	if base.Rows > 0 {
+		checkShape("SyrkGather", "base", base, k, k)
+	}
 	checkRows("SyrkGather", rows, mat.Rows)
 	if weights != nil {
 		checkLen("SyrkGather", len(weights), len(rows))
 	}
 	n := len(rows)
-	if n == 0 || k == 0 {
+	if k == 0 {
 		return
 	}
-	scratch = grow(scratch, 2*n*k)
-	x, wx := scratch[:n*k], scratch[n*k:]
-	for t, r := range rows {
-		copy(x[t*k:][:k], mat.Row(int(r)))
+	if n == 0 {
+		copyUpper(base, c)
+		return
 	}
-	if weights == nil {
-		wx = x
-	} else {
+	x := grow(scratch, 2*n*k)
+	wx := x
+	gatherRows(mat, rows, x)
+	if weights != nil {
+		wx = x[n*k:]
 		for t, w := range weights {
 			row := wx[t*k:][:k]
 			copy(row, x[t*k:][:k])
 			scale(w, row)
 		}
 	}
-	syrkUpper(n, k, wx, x, c)
+	mr, _ := tileShape()
+	for i := 0; i < k; i += mr {
+		j := i &^ 15 // a strip that starts at a whole cache line, a little below the diagonal
+		var src []float32
+		if base.Rows > 0 {
+			src = base.Data[i*base.Stride+j:]
+		}
+		tile(min(mr, k-i), k-j, n, 1, wx[i:], k, 1, x[j:], k, stripWidth(), c.Data[i*c.Stride+j:], c.Stride, src, base.Stride)
+	}
 }
 
-// syrkUpper adds aᵀb, known to be symmetric, to the upper triangle of c.
-func syrkUpper(n, k int, a, b []float32, c Matrix) {
-	mr, nr := tileShape()
-	for i := 0; i < k; i += mr {
-		for j := i; j < k; j += nr {
-			tile(min(mr, k-i), min(nr, k-j), n, 1, a[i:], k, 1, b[j:], k, c.Data[i*c.Stride+j:], c.Stride, true)
+// gatherRows copies rows of mat to dst, side by side.
+func gatherRows(mat Matrix, rows []int32, dst []float32) {
+	k := mat.Cols
+	for t, r := range rows {
+		copy(dst[t*k:][:k], mat.Row(int(r)))
+	}
+}
+
+// copyUpper copies the triangle on and above the diagonal of base, zeros when base has no rows.
+func copyUpper(base, c Matrix) {
+	for i := range c.Rows {
+		switch {
+		case base.Rows == 0:
+			clear(c.Row(i)[i:])
+		case &base.Data[0] != &c.Data[0]:
+			copy(c.Row(i)[i:], base.Row(i)[i:])
 		}
 	}
+}
+
+// stripWidth is the distance of the strips of an operand that is not packed.
+func stripWidth() int {
+	_, nr := tileShape()
+	return nr
 }
