@@ -140,7 +140,7 @@ func opened(t *testing.T, st Store, m Manifest) *Release {
 func stores(t *testing.T) map[string]Store {
 	t.Helper()
 	all := map[string]Store{"folder": NewFolder(t.TempDir())}
-	for name, url := range map[string]string{"memory": "mem://", "file": "file://" + t.TempDir() + "?metadata=skip&no_tmp_dir=true"} {
+	for name, url := range map[string]string{"memory": "mem://", "file": "file://" + t.TempDir() + "?metadata=skip"} {
 		st, err := OpenStore(context.Background(), url, t.TempDir())
 		if err != nil {
 			t.Fatal(err)
