@@ -22,6 +22,7 @@ type flags struct {
 	LogLevel slog.Level      `help:"Least level of log lines: debug, info, warn or error." default:"info"`
 
 	Evaluate job.Evaluate `cmd:"" help:"Train models and judge them on held-out data."`
+	Rules    job.RulesCmd `cmd:"" help:"Find what is bought together in a file of baskets."`
 }
 
 func main() { os.Exit(run(os.Args[1:])) }

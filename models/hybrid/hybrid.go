@@ -14,6 +14,7 @@ import (
 	"sort"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/dataset"
 	"github.com/attune-rec/attune/models"
 )
 
@@ -22,7 +23,7 @@ const KindName = "hybrid"
 
 // Params are the kind's parameters.
 type Params struct {
-	Weights map[string]float64 `json:"weights"` // by part; one that is not named weighs 1
+	Weights map[string]float64 `json:"weights"` // by part; one that is not named weighs 1; none: learnt on validation
 	Anchors int                `json:"anchors"` // items whose scores standardise a part's; as many as there are when fewer
 }
 
@@ -33,7 +34,18 @@ func Defaults() Params { return Params{Anchors: 1024} }
 func Kind() models.Kind {
 	return models.Kind{
 		Name: KindName, Summary: "a weighted sum of other models' standardised scores", Defaults: Defaults(), Fit: Fit, Open: Open,
+		Parts: Parts,
 	}
+}
+
+// Parts names what the hybrid is made of where nobody names any: behaviour
+// three ways, and the catalogue's words where there is one.
+func Parts(d *dataset.Dataset) []string {
+	parts := []string{"ials", "item-cf", "popular"}
+	if d.Catalog != nil {
+		parts = append(parts, "content")
+	}
+	return parts
 }
 
 // Model is parts and their weights. It implements models.Model, BatchScorer,
@@ -53,9 +65,10 @@ var (
 	_ models.Composite   = (*Model)(nil)
 )
 
-// Fit puts in.Parts together. The parts must have been trained on the items of
-// in.Train.
-func Fit(_ context.Context, in models.FitInput) (models.Model, error) {
+// Fit puts in.Parts together, which must have been trained on the items of
+// in.Train. With in.Validate and no weights given, the weights are learnt on it
+// (see Learn); without, every part weighs 1.
+func Fit(ctx context.Context, in models.FitInput) (models.Model, error) {
 	p := Defaults()
 	if err := models.DecodeParams(in.Params, &p); err != nil {
 		return nil, err
@@ -73,6 +86,13 @@ func Fit(_ context.Context, in models.FitInput) (models.Model, error) {
 		random.Shuffle(n, func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
 		rows = rows[:p.Anchors]
 		slices.Sort(rows)
+	}
+	if len(p.Weights) == 0 && in.Validate != nil && len(in.Parts) > 0 {
+		learnt, err := Learn(ctx, in.Parts, in.Train, in.Validate, LearnOptions{Seed: in.Seed, Workers: in.Workers})
+		if err != nil {
+			return nil, err
+		}
+		p.Weights = learnt.Weights
 	}
 	return build(in.Parts, p.Weights, rows, n)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/attune-rec/attune/features/dataset"
 	"github.com/attune-rec/attune/models"
 )
 
@@ -29,6 +30,13 @@ func TestKindsAreComplete(t *testing.T) {
 		for _, r := range k.Space {
 			if _, ok := params[r.Param]; !ok {
 				t.Errorf("kind %q: its space varies %q, which is no parameter", k.Name, r.Param)
+			}
+		}
+		if k.Parts != nil {
+			for _, part := range k.Parts(&dataset.Dataset{}) {
+				if of, err := Of(part); err != nil || of.Parts != nil {
+					t.Errorf("kind %q: part %q is no simple kind: %v", k.Name, part, err)
+				}
 			}
 		}
 		got, err := Of(k.Name)

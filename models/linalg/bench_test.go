@@ -195,3 +195,25 @@ func BenchmarkElementwise(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkScan reads more rows than the caches hold; an operation is a row.
+func BenchmarkScan(b *testing.B) {
+	s := &sample{r: newRand(1)}
+	for _, n := range []int{100_000, 500_000} {
+		const d = 64
+		rows, q, out := s.vec(n*d), s.vec(d), make([]float32, n)
+		m := QuantiseRows(rows, d, 1)
+		var qq QuantisedQuery
+		QuantiseQuery(q, &qq)
+		eachISABench(b, fmt.Sprintf("float32/%d", n), float64(n), func(b *testing.B) {
+			for b.Loop() {
+				DotRows(q, rows, out)
+			}
+		})
+		eachISABench(b, fmt.Sprintf("int8/%d", n), float64(n), func(b *testing.B) {
+			for b.Loop() {
+				DotInt8Rows(&qq, m, 0, out)
+			}
+		})
+	}
+}

@@ -120,15 +120,29 @@ func CholeskySolveMany(u, b Matrix, workers int) {
 	triSolveTParallel(u, b, workers)
 	const cols = 256
 	ParallelN(b.Cols, cols, workers, func(_, lo, hi int) {
-		x := b.Sub(0, lo, b.Rows, hi-lo)
-		for i := b.Rows - 1; i >= 0; i-- {
-			row := u.Row(i)
-			for t := i + 1; t < b.Rows; t++ {
-				axpy(-row[t], x.Row(t), x.Row(i))
-			}
-			scale(1/row[i], x.Row(i))
-		}
+		triSolveBlock(u, b.Sub(0, lo, b.Rows, hi-lo))
 	})
+}
+
+// triSolveBlock solves U·X = B in place of x, tile row by tile row from the last one up.
+func triSolveBlock(u, x Matrix) {
+	mr, nr := tileShape()
+	n := u.Rows
+	for r := (n - 1) / mr * mr; r >= 0; r -= mr {
+		m := min(mr, n-r)
+		if below := r + m; below < n {
+			c := x.Data[r*x.Stride:]
+			tile(m, x.Cols, n-below, -1, u.Data[r*u.Stride+below:], 1, u.Stride, x.Data[below*x.Stride:], x.Stride, nr,
+				c, x.Stride, c, x.Stride)
+		}
+		for i := r + m - 1; i >= r; i-- {
+			row := x.Row(i)
+			for t := i + 1; t < r+m; t++ {
+				axpy(-u.Data[i*u.Stride+t], x.Row(t), row)
+			}
+			scale(1/u.Data[i*u.Stride+i], row)
+		}
+	}
 }
 
 // triSolveTParallel solves Uᵀ·X = B in place of b, column block by column block.
@@ -177,7 +191,7 @@ func invertUpper(u Matrix, workers int) {
 	for k0 := 0; k0 < n; k0 += blockInverse {
 		kb := min(blockInverse, n-k0)
 		d := u.Sub(k0, k0, kb, kb)
-		invertUpperBlock(d)
+		inv := invertUpperBlock(d)
 		if k0 == 0 {
 			continue
 		}
@@ -185,7 +199,6 @@ func invertUpper(u Matrix, workers int) {
 		t := MatrixOf(k0, kb, panel)
 		col := u.Sub(0, k0, k0, kb)
 		// t = U₁₂·U₂₂⁻¹, then col = -V·t, where V has nothing below its diagonal.
-		inv := cleanUpper(d)
 		GemmParallel(false, false, 1, col, inv, 0, t, workers)
 		blocks := (k0 + blockInverse - 1) / blockInverse
 		ParallelN(blocks, 1, workers, func(_, b, _ int) {
@@ -200,23 +213,23 @@ func invertUpper(u Matrix, workers int) {
 	}
 }
 
-// invertUpperBlock inverts a small upper triangle in place.
-func invertUpperBlock(u Matrix) {
-	n, s := u.Rows, u.Stride
+// invertUpperBlock replaces a small upper triangle by its inverse V and returns a copy of it with
+// zeros below the diagonal. From the last row up, row i of V is -1/uᵢᵢ·Σ_{t>i} uᵢₜ·V[t].
+func invertUpperBlock(u Matrix) Matrix {
+	n := u.Rows
+	v := NewMatrix(n, n)
 	for i := n - 1; i >= 0; i-- {
-		row := u.Data[i*s+i : i*s+n]
+		row := u.Row(i)[i:]
 		inv := 1 / row[0]
-		// row i of the inverse: -inv · u[i, i+1:] · V[i+1:, i+1:], from the last column back so
-		// that what is still needed is not yet overwritten.
-		for j := n - 1; j > i; j-- {
-			var acc float32
-			for t := i + 1; t <= j; t++ {
-				acc += row[t-i] * u.Data[t*s+j]
-			}
-			row[j-i] = -inv * acc
+		y := v.Row(i)[i:]
+		y[0] = inv
+		if i < n-1 {
+			axpyRows(row[1:], v.Data[(i+1)*n+i+1:], n, y[1:])
+			scale(-inv, y[1:])
 		}
-		row[0] = inv
+		copy(row, y)
 	}
+	return v
 }
 
 // squareUpper replaces the upper triangle V by the upper triangle of V·Vᵀ. Block row i needs only

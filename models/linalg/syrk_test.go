@@ -76,6 +76,30 @@ func TestSyrkGather(t *testing.T) {
 	})
 }
 
+// A base that is elsewhere, or none, gives what adding in place gives.
+func TestSyrkGatherTo(t *testing.T) {
+	check(t, func(t *rapid.T, s *sample) {
+		s.strange = false
+		n, k := size(t, "n", 40), size(t, "k", 100)
+		mat, rows, weights := s.matrix(9, k), s.rows(n, 9), s.vec(n)
+		base := s.matrix(k, k)
+		inPlace, to, none, zeros := base.Clone(), NewMatrix(k, k), NewMatrix(k, k), NewMatrix(k, k)
+		for i := range to.Data {
+			to.Data[i], none.Data[i] = guard, guard
+		}
+		SyrkGather(mat, rows, weights, inPlace, nil)
+		SyrkGatherTo(base, mat, rows, weights, to, nil)
+		SyrkGather(mat, rows, weights, zeros, nil)
+		SyrkGatherTo(Matrix{}, mat, rows, weights, none, nil)
+		for _, m := range []Matrix{inPlace, to, none, zeros} {
+			m.MirrorUpper()
+		}
+		if maxDiff(inPlace, to) > 0 || maxDiff(none, zeros) > 0 {
+			t.Fatalf("n=%d k=%d: got another sum than in place", n, k)
+		}
+	})
+}
+
 func TestSyrkParallelBits(t *testing.T) {
 	eachISA(t, func(t *testing.T) {
 		s := &sample{r: newRand(9)}

@@ -147,7 +147,7 @@ func (c *Catalog) DeleteItem(ctx context.Context, r *attunev1.DeleteItemRequest)
 // itemError is an error of one of several, in the words of Status.
 func itemError(err error) *attunev1.ItemError {
 	code, _ := codeOf(err)
-	out := &attunev1.ItemError{Code: codeName(code), Message: err.Error()}
+	out := &attunev1.ItemError{Code: codeName(code), Message: messageOf(code, err)}
 	if v := violationsOf(err); len(v) > 0 {
 		out.Field, out.Message = v[0].GetField(), v[0].GetDescription()
 	}

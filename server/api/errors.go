@@ -14,6 +14,8 @@ import (
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/store"
 	"github.com/attune-rec/attune/models/release"
+	"github.com/attune-rec/attune/server/collect"
+	"github.com/attune-rec/attune/server/recommend"
 )
 
 // domain is the ErrorInfo domain of every error that leaves the server.
@@ -36,6 +38,8 @@ func fieldErrorf(field, format string, args ...any) error {
 func codeOf(err error) (codes.Code, string) {
 	var field *FieldError
 	var invalid *protovalidate.ValidationError
+	var surface *recommend.SurfaceError
+	var refusal *collect.Refusal
 	switch {
 	case errors.As(err, &field), errors.As(err, &invalid), errors.Is(err, features.ErrShopID):
 		return codes.InvalidArgument, "INVALID_ARGUMENT"
@@ -49,7 +53,11 @@ func codeOf(err error) (codes.Code, string) {
 		return codes.FailedPrecondition, "RELEASE_FORMAT"
 	case errors.Is(err, release.ErrStale):
 		return codes.Aborted, "SERVING_STATE_CHANGED"
-	case errors.Is(err, ErrNoRelease):
+	case errors.As(err, &surface), errors.As(err, &refusal), errors.Is(err, recommend.ErrPage):
+		return codes.InvalidArgument, "INVALID_ARGUMENT"
+	case errors.Is(err, recommend.ErrItem):
+		return codes.NotFound, "NOT_FOUND"
+	case errors.Is(err, recommend.ErrNoRelease):
 		return codes.FailedPrecondition, "NO_RELEASE"
 	case errors.Is(err, store.ErrReadOnly):
 		return codes.Unavailable, "STORE_READ_ONLY"
@@ -63,9 +71,6 @@ func codeOf(err error) (codes.Code, string) {
 	return codes.Internal, "INTERNAL"
 }
 
-// ErrNoRelease is returned while a shop has nothing to answer with.
-var ErrNoRelease = errors.New("shop has no release: publish one with 'trainer fit --publish' and promote it")
-
 // Status turns an error into what the caller sees: a code, a message that says
 // how to mend it, an ErrorInfo, and the fields that are wrong. An internal
 // error's message stays inside: the caller gets the request id to ask for it.
@@ -78,27 +83,54 @@ func Status(err error) error {
 		return err
 	}
 	c, reason := codeOf(err)
-	message := err.Error()
-	if c == codes.Internal {
-		message = "internal error; the server's log has the details"
-	}
-	s := status.New(c, message)
+	s := status.New(c, messageOf(c, err))
 	detailed, derr := s.WithDetails(&errdetails.ErrorInfo{Reason: reason, Domain: domain})
 	if derr != nil {
-		return s.Err()
+		return &failure{s, err}
 	}
 	if violations := violationsOf(err); len(violations) > 0 {
 		if d, derr := detailed.WithDetails(&errdetails.BadRequest{FieldViolations: violations}); derr == nil {
 			detailed = d
 		}
 	}
-	return detailed.Err()
+	return &failure{detailed, err}
+}
+
+// failure is a status for the caller with the error behind it for the log.
+type failure struct {
+	status *status.Status
+	cause  error
+}
+
+// Error is the cause, for the log.
+func (f *failure) Error() string { return f.cause.Error() }
+
+// Unwrap is the cause.
+func (f *failure) Unwrap() error { return f.cause }
+
+// GRPCStatus is what the caller sees.
+func (f *failure) GRPCStatus() *status.Status { return f.status }
+
+// messageOf is what the caller may read of an error.
+func messageOf(c codes.Code, err error) string {
+	if c == codes.Internal {
+		return "internal error; the server's log has the details"
+	}
+	return err.Error()
 }
 
 func violationsOf(err error) []*errdetails.BadRequest_FieldViolation {
 	var field *FieldError
 	if errors.As(err, &field) {
 		return []*errdetails.BadRequest_FieldViolation{{Field: field.Field, Description: field.Message}}
+	}
+	var surface *recommend.SurfaceError
+	if errors.As(err, &surface) {
+		return []*errdetails.BadRequest_FieldViolation{{Field: "surface", Description: surface.Error()}}
+	}
+	var refusal *collect.Refusal
+	if errors.As(err, &refusal) {
+		return []*errdetails.BadRequest_FieldViolation{{Field: "event." + refusal.Field, Description: refusal.Reason}}
 	}
 	var invalid *protovalidate.ValidationError
 	if !errors.As(err, &invalid) {

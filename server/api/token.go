@@ -23,16 +23,30 @@ func (t *Tokens) Seal(purpose string, v any) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return base64.RawURLEncoding.EncodeToString(append(t.sign(purpose, body), body...)), nil
+	return t.SealBytes(purpose, body), nil
+}
+
+// SealBytes is b as a token, bound to what it is for.
+func (t *Tokens) SealBytes(purpose string, b []byte) string {
+	return base64.RawURLEncoding.EncodeToString(append(t.sign(purpose, b), b...))
+}
+
+// OpenBytes is what SealBytes was given for the same purpose.
+func (t *Tokens) OpenBytes(purpose, token string) ([]byte, error) {
+	raw, err := base64.RawURLEncoding.DecodeString(token)
+	if err != nil || len(raw) < signatureBytes || !hmac.Equal(raw[:signatureBytes], t.sign(purpose, raw[signatureBytes:])) {
+		return nil, fieldErrorf("page_token", "not a token of this call: give back next_page_token of the page before, unchanged and with the same request, or leave it empty")
+	}
+	return raw[signatureBytes:], nil
 }
 
 // Open reads a token that Seal made for the same purpose into v.
 func (t *Tokens) Open(purpose, token string, v any) error {
-	raw, err := base64.RawURLEncoding.DecodeString(token)
-	if err != nil || len(raw) < signatureBytes || !hmac.Equal(raw[:signatureBytes], t.sign(purpose, raw[signatureBytes:])) {
-		return fieldErrorf("page_token", "not a token of this call: give back next_page_token of the page before, unchanged and with the same request, or leave it empty")
+	body, err := t.OpenBytes(purpose, token)
+	if err != nil {
+		return err
 	}
-	return json.Unmarshal(raw[signatureBytes:], v)
+	return json.Unmarshal(body, v)
 }
 
 func (t *Tokens) sign(purpose string, body []byte) []byte {

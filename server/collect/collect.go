@@ -77,12 +77,17 @@ type Outcome struct {
 // Refusal says why an event is not taken.
 type Refusal struct {
 	Rule   string // "too_old", "invalid"
-	Field  string // of the event: "time"
+	Field  string // of the event: "time"; "" when Reason says it
 	Reason string // what was expected
 }
 
 // Error implements error.
-func (r *Refusal) Error() string { return "event." + r.Field + ": " + r.Reason }
+func (r *Refusal) Error() string {
+	if r.Field == "" {
+		return r.Reason
+	}
+	return "event." + r.Field + ": " + r.Reason
+}
 
 const linksKept = 1 << 16
 

@@ -2,7 +2,6 @@ package job
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -30,7 +29,6 @@ type RulesCmd struct {
 	Top           int         `default:"10" help:"Rules to show."`
 	Sort          rules.Order `default:"lift" help:"Order of the rules shown: lift, confidence or support."`
 	Workers       int         `default:"0" help:"Goroutines; 0 for one per processor."`
-	JSON          bool        `name:"json" help:"Print JSON."`
 }
 
 // rulesReport is what the command prints.
@@ -66,20 +64,18 @@ type ruleRow struct {
 }
 
 // Run reads the file, mines it and writes the report.
-func (c *RulesCmd) Run(ctx context.Context, out io.Writer) error {
+func (c *RulesCmd) Run(env *Env) error {
 	if c.Top < 0 || c.Best < 0 {
 		return errors.New("--top and --best must not be negative")
 	}
-	report, err := c.mine(ctx)
+	report, err := c.mine(env.Ctx)
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		encoder := json.NewEncoder(out)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(report)
+	if env.JSON {
+		return env.WriteJSON(report)
 	}
-	return report.write(out)
+	return report.write(env.Out)
 }
 
 func (c *RulesCmd) mine(ctx context.Context) (*rulesReport, error) {

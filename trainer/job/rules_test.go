@@ -3,9 +3,9 @@ package job_test
 import (
 	"bytes"
 	"compress/gzip"
-	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,6 +21,7 @@ import (
 func run(t testing.TB, args ...string) (string, error) {
 	t.Helper()
 	var cli struct {
+		JSON  bool         `name:"json"`
 		Rules job.RulesCmd `cmd:""`
 	}
 	parser, err := kong.New(&cli, kong.Exit(func(int) {}))
@@ -32,9 +33,7 @@ func run(t testing.TB, args ...string) (string, error) {
 		return "", err
 	}
 	var out bytes.Buffer
-	parsed.BindTo(t.Context(), (*context.Context)(nil))
-	parsed.BindTo(&out, (*io.Writer)(nil))
-	err = parsed.Run()
+	err = parsed.Run(job.NewEnv(t.Context(), &out, io.Discard, cli.JSON, slog.LevelError))
 	return out.String(), err
 }
 
