@@ -12,7 +12,16 @@ func SyrkParallel(alpha float32, a Matrix, beta float32, c Matrix, workers int) 
 	a.check("Syrk")
 	c.check("Syrk")
 	checkShape("Syrk", "c", c, a.Cols, a.Cols)
-	const rows = 240
+	if a.Cols <= syrkTallCols && a.Rows >= 2*syrkTallRows {
+		syrkTall(alpha, a, beta, c, workers)
+		return
+	}
+	syrkBlocks(alpha, a, beta, c, workers)
+}
+
+// syrkBlocks shares out the blocks of c.
+func syrkBlocks(alpha float32, a Matrix, beta float32, c Matrix, workers int) {
+	const rows = 240 // a multiple of every tile height
 	blocks := (c.Rows + rows - 1) / rows
 	g := newGemm("Syrk", true, false, alpha, a, a, beta, c)
 	bufs := make([]packBuffer, max(workers, 1))
@@ -20,6 +29,41 @@ func SyrkParallel(alpha float32, a Matrix, beta float32, c Matrix, workers int) 
 		i, j := lo/blocks*rows, lo%blocks*rows
 		if j >= i {
 			g.columns(j, min(j+rows, c.Cols), i, min(i+rows, c.Rows), &bufs[w])
+		}
+	})
+}
+
+// A tall matrix of few columns has too few blocks in c to share, so its rows are shared: at most
+// syrkTallParts partial sums over at least syrkTallRows rows each, cut by the shape alone.
+const (
+	syrkTallCols  = 512
+	syrkTallRows  = 8192
+	syrkTallParts = 16
+)
+
+func syrkTall(alpha float32, a Matrix, beta float32, c Matrix, workers int) {
+	k := a.Cols
+	parts := min(a.Rows/syrkTallRows, syrkTallParts)
+	size := (a.Rows + parts - 1) / parts
+	sums := make([]Matrix, parts)
+	ParallelN(a.Rows, size, workers, func(_, lo, hi int) {
+		part := NewMatrix(k, k)
+		syrkBlocks(alpha, a.Sub(lo, 0, hi-lo, k), 0, part, 1)
+		sums[lo/size] = part
+	})
+	ParallelN(k, 16, workers, func(_, lo, hi int) {
+		for i := lo; i < hi; i++ {
+			row := c.Row(i)[i:]
+			if beta == 0 {
+				clear(row)
+			} else if beta != 1 {
+				scale(beta, row)
+			}
+			for _, part := range sums {
+				if part.Rows > 0 {
+					axpy(1, part.Row(i)[i:], row)
+				}
+			}
 		}
 	})
 }
