@@ -50,9 +50,21 @@ func Default() Plan {
 			{Name: pipeline.ModelContent, Kind: "content"},
 			{Name: pipeline.ModelHybrid, Kind: "hybrid", Parts: parts},
 		},
-		Recipes: pipeline.Defaults(), Window: 30 * 24 * time.Hour, Seed: 1,
+		Recipes: recipes(), Window: 30 * 24 * time.Hour, Seed: 1,
 		Metrics: []string{"ndcg@10", "recall@10", "hr@10", "coverage@10"}, Headline: "ndcg@10",
 	}
+}
+
+// recipes is the default ones, with the home surface ranked by the hybrid: what
+// is judged is then what answers.
+func recipes() []models.Recipe {
+	all := pipeline.Defaults()
+	for i := range all {
+		if all[i].Surface == features.SurfaceHome {
+			all[i].Ranker = models.RankerSpec{Ranker: "model", Model: pipeline.ModelHybrid}
+		}
+	}
+	return all
 }
 
 // Validate reports with models.ErrParams or models.ErrKind what is wrong.
