@@ -57,7 +57,7 @@ func shop(t *testing.T, days int) *store.Store {
 			at := start.Add(time.Duration(day)*24*time.Hour + time.Duration(u)*time.Minute)
 			events = append(events, features.Event{
 				Shop: features.DefaultShop, ID: fmt.Sprintf("%d-%d", day, u), Type: features.Purchase, User: features.UserKey{1, byte(u)},
-				Item: fmt.Sprintf("item-%03d", random.IntN(items/2)*2+u%2), Market: []string{"DE", "FR"}[u%2], Time: at, Received: at, Quantity: 1,
+				Item: fmt.Sprintf("item-%03d", random.IntN(items/2)*2+u%2), Market: "DE", Time: at, Received: at, Quantity: 1,
 			})
 		}
 	}
