@@ -44,6 +44,7 @@ type entry struct {
 	seq   int64
 	id    string // of the item
 	order string
+	where string               // the market
 	it    features.Interaction // Row is not set
 }
 
@@ -60,7 +61,7 @@ func (b *Book) Fold(e *features.Event) bool {
 	}
 	b.version = max(b.version+1, uint64(max(e.Seq, 0)))
 	b.hide(e)
-	b.kept = append(b.kept, entry{seq: e.Seq, id: e.Item, order: e.Order, it: interaction(e)})
+	b.kept = append(b.kept, entry{seq: e.Seq, id: e.Item, order: e.Order, where: e.Market, it: interaction(e)})
 	if n := len(b.kept); n > 2*features.HistoryCap { // seldom, not with every event
 		b.kept = append(b.kept[:0], b.kept[n-features.HistoryCap:]...)
 	}

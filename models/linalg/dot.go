@@ -7,7 +7,8 @@ func Dot(a, b []float32) float32 {
 }
 
 // DotRows sets out[i] to the inner product of q and the i-th row of rows, a row-major matrix of
-// len(out) rows and len(q) columns. It reads rows once and is the kernel of an exact scan.
+// len(out) rows and len(q) columns. It reads rows once and is the kernel of an exact scan. out[i]
+// depends on q and its row only: the same row gives the same bits in any call, [DotGather]'s too.
 func DotRows(q, rows, out []float32) {
 	checkLen("DotRows", len(rows), len(out)*len(q))
 	dotRows(q, rows, len(q), out)

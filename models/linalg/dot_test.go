@@ -39,6 +39,31 @@ func TestDotGather(t *testing.T) {
 	})
 }
 
+// A row's product must not depend on which other rows a call has, nor on how it names them.
+func TestDotRowsBits(t *testing.T) {
+	check(t, func(t *rapid.T, s *sample) {
+		s.strange = false
+		d, n := size(t, "d", 300)+1, rapid.IntRange(1, 40).Draw(t, "n")
+		q, rows, all := s.vec(d), s.vec(n*d), make([]float32, n)
+		DotRows(q, rows, all)
+		part := rapid.IntRange(0, n-1).Draw(t, "from")
+		some, one := make([]float32, n-part), make([]float32, 1)
+		DotRows(q, rows[part*d:], some)
+		ids := s.rows(n, n)
+		gathered := make([]float32, n)
+		DotGather(q, rows, ids, gathered)
+		DotGather(q, rows, ids[:1], one)
+		if !equal32(some, all[part:]) || one[0] != gathered[0] {
+			t.Fatalf("d=%d: %d of %d rows give other bits", d, n-part, n)
+		}
+		for i, r := range ids {
+			if gathered[i] != all[r] {
+				t.Fatalf("d=%d, row %d of %d: got %g gathered and %g in a row", d, r, n, gathered[i], all[r])
+			}
+		}
+	})
+}
+
 func TestDotRowsMany(t *testing.T) {
 	check(t, func(t *rapid.T, s *sample) {
 		d, n, nq := size(t, "d", 150)+1, size(t, "n", 80), rapid.IntRange(0, 40).Draw(t, "nq")
