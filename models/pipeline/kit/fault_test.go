@@ -305,3 +305,28 @@ func TestEndedContextAndBadRequests(t *testing.T) {
 		t.Errorf("limit 0: got %v, want ErrRequest", err)
 	}
 }
+
+// A source that looks at nothing gives what may not leave: deleted, hidden,
+// masked and excluded rows, rows there are none of, and too many.
+func TestSourcesCannotGetRoundTheMask(t *testing.T) {
+	careless := &stub{name: "careless", ask: gives(22, 21, 23, 3, 3, -1, 1<<20, 8, 7, 6, 5)}
+	masks := &stub{name: "masks", mask: func(b *features.Bitmap) { b.Clear(6) }, keep: func(row features.Row) bool { return row != 5 }}
+	specs := sourcesOf("careless")
+	for _, rec := range []models.Recipe{
+		{Sources: specs, Filters: []models.ComponentSpec{{Name: "masks"}}},
+		{Fallback: specs, Filters: []models.ComponentSpec{{Name: "masks"}}},
+	} {
+		r := request(shelf(t, nil), nil)
+		r.Market, r.Limit = "DE", 50
+		r.Exclude = []features.Row{7}
+		ans, err := run(t, rec, r, pipeline.Options{}, careless, masks)
+		if err != nil || !slices.Equal(rowsOf(ans), []features.Row{3, 8}) {
+			t.Errorf("got rows %v, %v, want 3, 8", rowsOf(ans), err)
+		}
+	}
+	specs[0].Limit = 5
+	ans, err := run(t, models.Recipe{Sources: specs}, request(shelf(t, nil), nil), pipeline.Options{}, careless)
+	if err != nil || !slices.Equal(rowsOf(ans), []features.Row{21, 3}) {
+		t.Errorf("of the first five: got rows %v, %v, want 21, 3", rowsOf(ans), err)
+	}
+}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/linalg"
 	"github.com/attune-rec/attune/models/pipeline"
 )
 
@@ -46,21 +47,8 @@ func (n *neighbours) of(ctx context.Context, r *features.Request, item features.
 		b.near = n.lists.Neighbours(item, k, r.Eligible, b.near)
 		return nil
 	}
-	dim := n.embed.Dim()
-	vecs := n.embed.Vectors()
-	var vec []float32
-	switch {
-	case item >= 0 && (int(item)+1)*dim <= len(vecs):
-		vec = vecs[int(item)*dim:][:dim]
-	case n.fresh != nil && r.Catalog != nil && r.Catalog.Item(item) != nil:
-		if cap(b.vec) < dim {
-			b.vec = make([]float32, dim)
-		}
-		vec = b.vec[:dim]
-		if !n.fresh.EmbedItem(r.Catalog.Item(item), vec) {
-			return nil
-		}
-	default:
+	vec := n.vector(r, item, &b.vec)
+	if vec == nil {
 		return nil
 	}
 	var err error
@@ -73,12 +61,42 @@ func (n *neighbours) of(ctx context.Context, r *features.Request, item features.
 	return err
 }
 
-// beside reports whether item is among the k neighbours of anchor, and how
-// close.
-func (n *neighbours) beside(r *features.Request, anchor, item features.Row, k int, b *buffers) (float32, bool) {
-	if n.of(context.Background(), r, anchor, k, b) != nil {
-		return 0, false
+// vector is the item's own, made in memory from what the catalogue says when
+// the item is newer than the model; nil when it has none.
+func (n *neighbours) vector(r *features.Request, item features.Row, memory *[]float32) []float32 {
+	dim := n.embed.Dim()
+	if vecs := n.embed.Vectors(); item >= 0 && (int(item)+1)*dim <= len(vecs) {
+		return vecs[int(item)*dim:][:dim]
 	}
+	if n.fresh == nil || r.Catalog == nil {
+		return nil
+	}
+	it := r.Catalog.Item(item)
+	if it == nil {
+		return nil
+	}
+	if cap(*memory) < dim {
+		*memory = make([]float32, dim)
+	}
+	vec := (*memory)[:dim]
+	if !n.fresh.EmbedItem(it, vec) {
+		return nil
+	}
+	return vec
+}
+
+// beside says how close item lies to anchor: among its first k neighbours, or,
+// by vectors, whatever lies between them. False where it does not lie close.
+func (n *neighbours) beside(r *features.Request, anchor, item features.Row, k int, b *buffers) (float32, bool) {
+	if n.lists == nil {
+		x, y := n.vector(r, anchor, &b.vec), n.vector(r, item, &b.score)
+		if x == nil || y == nil {
+			return 0, false
+		}
+		score := linalg.Dot(x, y)
+		return score, score > 0
+	}
+	b.near = n.lists.Neighbours(anchor, k, r.Eligible, b.near[:0])
 	for _, x := range b.near {
 		if x.Row == item && x.Score > 0 {
 			return x.Score, true
