@@ -173,14 +173,20 @@ func TestWatch(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	seen := make(chan string, 16)
 	done := make(chan struct{})
+	refuse := 2
 	go func() {
 		defer close(done)
-		Watch(ctx, st, "mugs", time.Millisecond, func(s Serving, err error) {
-			if err != nil {
+		Watch(ctx, st, "mugs", time.Millisecond, func(s Serving, err error) error {
+			switch {
+			case err != nil:
 				seen <- "error"
-			} else {
+			case s.Number == 3 && refuse > 0:
+				refuse--
+				return errors.New("not now")
+			default:
 				seen <- strconv.FormatInt(s.Number, 10) + s.Stable
 			}
+			return nil
 		})
 	}()
 	for i, v := range vs {
