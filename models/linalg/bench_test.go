@@ -64,6 +64,7 @@ func BenchmarkGemm(b *testing.B) {
 		m, n, k := x[0], x[1], x[2]
 		p, q, c := MatrixOf(m, k, s.vec(m*k)), MatrixOf(k, n, s.vec(k*n)), NewMatrix(m, n)
 		eachISABench(b, fmt.Sprintf("%dx%dx%d", m, n, k), 2*float64(m*n*k), func(b *testing.B) {
+			b.ReportAllocs()
 			for b.Loop() {
 				Gemm(false, false, 1, p, q, 0, c)
 			}
