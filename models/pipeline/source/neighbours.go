@@ -10,10 +10,11 @@ import (
 	"github.com/attune-rec/attune/models/pipeline"
 )
 
-// neighbours is what lies beside an item: by the model's own lists, or by the
-// vectors of the model where it has an index.
+// neighbours is what lies beside an item: by the model's vectors where there
+// is an index over them, which knows items newer than the model too, and by
+// the model's own lists otherwise.
 type neighbours struct {
-	lists models.Neighbourhood
+	lists models.Neighbourhood // nil: by vectors
 	embed models.Embedder
 	fresh models.ItemEmbedder
 	index models.Index
@@ -24,19 +25,20 @@ func newNeighbours(spec models.SourceSpec, env pipeline.Env) (*neighbours, error
 	if err != nil {
 		return nil, err
 	}
-	n := &neighbours{}
-	if lists, ok := m.(models.Neighbourhood); ok {
-		n.lists = lists
-		return n, nil
-	}
-	embed, ok := m.(models.Embedder)
-	if !ok {
+	lists, listed := m.(models.Neighbourhood)
+	embed, embeds := m.(models.Embedder)
+	if !listed && !embeds {
 		return nil, fmt.Errorf("model %q of kind %s has neither neighbours nor vectors", spec.Model, m.Kind())
 	}
-	n.embed = embed
-	n.fresh, _ = m.(models.ItemEmbedder)
-	n.index, err = env.Index(spec.Model)
-	return n, err
+	index, err := env.Index(spec.Model)
+	if embeds && err == nil {
+		fresh, _ := m.(models.ItemEmbedder)
+		return &neighbours{embed: embed, fresh: fresh, index: index}, nil
+	}
+	if !listed {
+		return nil, err
+	}
+	return &neighbours{lists: lists}, nil
 }
 
 // of leaves at most k eligible neighbours of item, itself not among them, in
@@ -54,7 +56,7 @@ func (n *neighbours) of(ctx context.Context, r *features.Request, item features.
 	var err error
 	b.hits, err = n.index.Search(ctx, vec, k+1, models.Where{Allow: r.Eligible}, b.hits[:0])
 	for _, h := range b.hits {
-		if h.Row != item && len(b.near) < k {
+		if h.Row != item && h.Score > 0 && len(b.near) < k {
 			b.near = append(b.near, models.Neighbour{Row: h.Row, Score: h.Score})
 		}
 	}
