@@ -10,6 +10,7 @@ import (
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/content"
 	"github.com/attune-rec/attune/models/hybrid"
+	"github.com/attune-rec/attune/models/imported"
 	"github.com/attune-rec/attune/models/knn"
 	"github.com/attune-rec/attune/models/mf"
 	"github.com/attune-rec/attune/models/popular"
@@ -20,6 +21,7 @@ func All() []models.Kind {
 	all := []models.Kind{
 		content.Kind(),
 		hybrid.Kind(),
+		imported.Kind(),
 		knn.EASE(),
 		knn.Item(),
 		knn.Path(),
