@@ -21,6 +21,9 @@ var (
 	ErrNotFound = errors.New("not found")
 	ErrReadOnly = errors.New("store is read-only")
 	ErrClosed   = errors.New("store is closed")
+	ErrCorrupt  = errors.New("store is corrupt")
+	ErrInUse    = errors.New("data directory is in use by another writer")
+	ErrSchema   = errors.New("store has a schema this program cannot use")
 )
 
 // Log is the events of shops. It is safe for concurrent use.
@@ -49,6 +52,7 @@ type Appended struct {
 // DeadLetter is something that was refused.
 type DeadLetter struct {
 	ID       int64
+	Key      string // the sender's own id: what has the same is kept once; "" is none
 	Received time.Time
 	Source   string
 	Rule     string
@@ -141,6 +145,22 @@ type ServedItem struct {
 type Journal interface {
 	PutServed(ctx context.Context, shop features.ShopID, records []Served) error
 	ScanServed(ctx context.Context, shop features.ShopID, from, to time.Time, f func(*Served) error) error
+}
+
+// Identities says which sessions and users turned out to be one person. A link
+// changes what History returns and never the events themselves, so that taking
+// it back loses and doubles nothing. It is safe for concurrent use.
+type Identities interface {
+	// Link makes the history of alias part of user's. An alias has one user at
+	// a time: a new link replaces the one before.
+	Link(ctx context.Context, shop features.ShopID, alias, user features.UserKey) error
+	// Unlink takes the link of alias back; ErrNotFound when it has none.
+	Unlink(ctx context.Context, shop features.ShopID, alias features.UserKey) error
+	// Resolve is the user that key was linked to, through every link; key
+	// itself when there is none.
+	Resolve(ctx context.Context, shop features.ShopID, key features.UserKey) (features.UserKey, error)
+	// Aliases are the keys whose history is part of user's, user not included.
+	Aliases(ctx context.Context, shop features.ShopID, user features.UserKey) ([]features.UserKey, error)
 }
 
 // Morgue keeps what was refused.

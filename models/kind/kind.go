@@ -9,6 +9,7 @@ import (
 
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/content"
+	"github.com/attune-rec/attune/models/graph"
 	"github.com/attune-rec/attune/models/hybrid"
 	"github.com/attune-rec/attune/models/imported"
 	"github.com/attune-rec/attune/models/knn"
@@ -20,6 +21,8 @@ import (
 func All() []models.Kind {
 	all := []models.Kind{
 		content.Kind(),
+		graph.GFCF(),
+		graph.LowPass(),
 		hybrid.Kind(),
 		imported.Kind(),
 		knn.EASE(),

@@ -17,6 +17,7 @@ import (
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/store"
 	"github.com/attune-rec/attune/models/release"
+	"github.com/attune-rec/attune/server/recommend"
 )
 
 func TestErrorsBecomeCodes(t *testing.T) {
@@ -30,7 +31,7 @@ func TestErrorsBecomeCodes(t *testing.T) {
 		{fmt.Errorf("get: %w", store.ErrNotFound), codes.NotFound, "NOT_FOUND"},
 		{fmt.Errorf("open: %w", release.ErrCorrupt), codes.FailedPrecondition, "RELEASE_CORRUPT"},
 		{release.ErrStale, codes.Aborted, "SERVING_STATE_CHANGED"},
-		{ErrNoRelease, codes.FailedPrecondition, "NO_RELEASE"},
+		{recommend.ErrNoRelease, codes.FailedPrecondition, "NO_RELEASE"},
 		{context.DeadlineExceeded, codes.DeadlineExceeded, "DEADLINE_EXCEEDED"},
 		{errors.New("disk on fire"), codes.Internal, "INTERNAL"},
 	} {

@@ -12,46 +12,18 @@ CREATE TABLE shops (
   created        INTEGER NOT NULL
 ) WITHOUT ROWID;
 
--- The log of what happened, in the order it was acknowledged. Rows leave for
--- Parquet when a range is sealed.
-CREATE TABLE events (
+-- The log of what happened, in the order it was acknowledged: a row is what was
+-- committed together, packed (page.go says how). So a commit touches the end of
+-- one tree whatever the number of events, and events in the hundred thousands a
+-- second stay durable. Rows leave for Parquet when a range is sealed. Ranges
+-- follow one another without a gap; an erased event leaves its range as it was.
+CREATE TABLE pages (
   shop           TEXT    NOT NULL,
-  seq            INTEGER NOT NULL,
-  type           INTEGER NOT NULL,
-  user_key       BLOB    NOT NULL,             -- zero-length: only the session is known
-  session_key    BLOB    NOT NULL,             -- zero-length: none given
-  item           TEXT    NOT NULL,
-  time           INTEGER NOT NULL,
-  received       INTEGER NOT NULL,
-  surface        TEXT    NOT NULL,
-  channel        TEXT    NOT NULL,
-  device         TEXT    NOT NULL,
-  market         TEXT    NOT NULL,
-  locale         TEXT    NOT NULL,
-  quantity       INTEGER NOT NULL,
-  price_micros   INTEGER NOT NULL,
-  currency       TEXT    NOT NULL,
-  value          REAL    NOT NULL,
-  order_id       TEXT    NOT NULL,
-  text           BLOB    NOT NULL,             -- encrypted under the person's data key; zero-length: none
-  target         TEXT    NOT NULL,
-  recommendation TEXT    NOT NULL,
-  position       INTEGER NOT NULL,
-  attributes     BLOB    NOT NULL,             -- JSON, encrypted as text is; zero-length: none
-  event_id       TEXT    NOT NULL,
-  PRIMARY KEY (shop, seq)
+  first_seq      INTEGER NOT NULL,
+  last_seq       INTEGER NOT NULL,
+  body           BLOB    NOT NULL,             -- text and attributes encrypted under the person's data key
+  PRIMARY KEY (shop, first_seq)
 ) WITHOUT ROWID;
-CREATE INDEX events_by_user ON events (shop, user_key, seq) WHERE length(user_key) > 0;
-CREATE INDEX events_by_session ON events (shop, session_key, seq) WHERE length(session_key) > 0;
-
--- Event ids within the dedupe window; older ones are dropped with their range.
-CREATE TABLE event_ids (
-  shop           TEXT    NOT NULL,
-  event_id       TEXT    NOT NULL,
-  seq            INTEGER NOT NULL,
-  PRIMARY KEY (shop, event_id)
-) WITHOUT ROWID;
-CREATE INDEX event_ids_by_seq ON event_ids (shop, seq);
 
 -- Ranges of the log that are in Parquet: complete, never overlapping.
 CREATE TABLE segments (
@@ -62,6 +34,7 @@ CREATE TABLE segments (
   rows           INTEGER NOT NULL,
   bytes          INTEGER NOT NULL,
   sha256         TEXT    NOT NULL,
+  newest         INTEGER NOT NULL,             -- when its newest event was received
   sealed         INTEGER NOT NULL,
   PRIMARY KEY (shop, first_seq)
 ) WITHOUT ROWID;
@@ -70,6 +43,7 @@ CREATE TABLE segments (
 CREATE TABLE dead_letters (
   shop           TEXT    NOT NULL,
   id             INTEGER NOT NULL,
+  letter_key     TEXT    NOT NULL,             -- the sender's own id; '': none
   received       INTEGER NOT NULL,
   source         TEXT    NOT NULL,             -- file and line, or the RPC
   rule           TEXT    NOT NULL,             -- the rule that refused it
@@ -79,6 +53,7 @@ CREATE TABLE dead_letters (
   replayed       INTEGER NOT NULL DEFAULT 0,   -- when; 0: not yet
   PRIMARY KEY (shop, id)
 ) WITHOUT ROWID;
+CREATE UNIQUE INDEX dead_letters_by_key ON dead_letters (shop, letter_key) WHERE letter_key <> '';
 
 CREATE TABLE items (
   shop           TEXT    NOT NULL,
@@ -140,6 +115,7 @@ CREATE TABLE identities (
   undone         INTEGER NOT NULL DEFAULT 0,   -- when; 0: holds
   PRIMARY KEY (shop, alias_key, seq)
 ) WITHOUT ROWID;
+CREATE INDEX identities_by_user ON identities (shop, user_key);
 
 -- The random row key of a person in a release that needs one.
 CREATE TABLE surrogates (
@@ -201,6 +177,5 @@ DROP TABLE item_history;
 DROP TABLE items;
 DROP TABLE dead_letters;
 DROP TABLE segments;
-DROP TABLE event_ids;
-DROP TABLE events;
+DROP TABLE pages;
 DROP TABLE shops;

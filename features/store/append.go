@@ -1,0 +1,251 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+
+	"github.com/attune-rec/attune/features"
+)
+
+// The most that one call may bring, and one field of an event may hold.
+const (
+	MaxBatch = 10_000
+	MaxField = 64 << 10 // bytes
+)
+
+// appending is the events of one call on their way.
+type appending struct {
+	log    *shopLog
+	events []stored
+	ids    []idHash // valid where the event has an id
+	out    []Appended
+}
+
+// Append stores the events of one shop in order and returns, once they are
+// durable, what became of each: its number, or the number of the event that had
+// its id before. Times are cut to the millisecond; an event without a time of
+// arrival has the present one, and one without a time that of its arrival. An
+// id is remembered for the dedupe window. The shop is made when it is new.
+func (s *Store) Append(ctx context.Context, shop features.ShopID, events []features.Event) ([]Appended, error) {
+	if err := s.writable(); err != nil {
+		return nil, err
+	}
+	l, err := s.ensureShop(ctx, shop)
+	if err != nil {
+		return nil, err
+	}
+	if len(events) == 0 {
+		return nil, nil
+	}
+	if len(events) > MaxBatch {
+		return nil, fmt.Errorf("append: %d events in one call: send at most %d", len(events), MaxBatch)
+	}
+	a := &appending{log: l, events: make([]stored, len(events)), ids: make([]idHash, len(events)), out: make([]Appended, len(events))}
+	now := s.now()
+	var private []int // events with something to encrypt
+	for i := range events {
+		e := &a.events[i]
+		e.Event = events[i]
+		e.Shop = shop
+		if e.Received.IsZero() {
+			e.Received = now
+		}
+		if e.Time.IsZero() {
+			e.Time = e.Received
+		}
+		if err := checkEvent(&e.Event); err != nil {
+			return nil, fmt.Errorf("append: event %d of %d: %w", i+1, len(events), err)
+		}
+		if e.ID != "" {
+			a.ids[i] = hashID(e.ID)
+		}
+		if e.Text != "" || len(e.Attributes) > 0 {
+			private = append(private, i)
+		}
+	}
+	if err := s.encryptEvents(ctx, shop, a.events, private); err != nil {
+		return nil, fmt.Errorf("append: %w", err)
+	}
+	j := &job{events: a}
+	if err := s.writer.hand(ctx, j); err != nil {
+		return nil, fmt.Errorf("append: %w", err)
+	}
+	return a.out, nil
+}
+
+func checkEvent(e *features.Event) error {
+	if int(e.Type) > len(features.EventTypes()) || e.Type == features.EventUnknown {
+		return fmt.Errorf("unknown event type %d", e.Type)
+	}
+	if y := e.Time.Year(); y < 1900 || y > 9999 {
+		return fmt.Errorf("time %s is out of range: expected the years 1900 to 9999", e.Time)
+	}
+	if math.IsNaN(e.Value) || math.IsInf(e.Value, 0) {
+		return fmt.Errorf("value must be a finite number: got %v", e.Value)
+	}
+	for _, f := range [...]struct{ name, value string }{
+		{"id", e.ID}, {"item", e.Item}, {"surface", e.Surface}, {"channel", e.Channel}, {"device", e.Device},
+		{"market", e.Market}, {"locale", e.Locale}, {"currency", e.Price.Currency}, {"order", e.Order}, {"text", e.Text},
+		{"target", e.Target}, {"recommendation", e.Recommendation},
+	} {
+		if len(f.value) > MaxField {
+			return fmt.Errorf("%s has %d bytes: at most %d are kept", f.name, len(f.value), MaxField)
+		}
+	}
+	return nil
+}
+
+// encryptEvents encrypts what the events at the given places have of it.
+func (s *Store) encryptEvents(ctx context.Context, shop features.ShopID, events []stored, at []int) error {
+	if len(at) == 0 {
+		return nil
+	}
+	people := make([]features.UserKey, len(at))
+	for i, k := range at {
+		people[i] = events[k].Subject()
+	}
+	if err := s.keys.ensure(ctx, shop, people); err != nil {
+		return err
+	}
+	for _, k := range at {
+		if err := s.encryptEvent(ctx, &events[k]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// encryptEvent moves text and attributes to their encrypted form.
+func (s *Store) encryptEvent(ctx context.Context, e *stored) (err error) {
+	if e.Text != "" {
+		if e.text, err = s.keys.encrypt(ctx, e.Shop, e.Subject(), "text", []byte(e.Text)); err != nil {
+			return err
+		}
+		e.Text = ""
+	}
+	if len(e.Attributes) > 0 {
+		plain, err := json.Marshal(e.Attributes)
+		if err != nil {
+			return err
+		}
+		if len(plain) > MaxField {
+			return fmt.Errorf("attributes have %d bytes: at most %d are kept", len(plain), MaxField)
+		}
+		if e.attributes, err = s.keys.encrypt(ctx, e.Shop, e.Subject(), "attributes", plain); err != nil {
+			return err
+		}
+	}
+	e.Attributes = nil
+	return nil
+}
+
+// decryptEvent moves them back. What a destroyed key had encrypted is gone.
+func (s *Store) decryptEvent(ctx context.Context, e *stored) error {
+	if len(e.text) > 0 {
+		plain, err := s.keys.decrypt(ctx, e.Shop, e.Subject(), "text", e.text)
+		if err != nil {
+			return fmt.Errorf("event %d: %w", e.Seq, err)
+		}
+		e.Text = string(plain)
+	}
+	if len(e.attributes) > 0 {
+		plain, err := s.keys.decrypt(ctx, e.Shop, e.Subject(), "attributes", e.attributes)
+		if err != nil {
+			return fmt.Errorf("event %d: %w", e.Seq, err)
+		}
+		if len(plain) > 0 {
+			if err := json.Unmarshal(plain, &e.Attributes); err != nil {
+				return fmt.Errorf("%w: attributes of event %d: %w", ErrCorrupt, e.Seq, err)
+			}
+		}
+	}
+	return nil
+}
+
+// pendingLog is what a transaction adds to one shop's log. Nothing of it shows
+// before the commit.
+type pendingLog struct {
+	log    *shopLog
+	end    int64
+	ids    map[idHash]int64
+	events []*stored
+	hashes []*idHash
+}
+
+func (l *shopLog) pending() *pendingLog {
+	return &pendingLog{log: l, end: l.end, ids: map[idHash]int64{}}
+}
+
+// take gives the events of one call their places.
+func (p *pendingLog) take(a *appending) error {
+	for i := range a.events {
+		e := &a.events[i]
+		var id *idHash
+		if e.ID != "" {
+			id = &a.ids[i]
+			seq, ok, err := p.find(*id)
+			if err != nil {
+				return err
+			}
+			if ok {
+				a.out[i] = Appended{Seq: seq, Duplicate: true}
+				continue
+			}
+			p.ids[*id] = p.end
+		}
+		e.Seq = p.end
+		p.end++
+		p.events = append(p.events, e)
+		p.hashes = append(p.hashes, id)
+		a.out[i] = Appended{Seq: e.Seq}
+	}
+	return nil
+}
+
+func (p *pendingLog) find(id idHash) (int64, bool, error) {
+	if seq, ok := p.ids[id]; ok {
+		return seq, true, nil
+	}
+	for i := len(p.log.tail) - 1; i >= 0; i-- {
+		if seq, ok := p.log.tail[i].find(id); ok {
+			return seq, true, nil
+		}
+	}
+	return p.log.findSealed(id)
+}
+
+// write puts the pending events into the transaction.
+func (l *shopLog) write(tx *transaction, p *pendingLog) error {
+	if len(p.events) == 0 {
+		return nil
+	}
+	for from := 0; from < len(p.events); from += pageEvents {
+		part := p.events[from:min(from+pageEvents, len(p.events))]
+		first, last := part[0].Seq, part[len(part)-1].Seq
+		l.page.reset(first)
+		for _, e := range part {
+			l.page.add(e)
+		}
+		if _, err := tx.exec(`INSERT INTO pages (shop, first_seq, last_seq, body) VALUES (?, ?, ?, ?)`,
+			string(l.shop), first, last, l.page.bytes()); err != nil {
+			return fmt.Errorf("write events of shop %s: %w", l.shop, err)
+		}
+	}
+	if _, err := tx.exec(`UPDATE shops SET next_seq = ? WHERE shop = ?`, p.end, string(l.shop)); err != nil {
+		return fmt.Errorf("write events of shop %s: %w", l.shop, err)
+	}
+	return nil
+}
+
+// publish makes committed events known to readers.
+func (l *shopLog) publish(p *pendingLog) {
+	l.mu.Lock()
+	for i, e := range p.events {
+		l.index(&e.Event, p.hashes[i])
+	}
+	l.end = p.end
+	l.mu.Unlock()
+	l.store.wantSealing(l)
+}

@@ -1,0 +1,88 @@
+package store
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+
+	"github.com/attune-rec/attune/features"
+)
+
+// idHash is 96 bits of the SHA-256 of an event id. Two ids that share them
+// would be taken for one: with a thousand million events, one chance in 10^11.
+type idHash struct {
+	a uint64
+	b uint32
+}
+
+func hashID(id string) idHash {
+	sum := sha256.Sum256([]byte(id))
+	return idHash{binary.BigEndian.Uint64(sum[:]), binary.BigEndian.Uint32(sum[8:])}
+}
+
+// generation is the index of a range of the log that lies in pages: whose
+// events they are, and which ids they had. It is kept in memory and made anew
+// from the pages at start. Once full it never changes again, and is what a
+// segment is made of.
+type generation struct {
+	first int64 // its first sequence number
+	next  int64 // after its last
+	heads map[features.UserKey]int32
+	links []link
+	ids   map[idHash]uint32
+}
+
+// link is an event in the chain of a subject's events, newest first.
+type link struct {
+	row  uint32 // seq - first
+	prev int32  // -1: none
+}
+
+func newGeneration(first int64) *generation {
+	return &generation{first: first, next: first, heads: map[features.UserKey]int32{}, ids: map[idHash]uint32{}}
+}
+
+// add takes in the next event; id is nil when it has none.
+func (g *generation) add(e *features.Event, id *idHash) {
+	row := uint32(e.Seq - g.first)
+	if !e.User.IsZero() {
+		g.chain(e.User, row)
+	}
+	if !e.Session.IsZero() && e.Session != e.User {
+		g.chain(e.Session, row)
+	}
+	if id != nil {
+		g.ids[*id] = row
+	}
+	g.next = e.Seq + 1
+}
+
+func (g *generation) chain(k features.UserKey, row uint32) {
+	prev, ok := g.heads[k]
+	if !ok {
+		prev = -1
+	}
+	g.heads[k] = int32(len(g.links))
+	g.links = append(g.links, link{row, prev})
+}
+
+// newest appends the sequence numbers of at most limit events of k that are at
+// least from, newest first.
+func (g *generation) newest(k features.UserKey, from int64, limit int, dst []int64) []int64 {
+	at, ok := g.heads[k]
+	for ; ok && at >= 0 && limit > 0; limit-- {
+		l := g.links[at]
+		seq := g.first + int64(l.row)
+		if seq < from {
+			break
+		}
+		dst = append(dst, seq)
+		at = l.prev
+	}
+	return dst
+}
+
+// find is where an event with this id is stored.
+func (g *generation) find(id idHash) (seq int64, ok bool) {
+	row, ok := g.ids[id]
+	return g.first + int64(row), ok
+}

@@ -1,0 +1,251 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// groupEvents is how many events one transaction takes at most, so that nobody
+// waits long for the others.
+const groupEvents = 8192
+
+// writer is the one goroutine that changes the database. What waits when it is
+// free is committed together and acknowledged together: one fsync for many.
+type writer struct {
+	conn  *sql.Conn
+	stmts map[string]*sql.Stmt
+	jobs  chan *job
+
+	mu     sync.RWMutex // held for reading while handing over, so that close waits
+	closed bool
+	ended  chan struct{}
+}
+
+// job is a change, or the appending of events.
+type job struct {
+	run    func(*transaction) error // nil: events are appended
+	events *appending
+	after  func() // in the writer's goroutine, once durable and before it is acknowledged
+	done   chan error
+	err    error
+}
+
+// transaction is what a job may do; it is valid while the job runs.
+type transaction struct{ w *writer }
+
+func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w := &writer{conn: conn, stmts: map[string]*sql.Stmt{}, jobs: make(chan *job, 1024), ended: make(chan struct{})}
+	go w.loop()
+	return w, nil
+}
+
+// do runs f in a transaction, by itself within the group: when it fails,
+// nothing of it is kept and the others are not touched. It returns once f's
+// changes are durable. When ctx ends first, they may be made nonetheless.
+func (w *writer) do(ctx context.Context, f func(*transaction) error) error {
+	return w.hand(ctx, &job{run: f})
+}
+
+// doThen is do, with after run in the writer's goroutine once durable.
+func (w *writer) doThen(ctx context.Context, f func(*transaction) error, after func()) error {
+	return w.hand(ctx, &job{run: f, after: after})
+}
+
+func (w *writer) hand(ctx context.Context, j *job) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	j.done = make(chan error, 1)
+	if err := w.queue(ctx, j); err != nil {
+		return err
+	}
+	select {
+	case err := <-j.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (w *writer) queue(ctx context.Context, j *job) error {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if w.closed {
+		return ErrClosed
+	}
+	select {
+	case w.jobs <- j:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// close lets the goroutine finish what was handed over, and ends it.
+func (w *writer) close() error {
+	w.mu.Lock()
+	if !w.closed {
+		w.closed = true
+		close(w.jobs)
+	}
+	w.mu.Unlock()
+	<-w.ended
+	var errs []error
+	for _, s := range w.stmts {
+		errs = append(errs, s.Close())
+	}
+	w.stmts = nil
+	return errors.Join(append(errs, w.conn.Close())...)
+}
+
+func (w *writer) loop() {
+	defer close(w.ended)
+	g := &group{w: w, pending: map[*shopLog]*pendingLog{}}
+	for j := range w.jobs {
+		g.jobs = append(g.jobs[:0], j)
+		n := j.weight()
+	gather:
+		for n < groupEvents {
+			select {
+			case next, ok := <-w.jobs:
+				if !ok {
+					break gather
+				}
+				g.jobs = append(g.jobs, next)
+				n += next.weight()
+			default:
+				break gather
+			}
+		}
+		g.commit()
+	}
+}
+
+func (j *job) weight() int {
+	if j.events == nil {
+		return 1
+	}
+	return 1 + len(j.events.events)
+}
+
+// group is the jobs of one transaction.
+type group struct {
+	w       *writer
+	jobs    []*job
+	pending map[*shopLog]*pendingLog
+}
+
+func (g *group) commit() {
+	err := g.run()
+	if err == nil {
+		for l, p := range g.pending {
+			l.publish(p)
+		}
+	}
+	clear(g.pending)
+	for _, j := range g.jobs {
+		if err != nil {
+			j.done <- err
+			continue
+		}
+		if j.err == nil && j.after != nil {
+			j.after()
+		}
+		j.done <- j.err
+	}
+	clear(g.jobs)
+}
+
+func (g *group) run() error {
+	tx := &transaction{g.w}
+	if _, err := tx.exec("BEGIN IMMEDIATE"); err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	if err := g.fill(tx); err != nil {
+		_, undo := tx.exec("ROLLBACK")
+		return errors.Join(err, undo)
+	}
+	if _, err := tx.exec("COMMIT"); err != nil {
+		_, undo := tx.exec("ROLLBACK")
+		return errors.Join(fmt.Errorf("commit: %w", err), undo)
+	}
+	return nil
+}
+
+// fill runs the jobs. Jobs with a run function keep their own error; only what
+// spoils the whole transaction is returned.
+func (g *group) fill(tx *transaction) error {
+	for _, j := range g.jobs {
+		if j.events != nil {
+			l := j.events.log
+			p := g.pending[l]
+			if p == nil {
+				p = l.pending()
+				g.pending[l] = p
+			}
+			if err := p.take(j.events); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := g.isolate(tx, j); err != nil {
+			return err
+		}
+	}
+	for l, p := range g.pending {
+		if err := l.write(tx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *group) isolate(tx *transaction, j *job) error {
+	if _, err := tx.exec("SAVEPOINT job"); err != nil {
+		return err
+	}
+	if j.err = j.run(tx); j.err != nil {
+		if _, err := tx.exec("ROLLBACK TO job"); err != nil {
+			return errors.Join(j.err, err)
+		}
+	}
+	_, err := tx.exec("RELEASE job")
+	return err
+}
+
+func (tx *transaction) stmt(query string) (*sql.Stmt, error) {
+	if s := tx.w.stmts[query]; s != nil {
+		return s, nil
+	}
+	s, err := tx.w.conn.PrepareContext(context.Background(), query)
+	if err != nil {
+		return nil, err
+	}
+	tx.w.stmts[query] = s
+	return s, nil
+}
+
+// exec runs a statement, which is prepared once.
+func (tx *transaction) exec(query string, args ...any) (sql.Result, error) {
+	s, err := tx.stmt(query)
+	if err != nil {
+		return nil, err
+	}
+	return s.ExecContext(context.Background(), args...)
+}
+
+// get runs a query of one row and reads it into dst.
+func (tx *transaction) get(dst []any, query string, args ...any) error {
+	s, err := tx.stmt(query)
+	if err != nil {
+		return err
+	}
+	return s.QueryRowContext(context.Background(), args...).Scan(dst...)
+}
