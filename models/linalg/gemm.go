@@ -1,5 +1,7 @@
 package linalg
 
+import "sync"
+
 // Blocking of the matrix product: a panel of b of blockK rows and blockN columns is packed into
 // strips and stays in the second-level cache while the rows of a pass by.
 const (
@@ -12,9 +14,10 @@ const (
 // content of c, even NaN, is ignored. c must not overlap a or b.
 func Gemm(transA, transB bool, alpha float32, a, b Matrix, beta float32, c Matrix) {
 	g := newGemm("Gemm", transA, transB, alpha, a, b, beta, c)
-	var buf packBuffer
+	buf := scratches.Get().(*scratch)
+	defer scratches.Put(buf)
 	for j := 0; j < c.Cols; j += blockN {
-		g.columns(j, min(j+blockN, c.Cols), 0, c.Rows, &buf)
+		g.columns(j, min(j+blockN, c.Cols), 0, c.Rows, buf)
 	}
 }
 
@@ -25,10 +28,11 @@ func GemmParallel(transA, transB bool, alpha float32, a, b Matrix, beta float32,
 	const rows = 240 // a multiple of every tile height
 	nr := (c.Rows + rows - 1) / rows
 	nc := (c.Cols + blockN - 1) / blockN
-	bufs := make([]packBuffer, max(workers, 1))
-	ParallelN(nr*nc, 1, workers, func(w, lo, _ int) {
+	ParallelN(nr*nc, 1, workers, func(_, lo, _ int) {
+		buf := scratches.Get().(*scratch)
+		defer scratches.Put(buf)
 		i, j := lo%nr*rows, lo/nr*blockN
-		g.columns(j, min(j+blockN, c.Cols), i, min(i+rows, c.Rows), &bufs[w])
+		g.columns(j, min(j+blockN, c.Cols), i, min(i+rows, c.Rows), buf)
 	})
 }
 
@@ -42,8 +46,11 @@ type gemm struct {
 	b, c        Matrix
 }
 
-// packBuffer holds one worker's packed panel of b.
-type packBuffer struct{ b []float32 }
+// scratch is the memory of one running product or inverse: a packed panel of b, and a triangle.
+type scratch struct{ b, triangle []float32 }
+
+// scratches keeps it between calls, so that a steady stream of products allocates nothing.
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
 func newGemm(op string, transA, transB bool, alpha float32, a, b Matrix, beta float32, c Matrix) gemm {
 	a.check(op)
@@ -69,7 +76,7 @@ func newGemm(op string, transA, transB bool, alpha float32, a, b Matrix, beta fl
 }
 
 // columns computes rows i0 to i1 of columns j0 to j1 of c.
-func (g *gemm) columns(j0, j1, i0, i1 int, buf *packBuffer) {
+func (g *gemm) columns(j0, j1, i0, i1 int, buf *scratch) {
 	if g.beta != 1 || g.k == 0 {
 		if g.beta != 0 || g.k == 0 {
 			scaleBlock(g.beta, g.c.Sub(i0, j0, i1-i0, j1-j0))

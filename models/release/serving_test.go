@@ -73,7 +73,7 @@ func TestServingStates(t *testing.T) {
 			if s := must(SetShadow(ctx, st, "mugs", vs[0], c)); s.Shadow != vs[0] || s.Stable != vs[2] {
 				t.Fatalf("got %+v, want a shadow", s)
 			}
-			states, err := History(ctx, st, "mugs")
+			states, err := History(ctx, st, "mugs", 0)
 			if err != nil || len(states) != 10 {
 				t.Fatalf("got %d states, %v, want 10", len(states), err)
 			}

@@ -82,7 +82,7 @@ func Prune(ctx context.Context, st Store, shop features.ShopID, keep int) ([]str
 	if keep < 1 {
 		return nil, wrap(fmt.Errorf("keep %d: expected at least 1", keep))
 	}
-	states, err := History(ctx, st, shop)
+	states, err := History(ctx, st, shop, Remembered)
 	if err != nil {
 		return nil, wrap(err)
 	}
