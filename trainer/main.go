@@ -21,7 +21,9 @@ type flags struct {
 	JSON     bool            `help:"Write the result as JSON."`
 	LogLevel slog.Level      `help:"Least level of log lines: debug, info, warn or error." default:"info"`
 
+	Fit      job.Fit      `cmd:"" help:"Train models and keep them as a release."`
 	Evaluate job.Evaluate `cmd:"" help:"Train models and judge them on held-out data."`
+	Validate job.Validate `cmd:"" help:"Check files before training on them."`
 	Rules    job.RulesCmd `cmd:"" help:"Find what is bought together in a file of baskets."`
 }
 
