@@ -21,6 +21,8 @@ type flags struct {
 	JSON     bool            `help:"Write the result as JSON."`
 	LogLevel slog.Level      `help:"Least level of log lines: debug, info, warn or error." default:"info"`
 
+	Demo     job.Demo     `cmd:"" help:"Take the bundled shop from its raw file to a release that is served."`
+	Import   job.Import   `cmd:"" help:"Bring a file of events into the store, cleaned, with a report."`
 	Fit      job.Fit      `cmd:"" help:"Train models and keep them as a release."`
 	Evaluate job.Evaluate `cmd:"" help:"Train models and judge them on held-out data."`
 	Validate job.Validate `cmd:"" help:"Check files before training on them."`
