@@ -117,3 +117,14 @@ func (e *Event) Subject() UserKey {
 	}
 	return e.Session
 }
+
+// Interest reports whether an event of this type speaks for its item: what a
+// shopper looked at, wanted, bought or praised. A rating counts whatever its
+// stars.
+func (t EventType) Interest() bool {
+	switch t {
+	case Click, View, Dwell, CartAdd, WishAdd, Purchase, Rating, Review, Share, Like, Comment:
+		return true
+	}
+	return false
+}

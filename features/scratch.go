@@ -35,16 +35,16 @@ func (s *Scratch) Rows(n int) []Row { return s.rows.take(n) }
 func (s *Scratch) Ints(n int) []int32 { return s.ints.take(n) }
 
 // Vector returns the vector of n numbers that owner made for this request,
-// calling make for it once; make reports whether there is one. Owner is a
+// calling fill for it once; fill reports whether there is one. Owner is a
 // comparable value, as a rule the model's pointer.
-func (s *Scratch) Vector(owner any, n int, make func(dst []float32) bool) ([]float32, bool) {
+func (s *Scratch) Vector(owner any, n int, fill func(dst []float32) bool) ([]float32, bool) {
 	for i := range s.memo {
 		if s.memo[i].owner == owner {
 			return s.memo[i].vec, s.memo[i].ok
 		}
 	}
 	vec := s.Floats(n)
-	ok := make(vec)
+	ok := fill(vec)
 	s.memo = append(s.memo, memo{owner: owner, vec: vec, ok: ok})
 	return vec, ok
 }

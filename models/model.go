@@ -84,6 +84,9 @@ type Kind struct {
 	Fit func(ctx context.Context, in FitInput) (Model, error)
 	// Open reads what Save wrote.
 	Open func(r Reader) (Model, error)
+	// Parts names the kinds that a composite of d's items is made of where
+	// nobody names any; nil: not a composite.
+	Parts func(d *dataset.Dataset) []string
 	// Space is what trainer tune may vary; nil: nothing.
 	Space []Range
 }

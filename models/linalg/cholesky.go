@@ -10,8 +10,12 @@ import (
 // infinite or NaN. A larger term on the diagonal mends what rounding broke.
 var ErrNotPositiveDefinite = errors.New("matrix is not positive definite")
 
-// blockCholesky is the height of the panel that the blocked factorisation and inverse work on.
-const blockCholesky = 192
+// Heights of the panels that the blocked algorithms work on. Up to blockFactor rows a matrix is
+// factored in one go; it lies in the second-level cache then.
+const (
+	blockFactor  = 384
+	blockInverse = 192
+)
 
 // Cholesky factors the symmetric positive definite matrix a in place: it reads the triangle on and
 // above the diagonal and overwrites it with U, where UᵀU = a (Uᵀ is the usual lower factor L).
@@ -24,8 +28,8 @@ func CholeskyParallel(a Matrix, workers int) error {
 	a.check("Cholesky")
 	checkShape("Cholesky", "a", a, a.Rows, a.Rows)
 	n := a.Rows
-	for k0 := 0; k0 < n; k0 += blockCholesky {
-		kb := min(blockCholesky, n-k0)
+	for k0 := 0; k0 < n; k0 += blockFactor {
+		kb := min(blockFactor, n-k0)
 		d := a.Sub(k0, k0, kb, kb)
 		if i := factorBlock(d); i >= 0 {
 			return fmt.Errorf("pivot %d of %d: %w", k0+i, n, ErrNotPositiveDefinite)
@@ -49,22 +53,30 @@ func factorBlock(a Matrix) int {
 	for r := 0; r < n; r += mr {
 		m := min(mr, n-r)
 		if r > 0 {
-			for j := r; j < n; j += nr {
-				tile(m, min(nr, n-j), r, -1, a.Data[r:], s, 1, a.Data[j:], s, a.Data[r*s+j:], s, true)
-			}
+			j := r &^ 15
+			c := a.Data[r*s+j:]
+			tile(m, n-j, r, -1, a.Data[r:], s, 1, a.Data[j:], s, nr, c, s, c, s)
 		}
-		for i := r; i < r+m; i++ {
-			row := a.Data[i*s+i : i*s+n]
-			d := row[0]
-			if !(d > 0 && d <= math.MaxFloat32) {
-				return i
-			}
-			root := float32(math.Sqrt(float64(d)))
-			row[0] = root
-			scale(1/root, row[1:])
-			for t := i + 1; t < r+m; t++ {
-				axpy(-row[t-i], row[t-i:], a.Data[t*s+t:t*s+n])
-			}
+		if i := factorRows(m, n-r, a.Data[r*s+r:], s); i >= 0 {
+			return r + i
+		}
+	}
+	return -1
+}
+
+// factorRowsGeneric factors the m rows of n columns at a, whose first m columns hold the pivots and
+// from which all earlier rows were taken out already: each row is divided by the root of its pivot
+// and taken out of the rows below. It returns the row of the first bad pivot, or -1.
+func factorRowsGeneric(m, n int, a []float32, stride int) int {
+	for i := range m {
+		row := a[i*stride+i : i*stride+n]
+		d := row[0]
+		if !(d > 0 && d <= math.MaxFloat32) {
+			return i
+		}
+		scale(1/float32(math.Sqrt(float64(d))), row)
+		for t := i + 1; t < m; t++ {
+			axpy(-row[t-i], row[t-i:], a[t*stride+t:t*stride+n])
 		}
 	}
 	return -1
@@ -108,15 +120,29 @@ func CholeskySolveMany(u, b Matrix, workers int) {
 	triSolveTParallel(u, b, workers)
 	const cols = 256
 	ParallelN(b.Cols, cols, workers, func(_, lo, hi int) {
-		x := b.Sub(0, lo, b.Rows, hi-lo)
-		for i := b.Rows - 1; i >= 0; i-- {
-			row := u.Row(i)
-			for t := i + 1; t < b.Rows; t++ {
-				axpy(-row[t], x.Row(t), x.Row(i))
-			}
-			scale(1/row[i], x.Row(i))
-		}
+		triSolveBlock(u, b.Sub(0, lo, b.Rows, hi-lo))
 	})
+}
+
+// triSolveBlock solves U·X = B in place of x, tile row by tile row from the last one up.
+func triSolveBlock(u, x Matrix) {
+	mr, nr := tileShape()
+	n := u.Rows
+	for r := (n - 1) / mr * mr; r >= 0; r -= mr {
+		m := min(mr, n-r)
+		if below := r + m; below < n {
+			c := x.Data[r*x.Stride:]
+			tile(m, x.Cols, n-below, -1, u.Data[r*u.Stride+below:], 1, u.Stride, x.Data[below*x.Stride:], x.Stride, nr,
+				c, x.Stride, c, x.Stride)
+		}
+		for i := r + m - 1; i >= r; i-- {
+			row := x.Row(i)
+			for t := i + 1; t < r+m; t++ {
+				axpy(-u.Data[i*u.Stride+t], x.Row(t), row)
+			}
+			scale(1/u.Data[i*u.Stride+i], row)
+		}
+	}
 }
 
 // triSolveTParallel solves Uᵀ·X = B in place of b, column block by column block.
@@ -133,9 +159,8 @@ func triSolveTBlock(u, x Matrix) {
 	for r := 0; r < n; r += mr {
 		m := min(mr, n-r)
 		if r > 0 {
-			for j := 0; j < x.Cols; j += nr {
-				tile(m, min(nr, x.Cols-j), r, -1, u.Data[r:], u.Stride, 1, x.Data[j:], x.Stride, x.Data[r*x.Stride+j:], x.Stride, true)
-			}
+			c := x.Data[r*x.Stride:]
+			tile(m, x.Cols, r, -1, u.Data[r:], u.Stride, 1, x.Data, x.Stride, nr, c, x.Stride, c, x.Stride)
 		}
 		for i := r; i < r+m; i++ {
 			row := x.Row(i)
@@ -162,26 +187,26 @@ func CholeskyInverse(u Matrix, workers int) {
 // inverted already, the next block column becomes -V·U₁₂·U₂₂⁻¹.
 func invertUpper(u Matrix, workers int) {
 	n := u.Rows
-	var panel []float32
-	for k0 := 0; k0 < n; k0 += blockCholesky {
-		kb := min(blockCholesky, n-k0)
+	panel := make([]float32, n*blockInverse)
+	for k0 := 0; k0 < n; k0 += blockInverse {
+		kb := min(blockInverse, n-k0)
 		d := u.Sub(k0, k0, kb, kb)
-		invertUpperBlock(d)
+		inv := invertUpperBlock(d)
 		if k0 == 0 {
 			continue
 		}
-		panel = grow(panel, k0*kb)
-		t := MatrixOf(k0, kb, panel)
+		t := MatrixOf(k0, kb, panel[:k0*kb])
 		col := u.Sub(0, k0, k0, kb)
 		// t = U₁₂·U₂₂⁻¹, then col = -V·t, where V has nothing below its diagonal.
-		inv := cleanUpper(d)
 		GemmParallel(false, false, 1, col, inv, 0, t, workers)
-		blocks := (k0 + blockCholesky - 1) / blockCholesky
+		blocks := (k0 + blockInverse - 1) / blockInverse
 		ParallelN(blocks, 1, workers, func(_, b, _ int) {
-			i := b * blockCholesky
-			m := min(blockCholesky, k0-i)
+			i := b * blockInverse
+			m := min(blockInverse, k0-i)
 			out := col.Sub(i, 0, m, kb)
-			Gemm(false, false, -1, cleanUpper(u.Sub(i, i, m, m)), t.Sub(i, 0, m, kb), 0, out)
+			buf := scratches.Get().(*scratch)
+			defer scratches.Put(buf)
+			Gemm(false, false, -1, buf.cleanUpper(u.Sub(i, i, m, m)), t.Sub(i, 0, m, kb), 0, out)
 			if rest := i + m; rest < k0 {
 				Gemm(false, false, -1, u.Sub(i, rest, m, k0-rest), t.Sub(rest, 0, k0-rest, kb), 1, out)
 			}
@@ -189,42 +214,43 @@ func invertUpper(u Matrix, workers int) {
 	}
 }
 
-// invertUpperBlock inverts a small upper triangle in place.
-func invertUpperBlock(u Matrix) {
-	n, s := u.Rows, u.Stride
+// invertUpperBlock replaces a small upper triangle by its inverse V and returns a copy of it with
+// zeros below the diagonal. From the last row up, row i of V is -1/uᵢᵢ·Σ_{t>i} uᵢₜ·V[t].
+func invertUpperBlock(u Matrix) Matrix {
+	n := u.Rows
+	v := NewMatrix(n, n)
 	for i := n - 1; i >= 0; i-- {
-		row := u.Data[i*s+i : i*s+n]
+		row := u.Row(i)[i:]
 		inv := 1 / row[0]
-		// row i of the inverse: -inv · u[i, i+1:] · V[i+1:, i+1:], from the last column back so
-		// that what is still needed is not yet overwritten.
-		for j := n - 1; j > i; j-- {
-			var acc float32
-			for t := i + 1; t <= j; t++ {
-				acc += row[t-i] * u.Data[t*s+j]
-			}
-			row[j-i] = -inv * acc
+		y := v.Row(i)[i:]
+		y[0] = inv
+		if i < n-1 {
+			axpyRows(row[1:], v.Data[(i+1)*n+i+1:], n, y[1:])
+			scale(-inv, y[1:])
 		}
-		row[0] = inv
+		copy(row, y)
 	}
+	return v
 }
 
 // squareUpper replaces the upper triangle V by the upper triangle of V·Vᵀ. Block row i needs only
 // block rows from i on, so the rows are overwritten from the top.
 func squareUpper(v Matrix, workers int) {
 	n := v.Rows
-	var panel []float32
-	for i := 0; i < n; i += blockCholesky {
-		m := min(blockCholesky, n-i)
-		panel = grow(panel, m*(n-i))
-		top := MatrixOf(m, n-i, panel) // block row i of V, from its diagonal on
+	panel := make([]float32, n*blockInverse)
+	for i := 0; i < n; i += blockInverse {
+		m := min(blockInverse, n-i)
+		top := MatrixOf(m, n-i, panel[:m*(n-i)]) // block row i of V, from its diagonal on
 		top.CopyFrom(v.Sub(i, i, m, n-i))
 		clearLower(top.Sub(0, 0, m, m))
-		blocks := (n - i + blockCholesky - 1) / blockCholesky
+		blocks := (n - i + blockInverse - 1) / blockInverse
 		ParallelN(blocks, 1, workers, func(_, b, _ int) {
-			j := i + b*blockCholesky
-			w := min(blockCholesky, n-j)
+			j := i + b*blockInverse
+			w := min(blockInverse, n-j)
 			out := v.Sub(i, j, m, w)
-			d := cleanUpper(v.Sub(j, j, w, w))
+			buf := scratches.Get().(*scratch)
+			defer scratches.Put(buf)
+			d := buf.cleanUpper(v.Sub(j, j, w, w))
 			if b == 0 {
 				d = top.Sub(0, 0, m, m)
 			}
@@ -240,9 +266,12 @@ func squareUpper(v Matrix, workers int) {
 	}
 }
 
-// cleanUpper returns a copy of a square block with zeros below its diagonal.
-func cleanUpper(m Matrix) Matrix {
-	c := m.Clone()
+// cleanUpper returns a copy of a square block with zeros below its diagonal; it lasts until the next
+// call on s.
+func (s *scratch) cleanUpper(m Matrix) Matrix {
+	s.triangle = grow(s.triangle, m.Rows*m.Cols)
+	c := MatrixOf(m.Rows, m.Cols, s.triangle)
+	c.CopyFrom(m)
 	clearLower(c)
 	return c
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // sizes of the factor tests lie on both sides of the tile and of the block.
-var choleskySizes = []int{0, 1, 2, 7, 8, 12, 13, 31, 64, 65, 100, 128, 191, 192, 193, 256, 401}
+var choleskySizes = []int{0, 1, 2, 7, 8, 12, 13, 31, 64, 65, 100, 128, 191, 192, 193, 256, 383, 385, 410}
 
 func TestCholesky(t *testing.T) {
 	eachISA(t, func(t *testing.T) {

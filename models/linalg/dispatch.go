@@ -1,27 +1,47 @@
 package linalg
 
-func dot(a, b []float32) float32                           { return dotGeneric(a, b) }
-func dotRows(q, rows []float32, stride int, out []float32) { dotRowsGeneric(q, rows, stride, out) }
-func dotGather(q, mat []float32, stride int, r []int32, out []float32) {
-	dotGatherGeneric(q, mat, stride, r, out)
+import (
+	"log/slog"
+	"os"
+)
+
+// Env names the environment variable that forces an instruction set: avx512, avx2 or generic. One
+// that the machine lacks gives way to the best below it, with a warning in the log.
+const Env = "ATTUNE_CPU"
+
+// level is an instruction set; a higher one is preferred.
+type level int
+
+const (
+	generic level = iota
+	avx2          // AVX2, FMA and BMI2
+	avx512        // AVX-512 F, BW, DQ, VL and VNNI
+)
+
+var levelNames = [...]string{generic: "generic", avx2: "avx2", avx512: "avx512"}
+
+// active is what the kernels of this process run on. It is set once, before main; tests replace it
+// while no kernel runs.
+var active = choose(os.Getenv(Env), best(), slog.Default())
+
+// ISA returns the name of the instruction set in use: avx512, avx2 or generic.
+func ISA() string { return levelNames[active] }
+
+// choose returns the level that was asked for by name, top for an empty name, and never one above top.
+func choose(name string, top level, log *slog.Logger) level {
+	if name == "" {
+		return top
+	}
+	for l, n := range levelNames {
+		if n != name {
+			continue
+		}
+		if level(l) > top {
+			log.Warn("instruction set not available on this machine", "variable", Env, "asked", name, "used", levelNames[top])
+			return top
+		}
+		return level(l)
+	}
+	log.Warn("unknown instruction set, want avx512, avx2 or generic", "variable", Env, "asked", name, "used", levelNames[top])
+	return top
 }
-func axpy(alpha float32, x, y []float32) { axpyGeneric(alpha, x, y) }
-func axpyRows(alpha, rows []float32, stride int, y []float32) {
-	axpyRowsGeneric(alpha, rows, stride, y)
-}
-func axpyGather(alpha, mat []float32, stride int, r []int32, y []float32) {
-	axpyGatherGeneric(alpha, mat, stride, r, y)
-}
-func scale(alpha float32, x []float32) { scaleGeneric(alpha, x) }
-func sum(x []float32) float32          { return sumGeneric(x) }
-func tileShape() (mr, nr int)          { return 8, 16 }
-func tile(m, n, k int, alpha float32, a []float32, aP, aI int, b []float32, bP int, c []float32, ldc int, add bool) {
-	tileGeneric(m, n, k, alpha, a, aP, aI, b, bP, c, ldc, add)
-}
-func packTransposed(src []float32, stride, n, k, nr int, dst []float32) {
-	packTransposedGeneric(src, stride, n, k, nr, dst)
-}
-func dotInt8(q []int8, bias int32, scale float32, codes []uint8, scales, out []float32) {
-	dotInt8Generic(q, bias, scale, codes, scales, out)
-}
-func indexAbove(x []float32, bar float32) int { return indexAboveGeneric(x, bar) }

@@ -1,12 +1,12 @@
 package linalg
 
+import "sync"
+
 // Blocking of the matrix product: a panel of b of blockK rows and blockN columns is packed into
 // strips and stays in the second-level cache while the rows of a pass by.
 const (
 	blockK = 256
 	blockN = 512
-	maxMR  = 12 // rows of the largest tile
-	maxNR  = 32 // columns of the largest tile
 )
 
 // Gemm computes c = alpha·op(a)·op(b) + beta·c on the calling goroutine, where op transposes when
@@ -14,9 +14,10 @@ const (
 // content of c, even NaN, is ignored. c must not overlap a or b.
 func Gemm(transA, transB bool, alpha float32, a, b Matrix, beta float32, c Matrix) {
 	g := newGemm("Gemm", transA, transB, alpha, a, b, beta, c)
-	var buf packBuffer
+	buf := scratches.Get().(*scratch)
+	defer scratches.Put(buf)
 	for j := 0; j < c.Cols; j += blockN {
-		g.columns(j, min(j+blockN, c.Cols), 0, c.Rows, &buf)
+		g.columns(j, min(j+blockN, c.Cols), 0, c.Rows, buf)
 	}
 }
 
@@ -27,10 +28,11 @@ func GemmParallel(transA, transB bool, alpha float32, a, b Matrix, beta float32,
 	const rows = 240 // a multiple of every tile height
 	nr := (c.Rows + rows - 1) / rows
 	nc := (c.Cols + blockN - 1) / blockN
-	bufs := make([]packBuffer, max(workers, 1))
-	ParallelN(nr*nc, 1, workers, func(w, lo, _ int) {
+	ParallelN(nr*nc, 1, workers, func(_, lo, _ int) {
+		buf := scratches.Get().(*scratch)
+		defer scratches.Put(buf)
 		i, j := lo%nr*rows, lo/nr*blockN
-		g.columns(j, min(j+blockN, c.Cols), i, min(i+rows, c.Rows), &bufs[w])
+		g.columns(j, min(j+blockN, c.Cols), i, min(i+rows, c.Rows), buf)
 	})
 }
 
@@ -44,8 +46,11 @@ type gemm struct {
 	b, c        Matrix
 }
 
-// packBuffer holds one worker's packed panel of b.
-type packBuffer struct{ b []float32 }
+// scratch is the memory of one running product or inverse: a packed panel of b, and a triangle.
+type scratch struct{ b, triangle []float32 }
+
+// scratches keeps it between calls, so that a steady stream of products allocates nothing.
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
 func newGemm(op string, transA, transB bool, alpha float32, a, b Matrix, beta float32, c Matrix) gemm {
 	a.check(op)
@@ -71,7 +76,7 @@ func newGemm(op string, transA, transB bool, alpha float32, a, b Matrix, beta fl
 }
 
 // columns computes rows i0 to i1 of columns j0 to j1 of c.
-func (g *gemm) columns(j0, j1, i0, i1 int, buf *packBuffer) {
+func (g *gemm) columns(j0, j1, i0, i1 int, buf *scratch) {
 	if g.beta != 1 || g.k == 0 {
 		if g.beta != 0 || g.k == 0 {
 			scaleBlock(g.beta, g.c.Sub(i0, j0, i1-i0, j1-j0))
@@ -83,15 +88,14 @@ func (g *gemm) columns(j0, j1, i0, i1 int, buf *packBuffer) {
 		kb := min(blockK, g.k-p0)
 		buf.b = grow(buf.b, strips*nr*kb)
 		g.packB(p0, kb, j0, j1, nr, buf.b)
-		accumulate := p0 > 0 || g.beta != 0
+		var src []float32
 		for i := i0; i < i1; i += mr {
-			m := min(mr, i1-i)
-			ap := g.a[i*g.aRow+p0*g.aCol:]
-			for j := j0; j < j1; j += nr {
-				n := min(nr, j1-j)
-				tile(m, n, kb, g.alpha, ap, g.aCol, g.aRow, buf.b[(j-j0)*kb:], nr,
-					g.c.Data[i*g.c.Stride+j:], g.c.Stride, accumulate)
+			c := g.c.Data[i*g.c.Stride+j0:]
+			if p0 > 0 || g.beta != 0 {
+				src = c
 			}
+			tile(min(mr, i1-i), j1-j0, kb, g.alpha, g.a[i*g.aRow+p0*g.aCol:], g.aCol, g.aRow, buf.b, nr, nr*kb,
+				c, g.c.Stride, src, g.c.Stride)
 		}
 	}
 }
@@ -145,26 +149,31 @@ func grow(x []float32, n int) []float32 {
 
 // tileGeneric computes, for i < m, j < n,
 //
-//	c[i*ldc+j] = alpha · Σ_p a[p*aP+i*aI] · b[p*bP+j]  (+ c[i*ldc+j] when add)
+//	c[i*ldc+j] = alpha · Σ_p a[p*aP+i*aI] · b(p, j)  (+ src[i*lds+j] unless src is nil)
 //
-// over p < k. It is the plain twin of the assembly tiles, and the one place where all products of
-// matrices happen.
-func tileGeneric(m, n, k int, alpha float32, a []float32, aP, aI int, b []float32, bP int, c []float32, ldc int, add bool) {
-	for i := 0; i < m; i += 2 {
-		for j := 0; j < n; j += 4 {
-			rows, cols := min(2, m-i), min(4, n-j)
-			var acc [8]float32
-			if rows == 2 && cols == 4 {
-				tile2x4(k, a[i*aI:], aP, aI, b[j:], bP, &acc)
+// over p < k, where b(p, j) lies in strips as wide as the tile: strip t starts at b[t*bStrip], and
+// its rows are bP apart. Rows that are not packed have bStrip equal to the width of a strip. src may
+// be c. It is the plain twin of the assembly tiles, and the one place where all products of
+// matrices happen. m is at most the height of a tile.
+func tileGeneric(m, n, k int, alpha float32, a []float32, aP, aI int, b []float32, bP, bStrip int, c []float32, ldc int, src []float32, lds int) {
+	_, nr := genericTile()
+	for j := 0; j < n; j += 2 {
+		cols := min(2, n-j)
+		bj := b[j/nr*bStrip+j%nr:]
+		for i := 0; i < m; i += 3 {
+			rows := min(3, m-i)
+			var acc [6]float32
+			if rows == 3 && cols == 2 {
+				tile3x2(k, a[i*aI:], aP, aI, bj, bP, &acc)
 			} else {
-				tileEdge(rows, cols, k, a[i*aI:], aP, aI, b[j:], bP, &acc)
+				tileEdge(rows, cols, k, a[i*aI:], aP, aI, bj, bP, &acc)
 			}
 			for r := range rows {
 				out := c[(i+r)*ldc+j:][:cols]
 				for s := range out {
-					v := alpha * acc[r*4+s]
-					if add {
-						v += out[s]
+					v := alpha * acc[r*2+s]
+					if src != nil {
+						v += src[(i+r)*lds+j+s]
 					}
 					out[s] = v
 				}
@@ -173,28 +182,37 @@ func tileGeneric(m, n, k int, alpha float32, a []float32, aP, aI int, b []float3
 	}
 }
 
-func tile2x4(k int, a []float32, aP, aI int, b []float32, bP int, acc *[8]float32) {
-	var c00, c01, c02, c03, c10, c11, c12, c13 float32
-	for p := range k {
-		x, y, v := a[p*aP], a[p*aP+aI], b[p*bP:][:4]
-		c00 += x * v[0]
-		c01 += x * v[1]
-		c02 += x * v[2]
-		c03 += x * v[3]
-		c10 += y * v[0]
-		c11 += y * v[1]
-		c12 += y * v[2]
-		c13 += y * v[3]
+// genericTile is tileShape for plain Go.
+func genericTile() (mr, nr int) { return 6, 16 }
+
+// tile3x2 has as many sums as the compiler keeps in registers without spilling on amd64.
+func tile3x2(k int, a []float32, aP, aI int, b []float32, bP int, acc *[6]float32) {
+	var c00, c01, c10, c11, c20, c21 float32
+	a1, a2, b1 := a[aI:], a[2*aI:], b[1:]
+	at, bt := 0, 0
+	for range k {
+		v, w := b[bt], b1[bt]
+		x := a[at]
+		c00 += x * v
+		c01 += x * w
+		y := a1[at]
+		c10 += y * v
+		c11 += y * w
+		z := a2[at]
+		c20 += z * v
+		c21 += z * w
+		at += aP
+		bt += bP
 	}
-	*acc = [8]float32{c00, c01, c02, c03, c10, c11, c12, c13}
+	*acc = [6]float32{c00, c01, c10, c11, c20, c21}
 }
 
-func tileEdge(rows, cols, k int, a []float32, aP, aI int, b []float32, bP int, acc *[8]float32) {
+func tileEdge(rows, cols, k int, a []float32, aP, aI int, b []float32, bP int, acc *[6]float32) {
 	for p := range k {
 		for r := range rows {
 			x := a[p*aP+r*aI]
 			for s, v := range b[p*bP:][:cols] {
-				acc[r*4+s] += x * v
+				acc[r*2+s] += x * v
 			}
 		}
 	}

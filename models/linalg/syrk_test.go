@@ -76,6 +76,30 @@ func TestSyrkGather(t *testing.T) {
 	})
 }
 
+// A base that is elsewhere, or none, gives what adding in place gives.
+func TestSyrkGatherTo(t *testing.T) {
+	check(t, func(t *rapid.T, s *sample) {
+		s.strange = false
+		n, k := size(t, "n", 40), size(t, "k", 100)
+		mat, rows, weights := s.matrix(9, k), s.rows(n, 9), s.vec(n)
+		base := s.matrix(k, k)
+		inPlace, to, none, zeros := base.Clone(), NewMatrix(k, k), NewMatrix(k, k), NewMatrix(k, k)
+		for i := range to.Data {
+			to.Data[i], none.Data[i] = guard, guard
+		}
+		SyrkGather(mat, rows, weights, inPlace, nil)
+		SyrkGatherTo(base, mat, rows, weights, to, nil)
+		SyrkGather(mat, rows, weights, zeros, nil)
+		SyrkGatherTo(Matrix{}, mat, rows, weights, none, nil)
+		for _, m := range []Matrix{inPlace, to, none, zeros} {
+			m.MirrorUpper()
+		}
+		if maxDiff(inPlace, to) > 0 || maxDiff(none, zeros) > 0 {
+			t.Fatalf("n=%d k=%d: got another sum than in place", n, k)
+		}
+	})
+}
+
 func TestSyrkParallelBits(t *testing.T) {
 	eachISA(t, func(t *testing.T) {
 		s := &sample{r: newRand(9)}
@@ -90,6 +114,37 @@ func TestSyrkParallelBits(t *testing.T) {
 		}
 		if d := maxDiff(c, mulTwin(transposed(a), a)); d > 1e-3 {
 			t.Errorf("got a difference of %g, want below 1e-3", d)
+		}
+	})
+}
+
+// Tall matrices are summed in parts of rows.
+func TestSyrkTall(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		s := &sample{r: newRand(11)}
+		for _, n := range []int{2*syrkTallRows - 1, 2 * syrkTallRows, 5*syrkTallRows + 77} {
+			const k = 5
+			a := s.matrix(n, k)
+			c := NewMatrix(k, k)
+			for i := range c.Data {
+				c.Data[i] = 1
+			}
+			p := c.Clone()
+			Syrk(0.5, a, -2, c)
+			SyrkParallel(0.5, a, -2, p, 3)
+			for i := range k {
+				for j := i; j < k; j++ {
+					want, mag := -2.0, 2.0
+					for r := range n {
+						v := 0.5 * float64(a.At(r, i)) * float64(a.At(r, j))
+						want += v
+						mag += math.Abs(v)
+					}
+					if got := c.At(i, j); !near(got, want, mag, n) || got != p.At(i, j) {
+						t.Fatalf("(%d, %d) of n=%d: got %g, and %g from 3 workers, want %g", i, j, n, got, p.At(i, j), want)
+					}
+				}
+			}
 		}
 	})
 }

@@ -16,11 +16,12 @@ import (
 
 // Options says what the suite may expect of a kind.
 type Options struct {
-	Params     string                                               // JSON; "" is the kind's defaults
-	Size       int                                                  // of the board; 0 means 50
-	Impersonal bool                                                 // the same for everyone: no checkerboard, no explanations
-	Parts      func(t *testing.T, d *dataset.Dataset) []models.Part // of a composite
-	Allocates  bool                                                 // a steady Score may allocate: only for models that never serve
+	Params       string                                               // JSON; "" is the kind's defaults
+	Size         int                                                  // of the board; 0 means 50
+	Impersonal   bool                                                 // the same for everyone: no checkerboard, no explanations
+	SameContents bool                                                 // it sees contents only, which do not tell items of one colour apart: no checkerboard
+	Parts        func(t *testing.T, d *dataset.Dataset) []models.Part // of a composite
+	Allocates    bool                                                 // a steady Score may allocate: only for models that never serve
 }
 
 const seed = 7
@@ -52,8 +53,12 @@ func Run(t *testing.T, kind models.Kind, o Options) {
 	if o.Impersonal {
 		return
 	}
-	t.Run("checkerboard", func(t *testing.T) { checkerboard(t, m, d, nil) })
 	t.Run("explanations are true", func(t *testing.T) { explains(t, m, d) })
+	t.Run("colours", func(t *testing.T) { colours(t, m, d) })
+	if o.SameContents {
+		return
+	}
+	t.Run("checkerboard", func(t *testing.T) { checkerboard(t, m, d, nil) })
 	perm := rand.New(rand.NewPCG(seed, 1)).Perm(o.Size)
 	t.Run("renumbered items", func(t *testing.T) {
 		renumbered := Board(o.Size, perm)
@@ -109,6 +114,23 @@ func checkerboard(t *testing.T, m models.Model, d *dataset.Dataset, perm []int) 
 		}
 		if at != want {
 			t.Fatalf("user %d: got best new item %d, want %d", u, at, want)
+		}
+	}
+}
+
+// colours: every item of the user's own colour is before every other.
+func colours(t *testing.T, m models.Model, d *dataset.Dataset) {
+	for u := range d.Users {
+		own, other := math.Inf(1), math.Inf(-1)
+		for row, s := range scores(m, Request(d, u), allRows(d.NumItems())) {
+			if row%2 == u%2 {
+				own = min(own, float64(s))
+			} else {
+				other = max(other, float64(s))
+			}
+		}
+		if !(own > other) {
+			t.Fatalf("user %d: got %v for an item of their colour and %v for another, want more", u, own, other)
 		}
 	}
 }
@@ -174,7 +196,7 @@ func batch(t *testing.T, m models.Model, d *dataset.Dataset) {
 		t.Skip("no batches")
 	}
 	rows := allRows(d.NumItems())
-	var rs []*features.Request
+	rs := make([]*features.Request, 0, len(d.Users)+1)
 	for u := range d.Users {
 		rs = append(rs, Request(d, u))
 	}

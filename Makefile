@@ -1,0 +1,73 @@
+# Attune. `make help` lists the targets; the first two are all a newcomer needs.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+GO    ?= go
+BUF   := cd proto && $(GO) tool -modfile=../.ci/tools/buf.mod buf
+LINT  := $(GO) tool -modfile=.ci/tools/lint.mod golangci-lint
+DEMO_DATA ?= .demo
+
+##@ Start here
+
+.PHONY: demo
+demo: ## Train on the bundled shop, publish, serve on loopback, and show it
+	@mkdir -p bin && $(GO) build -o bin/ ./trainer ./server
+	@bin/trainer demo --data $(DEMO_DATA)
+	@bin/server --data $(DEMO_DATA) --tour $(DEMO_FLAGS)
+
+.PHONY: test
+test: ## Run the tests
+	@$(GO) test -short ./...
+
+##@ Work on it
+
+.PHONY: build
+build: ## Build the three programs into bin/
+	@mkdir -p bin
+	$(GO) build -o bin/ ./trainer ./server ./loadtest
+
+.PHONY: check
+check: format-check vet lint arch checkgenerate test race ## Everything that needs no engine
+
+.PHONY: format-check
+format-check: ## Fail when a file is not formatted
+	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not formatted; run gofmt -w on:"; echo "$$out"; exit 1; fi
+
+.PHONY: vet
+vet: ## Go's own checks, on this and on another architecture
+	$(GO) vet ./...
+	GOARCH=arm64 $(GO) vet ./models/linalg/...
+
+.PHONY: lint
+lint: ## The linter
+	$(LINT) run ./...
+
+.PHONY: arch
+arch: ## Imports go one way; never from the test cache
+	$(GO) test -count=1 ./server -run 'Imports|Vocabulary|Milvus|TopLevel|Policy'
+
+.PHONY: race
+race: ## Short tests under the race detector
+	$(GO) test -short -race ./...
+
+##@ Generate
+
+.PHONY: generate
+generate: ## Regenerate protobuf code, the API description and the kernels
+	@proto/prepare.sh
+	$(BUF) lint
+	$(BUF) generate
+	$(GO) generate ./models/linalg/...
+
+.PHONY: checkgenerate
+checkgenerate: generate ## Fail when generated code is not up to date
+	@out=$$(git status --porcelain -- proto models/linalg); if [ -n "$$out" ]; then echo "generated code is not up to date; commit what 'make generate' changed:"; echo "$$out"; git --no-pager diff --stat -- proto models/linalg; exit 1; fi
+
+.PHONY: checkbreaking
+checkbreaking: ## Fail when the API breaks callers of the last release
+	@proto/prepare.sh
+	$(BUF) breaking --against released.binpb --exclude-imports
+
+.PHONY: help
+help: ## Show this
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-zA-Z0-9_-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

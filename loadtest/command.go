@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"sort"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/attune-rec/attune/loadtest/load"
+	"github.com/attune-rec/attune/loadtest/traffic"
+)
+
+// common is what both commands take.
+type common struct {
+	Target      string             `help:"gRPC address of the server." default:"127.0.0.1:9090"`
+	REST        string             `name:"rest" help:"Send over REST to this base URL instead; items are still listed over gRPC." placeholder:"URL"`
+	AllowRemote bool               `help:"Load a server that is not on this machine."`
+	Shop        string             `default:"default" help:"The shop."`
+	Surface     string             `default:"home" help:"The surface."`
+	Market      string             `help:"The market."`
+	Limit       int32              `default:"10" help:"Items an answer."`
+	Mix         map[string]float64 `default:"recommend=1" help:"Shares of recommend, similar and collect: recommend=6;similar=3;collect=1."`
+	Users       int                `default:"1000" help:"Number of users; their ids are prefix and number."`
+	UserPrefix  string             `help:"What stands before the number in a user's id."`
+	UserFile    *os.File           `help:"A file of user ids, one a line, instead."`
+	Sessions    bool               `help:"Send sessions, not users."`
+	Items       int                `default:"10000" help:"Items to ask about, listed from the catalogue."`
+	Skew        float64            `default:"1" help:"Exponent of Zipf's law for users and items."`
+	Conns       int                `default:"16" help:"Connections."`
+	InFlight    int                `default:"2000" help:"Requests under way at most."`
+	Timeout     time.Duration      `default:"5s" help:"Of a request."`
+	WarmUp      time.Duration      `default:"3s" help:"Before counting."`
+	Length      time.Duration      `default:"15s" help:"Of the counted part, or of each step."`
+	Seed        uint64             `default:"1" help:"Of the traffic."`
+	JSON        bool               `name:"json" help:"Print JSON."`
+}
+
+// sender connects and builds the traffic.
+func (c *common) sender(ctx context.Context) (*traffic.Sender, func(), error) {
+	for _, target := range []string{c.Target, c.REST} {
+		if target != "" && !c.AllowRemote {
+			if err := traffic.CheckLoopback(target); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	g, err := traffic.DialGRPC(c.Target, c.Conns)
+	if err != nil {
+		return nil, nil, err
+	}
+	mix := traffic.Mix{
+		Shop: c.Shop, Surface: c.Surface, Market: c.Market, Limit: c.Limit, Shares: c.Mix, Users: c.Users, Prefix: c.UserPrefix,
+		Skew: c.Skew, Seed: c.Seed, Run: fmt.Sprintf("load-%d", time.Now().UnixNano()), Personal: !c.Sessions,
+	}
+	if c.UserFile != nil {
+		if mix.UserIDs, err = lines(c.UserFile); err != nil {
+			return nil, nil, err
+		}
+	}
+	if c.Mix[traffic.Similar] > 0 || c.Mix[traffic.Collect] > 0 {
+		if mix.ItemIDs, err = g.Items(ctx, c.Shop, c.Items); err != nil {
+			g.Close()
+			return nil, nil, fmt.Errorf("%w: is the server running at %s? start it with 'make demo' or give --target", err, c.Target)
+		}
+	}
+	var backend traffic.Backend = g
+	if c.REST != "" {
+		backend = traffic.NewREST(c.REST, c.Conns)
+	}
+	s, err := traffic.NewSender(mix, backend)
+	return s, g.Close, err
+}
+
+func (c *common) plan(rate float64) load.Plan {
+	return load.Plan{Rate: rate, Length: c.Length, WarmUp: c.WarmUp, InFlight: c.InFlight, Timeout: c.Timeout}
+}
+
+type runCmd struct {
+	common
+	Rate float64 `default:"100" help:"Requests a second."`
+}
+
+// Run implements the command.
+func (c *runCmd) Run(ctx context.Context) error {
+	s, done, err := c.sender(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	r, err := load.Run(ctx, c.plan(c.Rate), s.Send)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return writeJSON(os.Stdout, map[string]any{"machine": machine(), "result": r})
+	}
+	return table(os.Stdout, r)
+}
+
+type capacityCmd struct {
+	common
+	Start  float64       `default:"200" help:"The first step's rate."`
+	Factor float64       `default:"1.5" help:"Each step's rate over the one before."`
+	Steps  int           `default:"20" help:"Steps at most."`
+	Refine int           `default:"3" help:"Times the last span is halved."`
+	P99    time.Duration `name:"p99" default:"20ms" help:"A step holds with p99 at most this."`
+	OK     float64       `name:"ok" default:"0.999" help:"And with at least this share answered OK."`
+}
+
+// Run implements the command.
+func (c *capacityCmd) Run(ctx context.Context) error {
+	s, done, err := c.sender(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	search := load.Search{
+		Start: c.Start, Factor: c.Factor, Steps: c.Steps, Refine: c.Refine, Step: c.plan(c.Start), P99: c.P99, OK: c.OK,
+	}
+	capacity, steps, err := load.Capacity(ctx, search, s.Send, func(step load.Step) {
+		fmt.Fprintf(os.Stderr, "%8.0f/s offered, %8.0f/s OK, p50 %6.2f ms, p99 %7.2f ms: %s\n",
+			step.Result.Offered, step.Result.Achieved, step.Result.All.P50, step.Result.All.P99, map[bool]string{true: "holds", false: "does not hold"}[step.Holds])
+	})
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return writeJSON(os.Stdout, map[string]any{"machine": machine(), "capacity_per_s": capacity, "steps": steps})
+	}
+	_, err = fmt.Printf("capacity: %.0f requests/s with p99 <= %v and %.1f %% OK\n", capacity, c.P99, 100*c.OK)
+	return err
+}
+
+func machine() map[string]any {
+	return map[string]any{"cpus": runtime.NumCPU(), "arch": runtime.GOARCH, "go": runtime.Version()}
+}
+
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+func table(w io.Writer, r *load.Result) error {
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', tabwriter.AlignRight)
+	_, _ = fmt.Fprintln(t, "operation\trequests\tmean\tp50\tp90\tp99\tp99.9\tmax ms\t")
+	row := func(name string, f *load.Figure) {
+		_, _ = fmt.Fprintf(t, "%s\t%d\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t\n", name, f.Count, f.Mean, f.P50, f.P90, f.P99, f.P999, f.Max)
+	}
+	ops := make([]string, 0, len(r.Ops))
+	for op := range r.Ops {
+		ops = append(ops, op)
+	}
+	sort.Strings(ops)
+	for _, op := range ops {
+		row(op, r.Ops[op])
+	}
+	row("all", r.All)
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "\noffered %.0f/s, OK %.0f/s (%.2f %%), late %d, unsent %d, codes %v\n",
+		r.Offered, r.Achieved, 100*r.OK(), r.Late, r.Unsent, r.Codes)
+	return err
+}
+
+func lines(f *os.File) ([]string, error) {
+	raw, err := io.ReadAll(f)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, line := range strings.Split(strings.ReplaceAll(string(raw), "\r\n", "\n"), "\n") {
+		if line != "" {
+			out = append(out, line)
+		}
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("%s: expected user ids, one a line: found none", f.Name())
+	}
+	return out, nil
+}

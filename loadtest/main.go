@@ -1,0 +1,29 @@
+// Command loadtest offers a running server the traffic of a shop, open loop,
+// and says what it held: latency from the scheduled send, offered and achieved
+// rate, late and unsent requests. It loads this machine only, unless told
+// otherwise explicitly.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+type cli struct {
+	Run      runCmd      `cmd:"" help:"Offer one rate and report the latencies."`
+	Capacity capacityCmd `cmd:"" help:"Raise the rate until the server no longer holds it."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var c cli
+	k := kong.Parse(&c, kong.Name("loadtest"), kong.UsageOnError(), kong.DefaultEnvars("ATTUNE_LOADTEST"),
+		kong.Description("Offers a running server the traffic of a shop, and says what it held."))
+	k.BindTo(ctx, (*context.Context)(nil))
+	k.FatalIfErrorf(k.Run())
+}

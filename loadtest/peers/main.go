@@ -1,0 +1,36 @@
+// Command peers measures Attune against the libraries that others use for the same work, side by
+// side on one machine:
+//
+//	python3 -m venv .cache/peers
+//	.cache/peers/bin/pip install -r loadtest/peers/requirements-kernels.txt
+//	go run ./loadtest/peers kernels --write docs/measurements/kernels.md
+//
+// Each side is a process of its own that answers jobs over a pipe: the peer's in Python (one file a
+// peer), ours this program again. They take turns, round by round, so that whatever else the
+// machine does meets both, and the figure is the median of the rounds' ratios.
+//
+// To add a peer: a subcommand here with its jobs in Go, a Python file with the same jobs, a
+// requirements file. Start reading at kernels.go, then worker.go.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+
+	"github.com/alecthomas/kong"
+)
+
+type cli struct {
+	Kernels kernelsCmd `cmd:"" help:"Vector and matrix kernels against OpenBLAS."`
+	Serve   serveCmd   `cmd:"" hidden:"" help:"Answer jobs on standard input; what the other commands start."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	var c cli
+	k := kong.Parse(&c, kong.Name("peers"), kong.Description("Measure Attune against its peers."), kong.UsageOnError())
+	k.BindTo(ctx, (*context.Context)(nil))
+	k.FatalIfErrorf(k.Run())
+}

@@ -1,0 +1,258 @@
+// Package content recommends by what items are: their words, category, brand,
+// attributes and price. An item's vector is its TF-IDF vector in the space of
+// latent semantic analysis (Deerwester et al. 1990); a shopper's is the
+// weighted sum of the vectors of the items met. A new item has a vector at
+// once.
+//
+// It imports models and what lies below. Start reading at Fit.
+package content
+
+import (
+	"context"
+	"fmt"
+	"sort"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/text"
+	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/linalg"
+	"github.com/attune-rec/attune/models/linalg/spectral"
+	"github.com/attune-rec/attune/models/taste"
+)
+
+// KindName is the kind's name.
+const KindName = "content"
+
+// rounds of subspace iteration settle the space of terms.
+const rounds = 4
+
+// Params are the kind's parameters.
+type Params struct {
+	taste.Options
+	Factors  int `json:"factors"`   // numbers of a vector
+	MinDocs  int `json:"min_docs"`  // a term must be in so many items
+	MaxTerms int `json:"max_terms"` // terms at most, the commonest
+}
+
+// Defaults are the parameters that are used where none are given.
+func Defaults() Params {
+	return Params{Options: taste.Options{Recency: 20}, Factors: 128, MinDocs: 2, MaxTerms: 50_000}
+}
+
+// Kind is the entry of models/kind.
+func Kind() models.Kind {
+	return models.Kind{
+		Name: KindName, Summary: "what items are: words, category, brand, attributes, price; new items at once", Defaults: Defaults(),
+		Fit: Fit, Open: Open,
+		Space: []models.Range{
+			{Param: "factors", Values: []any{64, 128, 256}},
+			{Param: "recency", Values: []any{0., 5., 10., 20., 50.}},
+		},
+	}
+}
+
+func (p Params) validate() error {
+	if err := models.CheckRange("factors", float64(p.Factors), 1, 4096); err != nil {
+		return err
+	}
+	if err := models.CheckRange("min_docs", float64(p.MinDocs), 1, 1e9); err != nil {
+		return err
+	}
+	return models.CheckRange("max_terms", float64(p.MaxTerms), 1, 1e7)
+}
+
+// Model is the items' vectors and what makes one of an item's terms. It
+// implements models.Model, Embedder, ItemEmbedder, BatchScorer, Explainer and
+// Neighbourhood.
+type Model struct {
+	weigher *taste.Weigher
+	words   *text.Vectoriser
+	project linalg.Matrix // terms x factors
+	vectors linalg.Matrix // items x factors, of length 1, or 0 where nothing is known
+}
+
+var (
+	_ models.Model         = (*Model)(nil)
+	_ models.Embedder      = (*Model)(nil)
+	_ models.ItemEmbedder  = (*Model)(nil)
+	_ models.Explainer     = (*Model)(nil)
+	_ models.Neighbourhood = (*Model)(nil)
+)
+
+// Fit learns the terms and their space from in.Train.Catalog; without one it
+// is ErrParams.
+func Fit(ctx context.Context, in models.FitInput) (models.Model, error) {
+	p := Defaults()
+	if err := models.DecodeParams(in.Params, &p); err != nil {
+		return nil, err
+	}
+	if err := p.validate(); err != nil {
+		return nil, err
+	}
+	weigher, err := taste.New(p.Options, in.Weights)
+	if err != nil {
+		return nil, err
+	}
+	if in.Train.Catalog == nil {
+		return nil, fmt.Errorf("%w: content needs the items' catalogue, which this data set does not have", models.ErrParams)
+	}
+	n := in.Train.NumItems()
+	docs := make([][]string, n)
+	for row := range docs {
+		if it := in.Train.Catalog.Item(features.Row(row)); it != nil { // #nosec G115 -- rows are int32 by contract
+			docs[row] = Terms(it, nil)
+		}
+	}
+	m := &Model{weigher: weigher, words: text.Fit(docs, p.MinDocs, p.MaxTerms)}
+	counts := linalg.CSR{Rows: n, Cols: len(m.words.Terms()), Ptr: make([]int64, 1, n+1), Val: []float32{}}
+	for _, doc := range docs {
+		ids, values := m.words.Vector(doc)
+		counts.Idx, counts.Val = append(counts.Idx, ids...), append(counts.Val, values...)
+		counts.Ptr = append(counts.Ptr, int64(len(counts.Idx)))
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if counts.Cols == 0 {
+		return nil, fmt.Errorf("%w: content finds no term that is in %d items or more: lower min_docs, or give items titles", models.ErrParams, p.MinDocs)
+	}
+	_, basis, err := spectral.Truncate(ctx, counts, min(p.Factors, n, counts.Cols), rounds, in.Seed, in.Workers)
+	if err != nil {
+		return nil, err
+	}
+	m.project = linalg.NewMatrix(basis.Cols, basis.Rows)
+	for factor := range basis.Rows {
+		for term, v := range basis.Row(factor) {
+			m.project.Set(term, factor, v)
+		}
+	}
+	m.vectors = linalg.NewMatrix(n, m.project.Cols)
+	counts.MulDense(m.project, m.vectors, max(in.Workers, 1))
+	for row := range n {
+		linalg.Normalise(m.vectors.Row(row))
+	}
+	return m, nil
+}
+
+// Kind implements models.Model.
+func (m *Model) Kind() string { return KindName }
+
+// Items implements models.Model.
+func (m *Model) Items() int { return m.vectors.Rows }
+
+// Dim implements models.Embedder.
+func (m *Model) Dim() int { return m.vectors.Cols }
+
+// Vectors implements models.Embedder.
+func (m *Model) Vectors() []float32 { return m.vectors.Data }
+
+// EmbedItem implements models.ItemEmbedder; false when no term is known.
+func (m *Model) EmbedItem(it *features.Item, dst []float32) bool {
+	ids, values := m.words.Vector(Terms(it, nil))
+	clear(dst)
+	linalg.AxpyGather(values, m.project.Data, ids, dst)
+	return linalg.Normalise(dst) > 0
+}
+
+// Embed implements models.Embedder.
+func (m *Model) Embed(r *features.Request, dst []float32) bool {
+	scratch := r.Scratch
+	if scratch == nil {
+		scratch = new(features.Scratch)
+	}
+	p := m.weigher.Profile(r.History(), m.Items(), scratch)
+	if len(p.Rows) == 0 {
+		return false
+	}
+	clear(dst)
+	linalg.AxpyGather(p.Weights, m.vectors.Data, p.Rows, dst)
+	return true
+}
+
+// embed is Embed, once a request.
+func (m *Model) embed(r *features.Request) ([]float32, bool) {
+	if r.Scratch == nil {
+		vec := make([]float32, m.Dim())
+		return vec, m.Embed(r, vec)
+	}
+	return r.Scratch.Vector(m, m.Dim(), func(dst []float32) bool { return m.Embed(r, dst) })
+}
+
+// Score implements models.Scorer: the inner product of the shopper's and the
+// item's vectors. A tail item is scored by what the request's catalogue says of
+// it, which allocates; without a history, or a catalogue, the score is NaN.
+func (m *Model) Score(r *features.Request, items []features.Row, out []float32) {
+	vec, ok := m.embed(r)
+	for i, row := range items {
+		switch {
+		case !ok:
+			out[i] = nan
+		case row >= 0 && int(row) < m.Items():
+			out[i] = linalg.Dot(vec, m.vectors.Row(int(row)))
+		default:
+			out[i] = m.scoreTail(r, vec, row)
+		}
+	}
+}
+
+func (m *Model) scoreTail(r *features.Request, vec []float32, row features.Row) float32 {
+	if r.Catalog == nil {
+		return nan
+	}
+	it := r.Catalog.Item(row)
+	if it == nil {
+		return nan
+	}
+	own := make([]float32, m.Dim())
+	if !m.EmbedItem(it, own) {
+		return nan
+	}
+	return linalg.Dot(vec, own)
+}
+
+// Explain implements models.Explainer.
+func (m *Model) Explain(r *features.Request, item features.Row) (models.Evidence, bool) {
+	if item < 0 || int(item) >= m.Items() {
+		return models.Evidence{Item: features.NoRow}, false
+	}
+	scratch := new(features.Scratch)
+	p := m.weigher.Profile(r.History(), m.Items(), scratch)
+	type part struct {
+		row   features.Row
+		share float32
+	}
+	parts := make([]part, 0, len(p.Rows))
+	own := m.vectors.Row(int(item))
+	for i, row := range p.Rows {
+		if share := p.Weights[i] * linalg.Dot(own, m.vectors.Row(int(row))); share > 0 {
+			parts = append(parts, part{features.Row(row), share})
+		}
+	}
+	sort.SliceStable(parts, func(a, b int) bool { return parts[a].share > parts[b].share })
+	rows := make([]features.Row, len(parts))
+	for i := range parts {
+		rows[i] = parts[i].row
+	}
+	return m.weigher.Confirm(m, r, item, rows)
+}
+
+// Neighbours implements models.Neighbourhood by the cosine of the items'
+// vectors.
+func (m *Model) Neighbours(item features.Row, k int, allow *features.Bitmap, dst []models.Neighbour) []models.Neighbour {
+	if item < 0 || int(item) >= m.Items() || k <= 0 {
+		return dst
+	}
+	scores := make([]float32, m.Items())
+	linalg.DotRows(m.vectors.Row(int(item)), m.vectors.Data, scores)
+	var top linalg.TopK
+	top.Reset(k)
+	for row, s := range scores {
+		if r := features.Row(row); s > 0 && r != item && (allow == nil || allow.Has(r)) { // #nosec G115 -- rows are int32
+			top.Push(int32(row), s) // #nosec G115
+		}
+	}
+	for _, s := range top.Sorted(nil) {
+		dst = append(dst, models.Neighbour{Row: features.Row(s.Index), Score: s.Score})
+	}
+	return dst
+}

@@ -1,0 +1,72 @@
+package content_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"testing"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/dataset"
+	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/content"
+	"github.com/attune-rec/attune/models/modeltest"
+)
+
+func TestContent(t *testing.T) {
+	// Items of one colour share every word: nothing of the contents tells them
+	// apart, so the diagonal cannot come first and is checked by
+	// TestNewItemIsScoredAtOnce instead.
+	modeltest.Run(t, content.Kind(), modeltest.Options{SameContents: true})
+}
+
+func TestNeedsACatalogue(t *testing.T) {
+	d := modeltest.Board(10, nil)
+	d.Catalog = nil
+	if _, err := content.Fit(context.Background(), models.FitInput{Train: d}); !errors.Is(err, models.ErrParams) {
+		t.Fatalf("got %v, want ErrParams", err)
+	}
+}
+
+// shelf is a catalogue with one item more than the model was trained on.
+type shelf struct {
+	features.Catalog
+	fresh features.Item
+}
+
+func (s shelf) Item(r features.Row) *features.Item {
+	if int(r) == s.Len() {
+		return &s.fresh
+	}
+	return s.Catalog.Item(r)
+}
+
+func TestNewItemIsScoredAtOnce(t *testing.T) {
+	d := modeltest.Board(20, nil)
+	m := fit(t, d, "")
+	r := modeltest.Request(d, 4) // likes red mugs
+	tail := features.Row(d.NumItems())
+	score := func(title string) float32 {
+		r.Catalog = shelf{d.Catalog, features.Item{ID: "fresh", Title: title}}
+		out := make([]float32, 1)
+		r.Scratch.Reset()
+		m.Score(r, []features.Row{tail}, out)
+		return out[0]
+	}
+	red, blue := score("Red ceramic MUG"), score("blue woollen scarf")
+	if !(red > blue) {
+		t.Fatalf("got %v for a red mug and %v for a blue scarf, want the mug first", red, blue)
+	}
+	if unknown := score("quantum entangler"); unknown == unknown {
+		t.Fatalf("got %v for an item without a known term, want NaN", unknown)
+	}
+}
+
+func fit(t *testing.T, d *dataset.Dataset, params string) models.Model {
+	t.Helper()
+	m, err := content.Fit(context.Background(), models.FitInput{Train: d, Params: json.RawMessage(params), Workers: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}

@@ -1,0 +1,332 @@
+package eval
+
+import (
+	"context"
+	"math"
+	"slices"
+	"sync/atomic"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/linalg"
+)
+
+// judge carries out one Run: workers take batches of cases, and each case
+// writes its own places of values.
+type judge struct {
+	task    Task
+	cases   *Cases
+	options Options
+	asker   asker
+	items   []features.Row // all of them
+	most    int            // the longest ranking that a metric looks at
+	lengths []int          // of the metrics of the whole, distinct
+	values  [][]float64
+	beyond  *beyond // nil when no metric needs it
+	workers []*worker
+	batch   int
+	done    atomic.Int64
+}
+
+// worker is the memory of one goroutine.
+type worker struct {
+	rs     []*features.Request
+	scores []float32
+	rows   []features.Row // the candidates of a sampled case
+	seen   []features.Row
+	top    linalg.TopK
+	best   []linalg.Scored
+	list   []features.Row // the ranking
+	hits   []bool
+	counts [][]int32 // by lengths, then item: how often it was among the first
+	silent int
+}
+
+// batchFloats bounds the scores of one batch.
+const batchFloats = 4 << 20
+
+func newJudge(t Task, c *Cases, o Options) *judge {
+	n := t.History.NumItems()
+	j := &judge{
+		task: t, cases: c, options: o, values: make([][]float64, len(o.Metrics)), items: make([]features.Row, n),
+		asker: asker{task: t, cap: o.History, last: t.History.LastTimeMS()},
+		batch: min(max(batchFloats/max(n, 1), 1), 64),
+	}
+	if o.History == 0 {
+		j.asker.cap = features.HistoryCap
+	}
+	for i := range j.items {
+		j.items[i] = features.Row(i)
+	}
+	for i, m := range o.Metrics {
+		j.most = max(j.most, m.K)
+		if m.ofWhole() {
+			if !slices.Contains(j.lengths, m.K) {
+				j.lengths = append(j.lengths, m.K)
+			}
+			continue
+		}
+		j.values[i] = make([]float64, len(c.User))
+	}
+	j.asker.limit = max(j.most, 1)
+	j.beyond = newBeyond(t, o)
+	if c.Sampled != nil {
+		j.batch = 64
+	}
+	workers := o.Workers
+	if workers <= 0 {
+		workers = linalg.Workers()
+	}
+	for range workers {
+		w := &worker{counts: make([][]int32, len(j.lengths))}
+		for i := range w.counts {
+			w.counts[i] = make([]int32, n)
+		}
+		j.workers = append(j.workers, w)
+	}
+	return j
+}
+
+func (j *judge) run(ctx context.Context, m models.Scorer) error {
+	many, _ := m.(models.BatchScorer)
+	linalg.ParallelN(len(j.cases.User), j.batch, len(j.workers), func(id, lo, hi int) {
+		if ctx.Err() != nil {
+			return
+		}
+		w := j.workers[id]
+		if j.cases.Sampled != nil {
+			for c := lo; c < hi; c++ {
+				j.sampled(m, w, c)
+			}
+		} else {
+			j.full(m, many, w, lo, hi)
+		}
+		if done := j.done.Add(int64(hi - lo)); j.options.Progress != nil {
+			j.options.Progress(int(done), len(j.cases.User))
+		}
+	})
+	return ctx.Err()
+}
+
+// full ranks the catalogue for the cases [lo, hi).
+func (j *judge) full(m models.Scorer, many models.BatchScorer, w *worker, lo, hi int) {
+	n := len(j.items)
+	w.scores = grow(w.scores, (hi-lo)*n)
+	rs := w.requests(hi - lo)
+	for i, r := range rs {
+		j.asker.request(int(j.cases.User[lo+i]), r)
+	}
+	if many != nil {
+		many.ScoreMany(rs, j.items, w.scores)
+	}
+	for i, r := range rs {
+		scores := w.scores[i*n : (i+1)*n]
+		if many == nil {
+			m.Score(r, j.items, scores)
+		}
+		if !j.options.KeepSeen {
+			for _, it := range j.task.History.History(int(j.cases.User[lo+i])) {
+				scores[it.Row] = float32(math.NaN())
+			}
+		}
+		w.top.Reset(j.most)
+		w.top.PushBlock(0, scores)
+		w.best = w.top.Sorted(w.best[:0])
+		w.list = w.list[:0]
+		for _, b := range w.best {
+			w.list = append(w.list, features.Row(b.Index))
+		}
+		j.measure(w, lo+i, j.items, scores)
+	}
+}
+
+// sampled ranks the sampled candidates of case c. Equal scores rank in the order
+// of rows, so the positive goes where the rule of ties wants it.
+func (j *judge) sampled(m models.Scorer, w *worker, c int) {
+	r := w.requests(1)[0]
+	j.asker.request(int(j.cases.User[c]), r)
+	others, positive := j.cases.Sampled[c], j.cases.Relevant[c]
+	at := len(others)
+	switch j.options.Ties {
+	case TiesFirst:
+		at = 0
+	case TiesRow:
+		at, _ = slices.BinarySearch(others, positive[0])
+	}
+	w.rows = append(append(append(w.rows[:0], others[:at]...), positive...), others[at:]...)
+	w.scores = grow(w.scores, len(w.rows))
+	m.Score(r, w.rows, w.scores)
+	w.top.Reset(j.most)
+	w.top.PushBlock(0, w.scores)
+	w.best = w.top.Sorted(w.best[:0])
+	w.list = w.list[:0]
+	for _, b := range w.best {
+		w.list = append(w.list, w.rows[b.Index])
+	}
+	j.measure(w, c, w.rows, w.scores)
+}
+
+// measure writes the values of case c, whose ranking is w.list; scores are
+// those of rows, NaN for what is not ranked.
+func (j *judge) measure(w *worker, c int, rows []features.Row, scores []float32) {
+	relevant := j.cases.Relevant[c]
+	w.hits = w.hits[:0]
+	for _, row := range w.list {
+		_, hit := slices.BinarySearch(relevant, row)
+		w.hits = append(w.hits, hit)
+	}
+	if len(w.list) == 0 && allNaN(scores) {
+		w.silent++
+	}
+	for i, k := range j.lengths {
+		for _, row := range w.list[:min(k, len(w.list))] {
+			w.counts[i][row]++
+		}
+	}
+	auc, first := math.NaN(), math.NaN()
+	for i, m := range j.options.Metrics {
+		switch {
+		case m.ofWhole():
+		case m.ofRanks():
+			if math.IsNaN(first) {
+				auc, first = ranks(rows, scores, relevant)
+			}
+			j.values[i][c] = first
+			if m.Name == AUC {
+				j.values[i][c] = auc
+			}
+		case j.beyond.measures(m):
+			j.values[i][c] = j.beyond.value(m, int(j.cases.User[c]), w, j.options.KeepSeen)
+		default:
+			j.values[i][c] = m.accuracy(w.hits, len(relevant))
+		}
+	}
+}
+
+// ranks is the AUC of a scored list and the reciprocal rank of its first
+// relevant item. What has no score is not ranked, save for relevant items,
+// which are then below everything.
+func ranks(rows []features.Row, scores []float32, relevant []features.Row) (auc, first float64) {
+	found := make([]float64, 0, len(relevant)) // the scores of relevant items, ascending
+	best, bestRow := math.Inf(-1), features.NoRow
+	for i, row := range rows {
+		if _, ok := slices.BinarySearch(relevant, row); !ok {
+			continue
+		}
+		s := float64(scores[i])
+		if math.IsNaN(s) {
+			s = math.Inf(-1)
+		} else if s > best || bestRow == features.NoRow {
+			best, bestRow = s, row
+		}
+		found = append(found, s)
+	}
+	slices.Sort(found)
+	others, above, ahead := 0, 0., 0
+	for i, row := range rows {
+		s := float64(scores[i])
+		if math.IsNaN(s) {
+			continue
+		}
+		if _, ok := slices.BinarySearch(relevant, row); ok {
+			continue
+		}
+		others++
+		if s > best || s == best && row < bestRow {
+			ahead++
+		}
+		lower, _ := slices.BinarySearch(found, s)
+		upper := lower
+		for upper < len(found) && found[upper] == s {
+			upper++
+		}
+		above += float64(len(found)-upper) + float64(upper-lower)/2
+	}
+	auc = math.NaN()
+	if others > 0 && len(found) > 0 {
+		auc = above / float64(others) / float64(len(found))
+	}
+	if bestRow != features.NoRow {
+		first = 1 / float64(1+ahead)
+	}
+	return auc, first
+}
+
+func (j *judge) result() *Result {
+	res := &Result{Metrics: j.options.Metrics, User: j.cases.User, Values: j.values, Whole: make([]float64, len(j.values))}
+	for _, w := range j.workers {
+		res.Silent += w.silent
+	}
+	for i, m := range res.Metrics {
+		if !m.ofWhole() {
+			res.Whole[i] = mean(j.values[i])
+			continue
+		}
+		counts := make([]int32, len(j.items))
+		for _, w := range j.workers {
+			for row, n := range w.counts[slices.Index(j.lengths, m.K)] {
+				counts[row] += n
+			}
+		}
+		res.Whole[i] = spread(m, counts)
+	}
+	return res
+}
+
+// spread is coverage or Gini of how often each item was recommended.
+func spread(m Metric, counts []int32) float64 {
+	if m.Name == Coverage {
+		n := 0
+		for _, c := range counts {
+			if c > 0 {
+				n++
+			}
+		}
+		return float64(n) / float64(len(counts))
+	}
+	slices.Sort(counts)
+	sum, weighted, n := 0., 0., float64(len(counts))
+	for i, c := range counts {
+		sum += float64(c)
+		weighted += (2*float64(i+1) - n - 1) * float64(c)
+	}
+	if sum == 0 {
+		return math.NaN()
+	}
+	return weighted / (n * sum)
+}
+
+// mean is the mean of what is not NaN.
+func mean(values []float64) float64 {
+	sum, n := 0., 0
+	for _, v := range values {
+		if !math.IsNaN(v) {
+			sum += v
+			n++
+		}
+	}
+	return sum / float64(n)
+}
+
+func allNaN(scores []float32) bool {
+	for _, s := range scores {
+		if s == s {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *worker) requests(n int) []*features.Request {
+	for len(w.rs) < n {
+		w.rs = append(w.rs, &features.Request{Shopper: new(features.Shopper), Scratch: new(features.Scratch)})
+	}
+	return w.rs[:n]
+}
+
+func grow(s []float32, n int) []float32 {
+	if cap(s) < n {
+		return make([]float32, n)
+	}
+	return s[:n]
+}

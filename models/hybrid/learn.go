@@ -1,0 +1,211 @@
+package hybrid
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/dataset"
+	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/linalg"
+)
+
+// ErrNothingToLearn is returned when no user shows which weights are good.
+var ErrNothingToLearn = errors.New("nothing to learn weights from")
+
+// LearnOptions bound the learning of weights. The zero value takes the
+// defaults.
+type LearnOptions struct {
+	Users   int // cases at most, a seeded sample; 0: 4000
+	Pool    int // candidates of each part for a case; 0: 100
+	K       int // the length of the answer that is judged; 0: 20
+	Seed    uint64
+	Workers int
+}
+
+func (o LearnOptions) filled() LearnOptions {
+	if o.Users == 0 {
+		o.Users = 4000
+	}
+	if o.Pool == 0 {
+		o.Pool = 100
+	}
+	if o.K == 0 {
+		o.K = 20
+	}
+	if o.Workers <= 0 {
+		o.Workers = linalg.Workers()
+	}
+	return o
+}
+
+// Learnt is what Learn found.
+type Learnt struct {
+	Weights map[string]float64 // a part that does not help weighs 0
+	Cases   int
+	NDCG    float64            // at K, of the candidates, with these weights
+	Alone   map[string]float64 // the same of each part by itself
+}
+
+// Learn finds the weights of parts that were trained on history, so that what
+// truth holds comes first: a listwise softmax over each user's best candidates
+// (ListNet's top-one loss; Cao et al. 2007), which is convex, then a search
+// along each weight for NDCG itself. history and truth share users and items.
+func Learn(ctx context.Context, parts []models.Part, history, truth *dataset.Dataset, o LearnOptions) (*Learnt, error) {
+	o = o.filled()
+	rows := make([]features.Row, history.NumItems())
+	for i := range rows {
+		rows[i] = features.Row(i) // #nosec G115 -- rows are int32 by contract
+	}
+	m, err := build(parts, nil, rows, history.NumItems())
+	if err != nil {
+		return nil, err
+	}
+	lists, err := m.lists(ctx, history, truth, o, false)
+	if err == nil && len(lists) == 0 {
+		// A shop whose shoppers come back for what they know.
+		lists, err = m.lists(ctx, history, truth, o, true)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(lists) == 0 {
+		return nil, fmt.Errorf("%w: no user has a history and something in the validation part", ErrNothingToLearn)
+	}
+	w := softmaxWeights(lists, len(m.parts))
+	w = searchWeights(lists, w, o.K)
+	out := &Learnt{Weights: map[string]float64{}, Alone: map[string]float64{}, Cases: len(lists), NDCG: ndcg(lists, w, o.K)}
+	for i, part := range m.parts {
+		out.Weights[part.Name] = w[i]
+		alone := make([]float64, len(w))
+		alone[i] = 1
+		out.Alone[part.Name] = ndcg(lists, alone, o.K)
+	}
+	return out, nil
+}
+
+// list is one user's candidates.
+type list struct {
+	x     []float32 // candidates x parts: standardised scores, 0 where a part cannot say
+	good  []bool
+	ideal float64
+}
+
+// lists gathers the candidates of a sample of users.
+func (m *Model) lists(ctx context.Context, history, truth *dataset.Dataset, o LearnOptions, known bool) ([]list, error) {
+	var users []int
+	for u := range history.Users {
+		if len(history.History(u)) > 0 && len(truth.History(u)) > 0 {
+			users = append(users, u)
+		}
+	}
+	random := rand.New(rand.NewPCG(o.Seed, 0x1ea))
+	random.Shuffle(len(users), func(i, j int) { users[i], users[j] = users[j], users[i] })
+	users = users[:min(len(users), o.Users)]
+	out := make([]list, len(users))
+	const batch = 32
+	linalg.ParallelN(len(users), batch, o.Workers, func(_, lo, hi int) {
+		if ctx.Err() == nil {
+			m.gather(history, truth, users[lo:hi], o, known, out[lo:hi])
+		}
+	})
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	kept := out[:0]
+	for _, l := range out {
+		if l.ideal > 0 {
+			kept = append(kept, l)
+		}
+	}
+	return kept, nil
+}
+
+// gather fills out with the candidates of users; known items are among them
+// only with known.
+func (m *Model) gather(history, truth *dataset.Dataset, users []int, o LearnOptions, known bool, out []list) {
+	n, p := m.items, len(m.parts)
+	rs := make([]*features.Request, len(users))
+	for i, u := range users {
+		rs[i] = request(history, truth, u)
+	}
+	scores := make([][]float32, p)
+	moments := make([]float32, 2)
+	for k, part := range m.parts {
+		scores[k] = make([]float32, len(users)*n)
+		many(part.Model, rs, m.anchors, scores[k])
+		for i := range users {
+			s := scores[k][i*n : (i+1)*n]
+			ok := standard(s, moments)
+			for j := range s {
+				if ok {
+					s[j] = (s[j] - moments[0]) / moments[1]
+				} else {
+					s[j] = float32(math.NaN())
+				}
+			}
+		}
+	}
+	var top linalg.TopK
+	var best []linalg.Scored
+	for i, u := range users {
+		seen := features.NewBitmap(n)
+		if !known {
+			for _, it := range history.History(u) {
+				seen.Set(it.Row)
+			}
+		}
+		good, pool := features.NewBitmap(n), features.NewBitmap(n)
+		for _, it := range truth.History(u) {
+			if !seen.Has(it.Row) {
+				good.Set(it.Row)
+				pool.Set(it.Row)
+			}
+		}
+		if good.Count() == 0 {
+			continue
+		}
+		for k := range m.parts {
+			s := scores[k][i*n : (i+1)*n]
+			top.Reset(o.Pool)
+			for row, v := range s {
+				if !seen.Has(features.Row(row)) { // #nosec G115 -- rows are int32 by contract
+					top.Push(int32(row), v) // #nosec G115
+				}
+			}
+			best = top.Sorted(best[:0])
+			for _, b := range best {
+				pool.Set(features.Row(b.Index))
+			}
+		}
+		l := &out[i]
+		pool.Each(func(row features.Row) bool {
+			for k := range m.parts {
+				v := scores[k][i*n+int(row)]
+				if v != v {
+					v = 0
+				}
+				l.x = append(l.x, v)
+			}
+			l.good = append(l.good, good.Has(row))
+			return true
+		})
+		for rank := range min(good.Count(), o.K) {
+			l.ideal += 1 / math.Log2(float64(rank)+2)
+		}
+	}
+}
+
+// request is what the user would have asked just before the truth happened.
+func request(history, truth *dataset.Dataset, u int) *features.Request {
+	return &features.Request{
+		Query: features.Query{
+			Shop: features.DefaultShop, Surface: features.SurfaceHome, Market: history.LastMarket(u), Now: startOf(truth, u), Limit: 10,
+		},
+		Shopper: &features.Shopper{Recent: newest(history.History(u)), Consent: features.AllPurposes},
+		Item:    features.NoRow, Catalog: history.Catalog, Scratch: new(features.Scratch),
+	}
+}

@@ -1,0 +1,216 @@
+package knn
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/linalg"
+)
+
+// table is the item-to-item weights: row i holds the items that i speaks for,
+// by descending weight, ties by row, the item itself left out. It is sparse, or
+// dense when cols is nil.
+type table struct {
+	items int
+	ptr   []int64
+	cols  []int32
+	vals  []float32
+}
+
+// add adds weight times row of each history item to sums.
+func (t *table) add(rows []int32, weights, sums []float32) {
+	if t.cols == nil {
+		linalg.AxpyGather(weights, t.vals, rows, sums)
+		return
+	}
+	for i, row := range rows {
+		w := weights[i]
+		lo, hi := t.ptr[row], t.ptr[row+1]
+		vals := t.vals[lo:hi]
+		for j, col := range t.cols[lo:hi] {
+			sums[col] += w * vals[j]
+		}
+	}
+}
+
+// at is the weight that item from gives to item to.
+func (t *table) at(from, to int32) float32 {
+	if t.cols == nil {
+		return t.vals[int(from)*t.items+int(to)]
+	}
+	lo, hi := t.ptr[from], t.ptr[from+1]
+	if i := slices.Index(t.cols[lo:hi], to); i >= 0 {
+		return t.vals[lo+int64(i)]
+	}
+	return 0
+}
+
+// neighbours appends the k largest weights above 0 of row that allow has.
+func (t *table) neighbours(row features.Row, k int, allow *features.Bitmap, dst []models.Neighbour) []models.Neighbour {
+	if row < 0 || int(row) >= t.items || k <= 0 {
+		return dst
+	}
+	if t.cols == nil {
+		var top linalg.TopK
+		top.Reset(k)
+		for col, v := range t.vals[int(row)*t.items:][:t.items] {
+			if v > 0 && (allow == nil || allow.Has(features.Row(col))) {
+				top.Push(int32(col), v)
+			}
+		}
+		for _, s := range top.Sorted(nil) {
+			dst = append(dst, models.Neighbour{Row: features.Row(s.Index), Score: s.Score})
+		}
+		return dst
+	}
+	found := 0
+	for i := t.ptr[row]; i < t.ptr[row+1] && found < k && t.vals[i] > 0; i++ {
+		if col := features.Row(t.cols[i]); allow == nil || allow.Has(col) {
+			dst = append(dst, models.Neighbour{Row: col, Score: t.vals[i]})
+			found++
+		}
+	}
+	return dst
+}
+
+// fillColumns makes a sparse table in which each item has at most k items that
+// speak for it: as the neighbours that vote on it. For each item, fill calls
+// push with what may vote and the weight of the vote; the largest magnitudes
+// stay. fill gets the worker's number, below workers. The table does not depend
+// on workers.
+func fillColumns(items, k, workers int, fill func(worker, item int, push func(from int32, v float32))) *table {
+	votes := make([][]linalg.Scored, items)
+	linalg.ParallelN(items, 32, workers, func(worker, lo, hi int) {
+		var top linalg.TopK
+		var all, best []linalg.Scored
+		for item := lo; item < hi; item++ {
+			top.Reset(k)
+			all = all[:0]
+			fill(worker, item, func(from int32, v float32) {
+				if v == 0 || int(from) == item {
+					return
+				}
+				if top.Push(from, max(v, -v)) && v < 0 {
+					all = append(all, linalg.Scored{Index: from, Score: v})
+				}
+			})
+			best = top.Sorted(best[:0])
+			slices.SortFunc(all, byIndex)
+			for i := range best {
+				if _, negative := slices.BinarySearchFunc(all, best[i], byIndex); negative {
+					best[i].Score = -best[i].Score
+				}
+			}
+			votes[item] = slices.Clone(best)
+		}
+	})
+	t := &table{items: items, ptr: make([]int64, items+1)}
+	for _, from := range votes {
+		for _, v := range from {
+			t.ptr[v.Index+1]++
+		}
+	}
+	for row := range items {
+		t.ptr[row+1] += t.ptr[row]
+	}
+	rows := make([]linalg.Scored, t.ptr[items])
+	next := slices.Clone(t.ptr[:items])
+	for item, from := range votes {
+		for _, v := range from {
+			rows[next[v.Index]] = linalg.Scored{Index: int32(item), Score: v.Score}
+			next[v.Index]++
+		}
+		votes[item] = nil
+	}
+	t.cols, t.vals = make([]int32, len(rows)), make([]float32, len(rows))
+	linalg.ParallelN(items, 256, workers, func(_, lo, hi int) {
+		for row := lo; row < hi; row++ {
+			part := rows[t.ptr[row]:t.ptr[row+1]]
+			slices.SortFunc(part, byScore)
+			for i, v := range part {
+				t.cols[t.ptr[row]+int64(i)], t.vals[t.ptr[row]+int64(i)] = v.Index, v.Score
+			}
+		}
+	})
+	return t
+}
+
+func byIndex(a, b linalg.Scored) int { return int(a.Index) - int(b.Index) }
+
+// byScore orders by descending score, ties by index.
+func byScore(a, b linalg.Scored) int {
+	switch {
+	case a.Score > b.Score:
+		return -1
+	case a.Score < b.Score:
+		return 1
+	}
+	return int(a.Index) - int(b.Index)
+}
+
+func (t *table) save(w models.Writer) error {
+	if t.cols == nil {
+		return w.Tensor("weights", models.TensorOf(t.vals, t.items, t.items))
+	}
+	if err := w.Tensor("starts", models.TensorOf(t.ptr, t.items+1)); err != nil {
+		return err
+	}
+	if err := w.Tensor("neighbours", models.TensorOf(t.cols, len(t.cols))); err != nil {
+		return err
+	}
+	return w.Tensor("weights", models.TensorOf(t.vals, len(t.vals)))
+}
+
+func openTable(r models.Reader, items int, dense bool) (*table, error) {
+	t := &table{items: items}
+	weights, err := r.Tensor("weights")
+	if err != nil {
+		return nil, err
+	}
+	if dense {
+		if t.vals, err = models.View[float32](weights, items, items); err != nil {
+			return nil, fmt.Errorf("weights: %w", err)
+		}
+		return t, nil
+	}
+	starts, err := r.Tensor("starts")
+	if err != nil {
+		return nil, err
+	}
+	if t.ptr, err = models.View[int64](starts, items+1); err != nil {
+		return nil, fmt.Errorf("starts: %w", err)
+	}
+	cols, err := r.Tensor("neighbours")
+	if err != nil {
+		return nil, err
+	}
+	if t.cols, err = models.View[int32](cols, -1); err != nil {
+		return nil, fmt.Errorf("neighbours: %w", err)
+	}
+	if t.vals, err = models.View[float32](weights, len(t.cols)); err != nil {
+		return nil, fmt.Errorf("weights: %w", err)
+	}
+	if t.cols == nil {
+		t.cols = []int32{}
+	}
+	return t, t.validate()
+}
+
+func (t *table) validate() error {
+	if t.ptr[0] != 0 || t.ptr[t.items] != int64(len(t.cols)) {
+		return fmt.Errorf("neighbours: rows span %d to %d of %d", t.ptr[0], t.ptr[t.items], len(t.cols))
+	}
+	for row := range t.items {
+		if t.ptr[row] > t.ptr[row+1] {
+			return fmt.Errorf("neighbours: row %d ends before it begins", row)
+		}
+	}
+	for _, col := range t.cols {
+		if col < 0 || int(col) >= t.items {
+			return fmt.Errorf("neighbours: %d is not one of %d items", col, t.items)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,205 @@
+package mf
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/factor"
+	"github.com/attune-rec/attune/models/linalg"
+	"github.com/attune-rec/attune/models/taste"
+)
+
+// ALS is a fitted "ials". It scores, embeds and explains; a request without
+// history has no vector and NaN for scores. It is immutable and safe for
+// concurrent use.
+type ALS struct {
+	meta
+	weigher  *taste.Weigher
+	table    factor.Table
+	y        *system
+	userGram linalg.Matrix // unobserved · Σ x·xᵀ over users: what folding in an item takes
+}
+
+// meta is what a release keeps beside the tensors.
+type meta struct {
+	Params Params  `json:"params"`
+	Scale  float32 `json:"scale"`
+	Lambda float64 `json:"lambda"`
+	Items  int     `json:"items"`
+	Users  int     `json:"users"`
+}
+
+// Kind implements models.Model.
+func (m *ALS) Kind() string { return KindIALS }
+
+// Items implements models.Model.
+func (m *ALS) Items() int { return m.table.Items }
+
+// Params are the parameters it was trained with, chosen values filled in.
+func (m *ALS) Params() Params { return m.meta.Params }
+
+// Dim implements models.Embedder.
+func (m *ALS) Dim() int { return m.table.Dim }
+
+// Vectors implements models.Embedder.
+func (m *ALS) Vectors() []float32 { return m.table.Data }
+
+// Score implements models.Scorer.
+func (m *ALS) Score(r *features.Request, items []features.Row, out []float32) {
+	m.table.Score(m, r, items, out)
+}
+
+// ScoreMany implements models.BatchScorer.
+func (m *ALS) ScoreMany(rs []*features.Request, items []features.Row, out []float32) {
+	m.table.ScoreMany(m, rs, items, out)
+}
+
+// Embed implements models.Embedder: the shopper's least squares solved exactly
+// against the items' vectors, as a step of training would.
+func (m *ALS) Embed(r *features.Request, dst []float32) bool {
+	history := r.History()
+	if len(history) == 0 {
+		return false
+	}
+	scratch := r.Scratch
+	if scratch == nil {
+		scratch = new(features.Scratch)
+	}
+	p := m.weigher.Profile(history, m.table.Items, scratch)
+	if p.Likes() <= 0 {
+		return false
+	}
+	_, ok := m.fold(p, dst, scratch)
+	return ok
+}
+
+// fold solves the vector of a profile into dst. It scales p's weights in place.
+func (m *ALS) fold(p taste.Profile, dst []float32, scratch *features.Scratch) (solution, bool) {
+	linalg.Scale(m.Scale, p.Weights)
+	reg := regularisation(m.Lambda, magnitude(p.Weights), m.meta.Params.Unobserved*float64(m.table.Items), m.meta.Params.Exponent)
+	out, err := m.y.solve(p.Rows, p.Weights, reg, dst, scratch)
+	return out, err == nil
+}
+
+// FoldItem solves the vector of an item that is newer than the model from the
+// vectors of shoppers who met it (as Embed gives them, row-major) and the
+// weights of their interactions, into dst. It is ErrParams when the lengths
+// disagree.
+func (m *ALS) FoldItem(shoppers, weights, dst []float32) error {
+	dim := m.table.Dim
+	if len(shoppers) != len(weights)*dim || len(dst) != dim {
+		return fmt.Errorf("%w: %d numbers for %d shoppers and %d for the item: expected vectors of %d", models.ErrParams, len(shoppers), len(weights), len(dst), dim)
+	}
+	scaled, magnitudes, likes, rows := make([]float32, len(weights)), make([]float32, len(weights)), make([]float32, len(weights)), make([]int32, len(weights))
+	for i, w := range weights {
+		scaled[i], rows[i] = w*m.Scale, int32(i)
+		magnitudes[i], likes[i] = max(scaled[i], -scaled[i]), max(scaled[i], 0)
+	}
+	matrix := m.userGram.Clone()
+	matrix.AddDiagonal(regularisation(m.Lambda, magnitude(scaled), m.meta.Params.Unobserved*float64(m.Users), m.meta.Params.Exponent))
+	linalg.SyrkGather(linalg.MatrixOf(len(weights), dim, shoppers), rows, magnitudes, matrix, nil)
+	if err := linalg.Cholesky(matrix); err != nil {
+		return fmt.Errorf("fold in an item: %w", err)
+	}
+	clear(dst)
+	linalg.AxpyRows(likes, shoppers, dst)
+	linalg.CholeskySolve(matrix, dst)
+	return nil
+}
+
+// Explain implements models.Explainer. With x = W⁻¹·Σ c_j·y_j the score of item
+// i is Σ c_j·y_iᵀ·W⁻¹·y_j, a sum over the history; the largest terms are put to
+// the test by solving again without them (Hu, Koren, Volinsky 2008, §5).
+func (m *ALS) Explain(r *features.Request, item features.Row) (models.Evidence, bool) {
+	none := models.Evidence{Item: features.NoRow}
+	if item < 0 || int(item) >= m.table.Items {
+		return none, false
+	}
+	scratch := new(features.Scratch)
+	p := m.weigher.Profile(r.History(), m.table.Items, scratch)
+	if p.Likes() <= 0 {
+		return none, false
+	}
+	solved, ok := m.fold(p, scratch.Floats(m.table.Dim), scratch)
+	if !ok {
+		return none, false
+	}
+	z := append([]float32(nil), m.table.Row(item)...)
+	solved.apply(z)
+	terms := make([]float32, len(p.Rows))
+	linalg.DotGather(z, m.table.Data, p.Rows, terms)
+	order := make([]int, 0, len(p.Rows))
+	for i, w := range p.Weights {
+		if terms[i] *= w; terms[i] > 0 && w > 0 && p.Rows[i] != int32(item) {
+			order = append(order, i)
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		switch {
+		case terms[a] > terms[b]:
+			return -1
+		case terms[a] < terms[b]:
+			return 1
+		}
+		return 0
+	})
+	candidates := make([]features.Row, len(order))
+	for i, at := range order {
+		candidates[i] = features.Row(p.Rows[at])
+	}
+	return m.weigher.Confirm(m, r, item, candidates)
+}
+
+// Save implements models.Model.
+func (m *ALS) Save(w models.Writer) error {
+	dim := m.table.Dim
+	if err := w.Tensor("items", models.TensorOf(m.table.Data, m.table.Items, dim)); err != nil {
+		return err
+	}
+	if err := w.Tensor("spectrum", models.TensorOf(m.y.spectrum, dim)); err != nil {
+		return err
+	}
+	if err := w.Tensor("user_gram", models.TensorOf(m.userGram.Data, dim, dim)); err != nil {
+		return err
+	}
+	return w.JSON("model", m.meta)
+}
+
+func openIALS(r models.Reader) (models.Model, error) {
+	m := &ALS{}
+	if err := r.JSON("model", &m.meta); err != nil {
+		return nil, err
+	}
+	if err := m.meta.Params.check(); err != nil {
+		return nil, err
+	}
+	weigher, err := taste.New(m.meta.Params.Options, nil)
+	if err != nil {
+		return nil, err
+	}
+	m.weigher = weigher
+	dim := m.meta.Params.Factors
+	m.table = factor.Table{Items: m.meta.Items, Dim: dim}
+	var spectrum, userGram []float32
+	for _, part := range []struct {
+		name  string
+		shape []int
+		to    *[]float32
+	}{
+		{"items", []int{m.meta.Items, dim}, &m.table.Data},
+		{"spectrum", []int{dim}, &spectrum},
+		{"user_gram", []int{dim, dim}, &userGram},
+	} {
+		t, err := r.Tensor(part.name)
+		if err != nil {
+			return nil, err
+		}
+		if *part.to, err = models.View[float32](t, part.shape...); err != nil {
+			return nil, fmt.Errorf("tensor %q: %w", part.name, err)
+		}
+	}
+	m.y, m.userGram = systemOf(m.table.Matrix(), spectrum), linalg.MatrixOf(dim, dim, userGram)
+	return m, nil
+}

@@ -1,0 +1,54 @@
+// Package filter has the filters, one to a file, and Build, which makes the one
+// a recipe names. What may be sold at all (visible, offered and in stock in the
+// market, inside the sale window) and what the request excludes is taken out
+// by the pipeline itself, whatever the recipe says.
+//
+// It imports models/pipeline and what lies below. Start reading at Build.
+package filter
+
+import (
+	"fmt"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/pipeline"
+)
+
+type maker func(params map[string]any) (pipeline.Filter, error)
+
+// makers is every filter there is, by the name recipes use.
+func makers() map[string]maker {
+	return map[string]maker{
+		"hidden":   newHidden,
+		"seen":     newSeen,
+		"page":     newPage,
+		"age":      newAge,
+		"price":    newPrice,
+		"category": newCategory,
+		"language": newLanguage,
+	}
+}
+
+// Names lists the filters there are, in no order.
+func Names() []string {
+	var names []string
+	for name := range makers() {
+		names = append(names, name)
+	}
+	return names
+}
+
+// Build makes the filter that spec names.
+func Build(spec models.ComponentSpec) (pipeline.Filter, error) {
+	mk, ok := makers()[spec.Name]
+	if !ok {
+		return nil, fmt.Errorf("unknown filter %q: expected one of %s", spec.Name, pipeline.List(Names()))
+	}
+	return mk(spec.Params)
+}
+
+// maskOnly is for filters that depend on nothing but the item and the request:
+// what Mask left may stay.
+type maskOnly struct{}
+
+func (maskOnly) Keep(*features.Request, features.Row) bool { return true }

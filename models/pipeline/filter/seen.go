@@ -1,0 +1,58 @@
+package filter
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/pipeline"
+)
+
+// seen takes out items the shopper did something with: by default bought.
+type seen struct {
+	maskOnly
+	types  [256]bool
+	within time.Duration
+}
+
+type seenParams struct {
+	Types  []string        `json:"types"`  // event types, by name
+	Within models.Duration `json:"within"` // only what happened so short ago; 0: whenever
+}
+
+func newSeen(params map[string]any) (pipeline.Filter, error) {
+	p := seenParams{Types: []string{features.Purchase.String()}}
+	if err := pipeline.Params(params, &p); err != nil {
+		return nil, err
+	}
+	if p.Within < 0 {
+		return nil, fmt.Errorf("within %s: expected 0 or more", time.Duration(p.Within))
+	}
+	f := &seen{within: time.Duration(p.Within)}
+	for _, name := range p.Types {
+		t, err := features.ParseEventType(name)
+		if err != nil {
+			return nil, err
+		}
+		f.types[t] = true
+	}
+	return f, nil
+}
+
+// Name implements pipeline.Filter.
+func (*seen) Name() string { return "seen" }
+
+// Mask implements pipeline.Filter.
+func (f *seen) Mask(r *features.Request, eligible *features.Bitmap) {
+	h := r.History()
+	since := int64(0)
+	if f.within > 0 {
+		since = r.Now.Add(-f.within).UnixMilli()
+	}
+	for i := range h {
+		if f.types[h[i].Type] && h[i].TimeMS >= since {
+			eligible.Clear(h[i].Row)
+		}
+	}
+}

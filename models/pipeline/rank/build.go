@@ -1,0 +1,51 @@
+// Package rank has the rankers, one to a file, and Build, which makes the one a
+// recipe names.
+//
+// It imports models/pipeline and what lies below. Start reading at weighted.go.
+package rank
+
+import (
+	"fmt"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/pipeline"
+)
+
+type maker func(spec models.RankerSpec, env pipeline.Env) (pipeline.Ranker, error)
+
+// makers is every ranker there is, by the name recipes use.
+func makers() map[string]maker {
+	return map[string]maker{
+		"weighted": newWeighted, // a weighted sum of models
+		"model":    newModel,    // one model
+		"source":   newOrder,    // as retrieved
+	}
+}
+
+// Names lists the rankers there are, in no order.
+func Names() []string {
+	var names []string
+	for name := range makers() {
+		names = append(names, name)
+	}
+	return names
+}
+
+// Build makes the ranker that spec names.
+func Build(spec models.RankerSpec, env pipeline.Env) (pipeline.Ranker, error) {
+	mk, ok := makers()[spec.Ranker]
+	if !ok {
+		return nil, fmt.Errorf("unknown ranker %q: expected one of %s", spec.Ranker, pipeline.List(Names()))
+	}
+	return mk(spec, env)
+}
+
+// rows is the candidates' rows, in the request's memory.
+func rows(r *features.Request, cs []pipeline.Candidate) []features.Row {
+	out := r.Scratch.Rows(len(cs))
+	for i := range cs {
+		out[i] = cs[i].Row
+	}
+	return out
+}

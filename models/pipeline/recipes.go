@@ -1,0 +1,111 @@
+package pipeline
+
+import (
+	"slices"
+	"time"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/models"
+)
+
+// The names by which the default recipes know a release's models.
+const (
+	ModelFactors = "ials"    // factors with fold-in
+	ModelItems   = "itemcf"  // neighbours of items
+	ModelContent = "content" // vectors by what is said of the items
+	ModelPopular = "popular" // by market
+	ModelHybrid  = "hybrid"  // all of them together
+)
+
+// Defaults is the recipes of the surfaces that every release answers. They are
+// written for a release with all the models named above; Trim fits one to a
+// release with fewer.
+func Defaults() []models.Recipe {
+	budget := models.Duration(25 * time.Millisecond)
+	popular := []models.SourceSpec{
+		{Name: "popular", Source: "popular", Model: ModelPopular, Limit: 100},
+	}
+	return []models.Recipe{
+		{
+			Surface: features.SurfaceHome,
+			Budget:  budget,
+			Sources: []models.SourceSpec{
+				{Name: "factors", Source: "factors", Model: ModelFactors, Limit: 150},
+				{Name: "similar", Source: "similar", Model: ModelItems, Limit: 150},
+				{Name: "interest", Source: "interest", Model: ModelContent, Limit: 100},
+				{Name: "trending", Source: "popular", Model: ModelPopular, Limit: 50},
+				{Name: "new", Source: "new", Limit: 20, Params: map[string]any{"days": 30}},
+			},
+			Filters: []models.ComponentSpec{
+				{Name: "hidden"},
+				{Name: "seen"},
+				{Name: "page"},
+			},
+			Ranker: models.RankerSpec{Ranker: "weighted", Weights: map[string]float64{
+				ModelFactors: 1, ModelItems: .6, ModelContent: .3, ModelPopular: .2,
+			}},
+			Selectors: []models.ComponentSpec{
+				{Name: "caps", Params: map[string]any{"group": 1}},
+				{Name: "mmr", Params: map[string]any{"model": ModelContent, "lambda": .85}},
+			},
+			Fallback: popular,
+		},
+		{
+			Surface: features.SurfaceItem,
+			Budget:  budget,
+			Sources: []models.SourceSpec{
+				{Name: "related", Source: "related", Model: ModelItems, Limit: 100},
+				{Name: "alike", Source: "related", Model: ModelContent, Limit: 50},
+			},
+			Filters: []models.ComponentSpec{
+				{Name: "hidden"},
+				{Name: "page"},
+			},
+			Ranker:    models.RankerSpec{Ranker: "source"},
+			Selectors: []models.ComponentSpec{{Name: "caps", Params: map[string]any{"group": 1}}},
+			Fallback:  popular,
+		},
+		{
+			Surface: features.SurfaceCart,
+			Budget:  budget,
+			Sources: []models.SourceSpec{
+				{Name: "bought", Source: "bought", Model: ModelItems, Limit: 150},
+			},
+			Filters: []models.ComponentSpec{
+				{Name: "hidden"},
+				{Name: "page"},
+			},
+			Ranker:    models.RankerSpec{Ranker: "source"},
+			Selectors: []models.ComponentSpec{{Name: "caps", Params: map[string]any{"group": 1}}},
+			Fallback:  popular,
+		},
+	}
+}
+
+// Trim is the recipe without what needs a model that has reports not to be
+// there: sources, fallbacks, weights and selectors.
+func Trim(recipe models.Recipe, has func(model string) bool) models.Recipe {
+	absent := func(s models.SourceSpec) bool { return s.Model != "" && !has(s.Model) }
+	recipe.Sources = slices.DeleteFunc(slices.Clone(recipe.Sources), absent)
+	recipe.Fallback = slices.DeleteFunc(slices.Clone(recipe.Fallback), absent)
+	recipe.Selectors = slices.DeleteFunc(slices.Clone(recipe.Selectors), func(c models.ComponentSpec) bool {
+		m, ok := c.Params["model"].(string)
+		return ok && m != "" && !has(m)
+	})
+	if len(recipe.Ranker.Weights) > 0 {
+		weights := map[string]float64{}
+		for name, w := range recipe.Ranker.Weights {
+			if has(name) {
+				weights[name] = w
+			}
+		}
+		recipe.Ranker.Weights = weights
+		if len(weights) == 0 {
+			recipe.Ranker = models.RankerSpec{Ranker: "source"}
+		}
+	}
+	if recipe.Ranker.Model != "" && !has(recipe.Ranker.Model) {
+		recipe.Ranker = models.RankerSpec{Ranker: "source"}
+	}
+	return recipe
+}

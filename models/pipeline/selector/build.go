@@ -1,0 +1,40 @@
+// Package selector has the selectors, one to a file, and Build, which makes the
+// one a recipe names.
+//
+// It imports models/pipeline and what lies below. Start reading at Build.
+package selector
+
+import (
+	"fmt"
+
+	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/pipeline"
+)
+
+type maker func(spec models.ComponentSpec, env pipeline.Env) (pipeline.Selector, error)
+
+// makers is every selector there is, by the name recipes use.
+func makers() map[string]maker {
+	return map[string]maker{
+		"mmr":  newMMR,  // not all alike
+		"caps": newCaps, // so many of a category, brand, seller or group
+	}
+}
+
+// Names lists the selectors there are, in no order.
+func Names() []string {
+	var names []string
+	for name := range makers() {
+		names = append(names, name)
+	}
+	return names
+}
+
+// Build makes the selector that spec names.
+func Build(spec models.ComponentSpec, env pipeline.Env) (pipeline.Selector, error) {
+	mk, ok := makers()[spec.Name]
+	if !ok {
+		return nil, fmt.Errorf("unknown selector %q: expected one of %s", spec.Name, pipeline.List(Names()))
+	}
+	return mk(spec, env)
+}

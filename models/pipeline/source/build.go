@@ -1,0 +1,50 @@
+package source
+
+import (
+	"fmt"
+
+	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/pipeline"
+)
+
+// maker makes a source of its kind.
+type maker func(spec models.SourceSpec, env pipeline.Env) (pipeline.Source, error)
+
+// makers is every source there is, by the name recipes use.
+func makers() map[string]maker {
+	return map[string]maker{
+		"factors":  newFactors,  // the shopper's vector through the model's index
+		"interest": newInterest, // the same, with the categories it rests on as reasons
+		"similar":  newSimilar,  // beside the newest items of the history
+		"related":  newRelated,  // beside the page's item
+		"bought":   newBought,   // beside the items of the cart
+		"users":    newScored,   // what shoppers alike did: a model that scores every item
+		"popular":  newPopular,  // most wanted in the market
+		"new":      newArrivals, // newest first
+		"recent":   newRecent,   // what the shopper looked at
+		"again":    newAgain,    // what the shopper bought
+	}
+}
+
+// Names lists the sources there are, in no order.
+func Names() []string {
+	var names []string
+	for name := range makers() {
+		names = append(names, name)
+	}
+	return names
+}
+
+// Build makes the source that spec names. The error says what is missing and
+// what there is.
+func Build(spec models.SourceSpec, env pipeline.Env) (pipeline.Source, error) {
+	mk, ok := makers()[spec.Source]
+	if !ok {
+		return nil, fmt.Errorf("unknown source %q: expected one of %s", spec.Source, pipeline.List(Names()))
+	}
+	s, err := mk(spec, env)
+	if err != nil {
+		return nil, fmt.Errorf("source %s: %w", spec.Source, err)
+	}
+	return s, nil
+}

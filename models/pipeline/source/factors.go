@@ -1,0 +1,71 @@
+package source
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/pipeline"
+)
+
+// factors searches a model's index for the shopper's vector, which is folded in
+// from the history. Nobody known has none.
+type factors struct {
+	named
+	embed   models.Embedder
+	explain models.Explainer
+	index   models.Index
+	pool    pool
+}
+
+func newFactors(spec models.SourceSpec, env pipeline.Env) (pipeline.Source, error) {
+	if err := pipeline.Params(spec.Params, &struct{}{}); err != nil {
+		return nil, err
+	}
+	return makeFactors(spec, env)
+}
+
+func makeFactors(spec models.SourceSpec, env pipeline.Env) (*factors, error) {
+	embed, err := pipeline.ModelAs[models.Embedder](env, spec.Model)
+	if err != nil {
+		return nil, err
+	}
+	index, err := env.Index(spec.Model)
+	if err != nil {
+		return nil, err
+	}
+	s := &factors{named: named(spec.Name), embed: embed, index: index}
+	s.explain, _ = embed.(models.Explainer)
+	return s, nil
+}
+
+// Remote implements pipeline.Remote: an index elsewhere is waited for aside.
+func (s *factors) Remote() bool {
+	r, ok := s.index.(pipeline.Remote)
+	return ok && r.Remote()
+}
+
+// Candidates implements pipeline.Source.
+func (s *factors) Candidates(ctx context.Context, r *features.Request, n int, dst []pipeline.Candidate) ([]pipeline.Candidate, error) {
+	vec, ok := r.Scratch.Vector(s.embed, s.embed.Dim(), func(dst []float32) bool { return s.embed.Embed(r, dst) })
+	if !ok {
+		return dst, nil
+	}
+	b := s.pool.get()
+	defer s.pool.put(b)
+	hits, err := s.index.Search(ctx, vec, n, models.Where{Allow: r.Eligible}, b.hits[:0])
+	b.hits = hits
+	if err != nil {
+		return dst, fmt.Errorf("search: %w", err)
+	}
+	for _, h := range hits {
+		dst = append(dst, pipeline.Candidate{Row: h.Row, Score: h.Score})
+	}
+	return dst, nil
+}
+
+// Reason implements pipeline.Reasoner.
+func (s *factors) Reason(r *features.Request, item features.Row) (pipeline.Reason, bool) {
+	return pipeline.BecauseOfHistory(s.explain, r, item)
+}

@@ -1,0 +1,209 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"sort"
+
+	"github.com/attune-rec/attune/features"
+)
+
+// work is the working set of one request.
+type work struct {
+	req      features.Request // the request as components see it
+	ans      *Answer
+	budget   budget
+	eligible features.Bitmap
+	scratch  features.Scratch
+	out      []Candidate    // of one source
+	found    []Candidate    // distinct, eligible, kept, as they came
+	places   []int32        // the best place of each among a source's
+	order    []int32        // of found, by place
+	at       []int32        // by row: 0 unseen, i+1 found[i], rejected or answered
+	seen     []features.Row // rows with an entry in at
+	ranked   []Candidate
+	picked   []Candidate
+	spare    []Candidate
+}
+
+// What stands in at for a row that is not, or no longer, to be had.
+const (
+	rejected = -1
+	answered = -2
+)
+
+func (p *Pipeline) begin(ctx context.Context, r *features.Request, ans *Answer) *work {
+	w := p.pool.Get().(*work)
+	w.req, w.ans = *r, ans
+	w.req.Eligible = &w.eligible
+	if w.req.Scratch == nil {
+		w.req.Scratch = &w.scratch
+	}
+	w.req.Scratch.Reset()
+	w.budget = budget{Context: ctx}
+	w.found, w.places, w.ranked, w.picked = w.found[:0], w.places[:0], w.ranked[:0], w.picked[:0]
+	return w
+}
+
+func (p *Pipeline) end(w *work) {
+	for _, row := range w.seen {
+		w.at[row] = 0
+	}
+	w.seen = w.seen[:0]
+	w.req, w.ans, w.budget = features.Request{}, nil, budget{}
+	p.pool.Put(w)
+}
+
+// reach makes at long enough for every eligible row; it is zero in between.
+func (w *work) reach() {
+	if n := w.eligible.Len(); len(w.at) < n {
+		w.at = make([]int32, n+n/16)
+	}
+}
+
+func (w *work) degrade(component, why string) {
+	for _, d := range w.ans.Degraded {
+		if d.Component == component {
+			return
+		}
+	}
+	w.ans.Degraded = append(w.ans.Degraded, Degradation{Component: component, Why: why})
+}
+
+// merge takes the candidates of source i in: eligible ones that every filter
+// keeps, each once. The error is a filter's.
+func (w *work) merge(filters []Filter, i int, place int32, out []Candidate) error {
+	for j := range out {
+		c := out[j]
+		at := place + int32(j)
+		if !w.eligible.Has(c.Row) {
+			continue
+		}
+		switch k := w.at[c.Row]; {
+		case k == rejected:
+			continue
+		case k > 0:
+			have := &w.found[k-1]
+			have.From |= 1 << i
+			if have.Sponsored = have.Sponsored || c.Sponsored; at < w.places[k-1] {
+				have.Main, have.Score, w.places[k-1] = uint8(i), c.Score, at
+			}
+			continue
+		}
+		w.seen = append(w.seen, c.Row)
+		kept, err := keep(filters, &w.req, c.Row)
+		if err != nil {
+			return err
+		}
+		if !kept {
+			w.at[c.Row] = rejected
+			continue
+		}
+		w.found = append(w.found, Candidate{
+			Row: c.Row, Score: c.Score, From: 1 << i, Main: uint8(i), Propensity: 1, Sponsored: c.Sponsored,
+		})
+		w.places = append(w.places, at)
+		w.at[c.Row] = int32(len(w.found))
+	}
+	return nil
+}
+
+// inOrder copies what was found to ranked in retrieval order: by best place,
+// then by source, then by row.
+func (w *work) inOrder() {
+	w.order = w.order[:0]
+	for i := range w.found {
+		w.order = append(w.order, int32(i))
+	}
+	sort.Sort((*byPlace)(w))
+	w.ranked = w.ranked[:0]
+	for _, i := range w.order {
+		w.ranked = append(w.ranked, w.found[i])
+	}
+}
+
+// byPlace orders work.order.
+type byPlace work
+
+func (w *byPlace) Len() int      { return len(w.order) }
+func (w *byPlace) Swap(i, j int) { w.order[i], w.order[j] = w.order[j], w.order[i] }
+
+func (w *byPlace) Less(i, j int) bool {
+	a, b := w.order[i], w.order[j]
+	if w.places[a] != w.places[b] {
+		return w.places[a] < w.places[b]
+	}
+	if x, y := w.found[a].Main, w.found[b].Main; x != y {
+		return x < y
+	}
+	return w.found[a].Row < w.found[b].Row
+}
+
+// The calls below turn a panic of a component into an error.
+
+func caught(name string, v any) error {
+	return fmt.Errorf("%s panicked: %v\n%s", name, v, debug.Stack())
+}
+
+func propose(ctx context.Context, s Source, r *features.Request, n int, dst []Candidate) (out []Candidate, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			out, err = nil, caught(s.Name(), v)
+		}
+	}()
+	return s.Candidates(ctx, r, n, dst)
+}
+
+func mask(f Filter, r *features.Request, eligible *features.Bitmap) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("%w: %w", ErrFilter, caught(f.Name(), v))
+		}
+	}()
+	f.Mask(r, eligible)
+	return nil
+}
+
+func keep(filters []Filter, r *features.Request, row features.Row) (kept bool, err error) {
+	at := 0
+	defer func() {
+		if v := recover(); v != nil {
+			kept, err = false, fmt.Errorf("%w: %w", ErrFilter, caught(filters[at].Name(), v))
+		}
+	}()
+	for i, f := range filters {
+		at = i
+		if !f.Keep(r, row) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+func score(ctx context.Context, k Ranker, r *features.Request, cs []Candidate) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = caught(k.Name(), v)
+		}
+	}()
+	return k.Rank(ctx, r, cs)
+}
+
+func choose(s Selector, r *features.Request, cs []Candidate) (out []Candidate, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			out, err = nil, caught(s.Name(), v)
+		}
+	}()
+	return s.Select(r, cs), nil
+}
+
+func because(q Reasoner, r *features.Request, row features.Row) (why Reason, ok bool) {
+	defer func() {
+		if recover() != nil {
+			why, ok = Reason{}, false
+		}
+	}()
+	return q.Reason(r, row)
+}

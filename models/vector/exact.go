@@ -1,0 +1,346 @@
+package vector
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/bits"
+	"sync"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/linalg"
+)
+
+// Exact finds the true best rows by looking at all of them. It scans 8-bit
+// codes first, a quarter of the memory, and then computes the inner products
+// of the rows that may still be among the best.
+//
+// Which rows those are follows from an error bound, so that none is missed:
+// with x = x' + e and q = q' + f, where x' and q' are what the codes say,
+//
+//	|q·x - q'·x'| = |q·e + f·x'| <= |q||e| + |f||x'|
+//
+// by Cauchy-Schwarz, |e| and |x'| being known for each row. The k best by
+// codes give a lower bound of the k-th best inner product, and each row whose
+// upper bound reaches it is looked at. Where that leaves too many rows to gain
+// anything, it scans the numbers themselves.
+//
+// It is immutable and safe for concurrent use; a steady search allocates
+// nothing beyond what dst needs.
+type Exact struct {
+	dim  int
+	n    int
+	vecs []float32
+	q8   linalg.Quantised
+	off  []float32 // |e| of each row
+	norm []float32 // a bound of |x| and |x'| of each row
+	// The largest of off and norm in each run of runRows rows.
+	runOff, runNorm []float32
+	pool            sync.Pool // of *scan
+}
+
+// runRows is the grain of the scan: rows that share a bound, one word of a
+// bitmap each.
+const runRows = 64
+
+// blockRows is how many rows are scanned between two looks at the context.
+const blockRows = 64 * runRows
+
+// smallestStep: numbers so small that their step is below it may have no codes.
+const smallestStep = 1e-37
+
+// gatherShare: below one row in so many, allowed rows are visited one by one.
+const gatherShare = 16
+
+// NewExact indexes vecs, row-major with dim numbers a row; row i is
+// features.Row(i). vecs is kept and must not change. It reports ErrVectors when
+// the length is not whole rows or a number is not finite. It works on up to
+// workers goroutines.
+func NewExact(vecs []float32, dim, workers int) (*Exact, error) {
+	if dim <= 0 || dim > 65536 || len(vecs)%dim != 0 {
+		return nil, fmt.Errorf("%w: %d numbers are not rows of dimension %d", ErrVectors, len(vecs), dim)
+	}
+	for i, v := range vecs {
+		if v-v != 0 {
+			return nil, fmt.Errorf("%w: row %d has %v: expected finite numbers", ErrVectors, i/dim, v)
+		}
+	}
+	n := len(vecs) / dim
+	x := &Exact{
+		dim: dim, n: n, vecs: vecs, q8: linalg.QuantiseRows(vecs, dim, workers),
+		off: make([]float32, n), norm: make([]float32, n),
+		runOff: make([]float32, (n+runRows-1)/runRows), runNorm: make([]float32, (n+runRows-1)/runRows),
+	}
+	linalg.ParallelN(n, blockRows, workers, func(_, lo, hi int) {
+		for i := lo; i < hi; i++ {
+			x.measure(i)
+			run := i / runRows // runs do not straddle blocks
+			x.runOff[run] = max(x.runOff[run], x.off[i])
+			x.runNorm[run] = max(x.runNorm[run], x.norm[i])
+		}
+	})
+	x.pool.New = func() any { return new(scan) }
+	return x, nil
+}
+
+// measure sets the bounds of row i, rounded up.
+func (x *Exact) measure(i int) {
+	var off, length, coded float64
+	scale := float64(x.q8.Scale[i])
+	for j, v := range x.vecs[i*x.dim:][:x.dim] {
+		c := scale * float64(int(x.q8.Codes[i*x.dim+j])-128)
+		off += (float64(v) - c) * (float64(v) - c)
+		length += float64(v) * float64(v)
+		coded += c * c
+	}
+	x.off[i] = up(math.Sqrt(off))
+	x.norm[i] = up(math.Sqrt(max(length, coded)))
+}
+
+// up is v as a float32 that is not below it.
+func up(v float64) float32 { return float32(v * (1 + 1e-6)) }
+
+// Len implements models.Index.
+func (x *Exact) Len() int { return x.n }
+
+// Dim is the dimension of the vectors.
+func (x *Exact) Dim() int { return x.dim }
+
+// Close implements models.Index.
+func (x *Exact) Close() error { return nil }
+
+// scan is the working set of one search.
+type scan struct {
+	query  linalg.QuantisedQuery
+	mask   []uint64 // allowed rows; nil when all are
+	words  []uint64 // memory of mask
+	scores []float32
+	top    linalg.TopK
+	best   []linalg.Scored
+	rows   []features.Row
+	packed []float32
+	many   []linalg.TopK
+}
+
+// Search implements models.Index. Inner products are linalg.Dot's.
+func (x *Exact) Search(ctx context.Context, vec []float32, k int, w models.Where, dst []models.Hit) ([]models.Hit, error) {
+	if err := checkQuery(vec, x.dim); err != nil {
+		return dst, err
+	}
+	k = min(k, x.n)
+	if k <= 0 {
+		return dst, ctx.Err()
+	}
+	s := x.pool.Get().(*scan)
+	defer x.pool.Put(s)
+	allowed := s.allow(x.n, w)
+	if allowed*gatherShare <= x.n || allowed <= k {
+		s.top.Reset(k)
+		if err := x.gather(ctx, vec, s); err != nil {
+			return dst, err
+		}
+		return s.hits(dst), nil
+	}
+	bound := x.codes(vec, s)
+	if err := x.scanCodes(ctx, s); err != nil {
+		return dst, err
+	}
+	if !x.rerank(vec, k, bound, s) {
+		if err := x.scanFloats(ctx, vec, s); err != nil {
+			return dst, err
+		}
+		x.rerank(vec, k, x.rounding(vec), s)
+	}
+	return s.hits(dst), nil
+}
+
+// allow fills the mask with the rows that w lets through and counts them.
+func (s *scan) allow(n int, w models.Where) int {
+	s.mask = nil
+	if w.Allow == nil && w.Deny == nil {
+		return n
+	}
+	words := (n + 63) / 64
+	if cap(s.words) < words {
+		s.words = make([]uint64, words)
+	}
+	s.mask = s.words[:words]
+	if w.Allow != nil {
+		clear(s.mask[copy(s.mask, w.Allow.Words()):])
+	} else {
+		for i := range s.mask {
+			s.mask[i] = ^uint64(0)
+		}
+	}
+	if tail := uint(n) & 63; tail != 0 {
+		s.mask[words-1] &= 1<<tail - 1
+	}
+	deny := w.Deny.Words()
+	for i := range min(words, len(deny)) {
+		s.mask[i] &^= deny[i]
+	}
+	return count(s.mask)
+}
+
+// bounds are the coefficients of a row's error: off*|e| + norm*|x|.
+type bounds struct{ off, norm float32 }
+
+func (b bounds) of(off, norm float32) float32 { return b.off*off + b.norm*norm }
+
+// codes prepares the query's codes and says how far scores by codes may be off.
+func (x *Exact) codes(vec []float32, s *scan) bounds {
+	linalg.QuantiseQuery(vec, &s.query)
+	var q, step float64
+	for _, v := range vec {
+		q += float64(v) * float64(v)
+		step = max(step, math.Abs(float64(v)))
+	}
+	step /= 127
+	var f float64
+	for _, v := range vec { // the codes of the query are not visible: half a step each, at most
+		r := math.Abs(float64(v))
+		if step > smallestStep {
+			r = min(r, step/2)
+		}
+		f += r * r
+	}
+	q = math.Sqrt(q)
+	return bounds{off: up(q), norm: up(math.Sqrt(f)*(1+1e-4) + q*float64(x.dim+16)/(1<<23))}
+}
+
+// rounding is how far float sums of different order may be apart.
+func (x *Exact) rounding(vec []float32) bounds {
+	var q float64
+	for _, v := range vec {
+		q += float64(v) * float64(v)
+	}
+	return bounds{norm: up(math.Sqrt(q) * float64(x.dim+16) / (1 << 23))}
+}
+
+func (x *Exact) scanCodes(ctx context.Context, s *scan) error {
+	return x.blocks(ctx, s, func(lo, hi int) { linalg.DotInt8Rows(&s.query, x.q8, lo, s.scores[lo:hi]) })
+}
+
+func (x *Exact) scanFloats(ctx context.Context, vec []float32, s *scan) error {
+	return x.blocks(ctx, s, func(lo, hi int) {
+		linalg.DotRows(vec, x.vecs[lo*x.dim:hi*x.dim], s.scores[lo:hi])
+	})
+}
+
+// blocks scores the runs that have an allowed row and sets the score of all
+// others, and of rows that are not allowed, to -Inf.
+func (x *Exact) blocks(ctx context.Context, s *scan, score func(lo, hi int)) error {
+	if cap(s.scores) < x.n {
+		s.scores = make([]float32, x.n)
+	}
+	s.scores = s.scores[:x.n]
+	for lo := 0; lo < x.n; lo += blockRows {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		hi := min(lo+blockRows, x.n)
+		if s.mask == nil {
+			score(lo, hi)
+			continue
+		}
+		for from := lo; from < hi; {
+			to := from
+			for to < hi && s.mask[to/runRows] != 0 {
+				to = min(to+runRows, hi)
+			}
+			if to > from {
+				score(from, to)
+			}
+			for from = to; from < hi && s.mask[from/runRows] == 0; from = min(from+runRows, hi) {
+				sink(s.scores[from:min(from+runRows, hi)], 0)
+			}
+		}
+		for run := lo / runRows; run*runRows < hi; run++ {
+			if m := s.mask[run]; m != 0 && m != ^uint64(0) {
+				sink(s.scores[run*runRows:min((run+1)*runRows, hi)], m)
+			}
+		}
+	}
+	return nil
+}
+
+var minusInf = float32(math.Inf(-1))
+
+// sink sets the scores whose bit is not in m to -Inf.
+func sink(scores []float32, m uint64) {
+	for out := ^m; out != 0; out &= out - 1 {
+		i := bits.TrailingZeros64(out)
+		if i >= len(scores) {
+			return
+		}
+		scores[i] = minusInf
+	}
+}
+
+// rerank finds the rows that may be among the k best and computes their inner
+// products. It reports false when that would be a good part of the catalogue.
+func (x *Exact) rerank(vec []float32, k int, b bounds, s *scan) bool {
+	s.top.Reset(k)
+	s.top.PushBlock(0, s.scores)
+	s.best = s.top.Sorted(s.best[:0])
+	bar := float32(math.Inf(1))
+	for _, c := range s.best {
+		bar = min(bar, c.Score-b.of(x.off[c.Index], x.norm[c.Index]))
+	}
+	if bar == minusInf || bar != bar { // a score overflowed, or fewer than k are allowed: look at all
+		bar = -math.MaxFloat32
+	}
+	limit := k + x.n/8
+	if b.off == 0 {
+		limit = x.n // by numbers there is nothing better to fall back to
+	}
+	s.rows = s.rows[:0]
+	for run := range x.runOff {
+		lo, hi := run*runRows, min((run+1)*runRows, x.n)
+		floor := bar - b.of(x.runOff[run], x.runNorm[run])
+		for i, score := range s.scores[lo:hi] {
+			if score < floor {
+				continue
+			}
+			if at := lo + i; score != minusInf && score+b.of(x.off[at], x.norm[at]) >= bar || score != score {
+				s.rows = append(s.rows, features.Row(at))
+			}
+		}
+		if len(s.rows) > limit {
+			return false
+		}
+	}
+	s.top.Reset(k)
+	for _, row := range s.rows {
+		if s.mask == nil || s.mask[row>>6]&(1<<(uint(row)&63)) != 0 {
+			s.top.Push(int32(row), linalg.Dot(vec, x.vecs[int(row)*x.dim:][:x.dim]))
+		}
+	}
+	return true
+}
+
+// gather visits the allowed rows one by one.
+func (x *Exact) gather(ctx context.Context, vec []float32, s *scan) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if s.mask == nil {
+		for i := range x.n {
+			s.top.Push(int32(i), linalg.Dot(vec, x.vecs[i*x.dim:][:x.dim]))
+		}
+		return nil
+	}
+	each(s.mask, func(i int) {
+		s.top.Push(int32(i), linalg.Dot(vec, x.vecs[i*x.dim:][:x.dim]))
+	})
+	return nil
+}
+
+func (s *scan) hits(dst []models.Hit) []models.Hit {
+	s.best = s.top.Sorted(s.best[:0])
+	for _, c := range s.best {
+		dst = append(dst, models.Hit{Row: features.Row(c.Index), Score: c.Score})
+	}
+	return dst
+}

@@ -1,0 +1,134 @@
+package api
+
+import (
+	"context"
+	"strings"
+
+	"buf.build/go/protovalidate"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/store"
+	"github.com/attune-rec/attune/server/collect"
+)
+
+// Events is EventService.
+type Events struct {
+	attunev1.UnimplementedEventServiceServer
+	Collector *collect.Collector
+	Names     Names
+	Validate  protovalidate.Validator
+}
+
+// Collect implements the RPC.
+func (s *Events) Collect(ctx context.Context, r *attunev1.CollectRequest) (*attunev1.CollectResponse, error) {
+	shop, err := shopOf(r.GetShop())
+	if err != nil {
+		return nil, Status(err)
+	}
+	t, err := s.take(ctx, shop, "Collect")
+	if err != nil {
+		return nil, Status(err)
+	}
+	t.add(0, r.GetEvent())
+	if err := t.store(ctx); err != nil {
+		return nil, Status(err)
+	}
+	if t.why != nil {
+		return nil, Status(t.why)
+	}
+	return &attunev1.CollectResponse{Sequence: t.sequence, Duplicate: t.out.GetDuplicates() > 0}, nil
+}
+
+// errorsNamed is how many refused events an answer names at most.
+const errorsNamed = 100
+
+// taking is several events of one shop on their way into the store.
+type taking struct {
+	s      *Events
+	shop   features.ShopID
+	source string
+	names  *features.Pseudonyms
+	out    attunev1.CollectBatchResponse
+
+	events   []features.Event
+	raw      []*attunev1.Event
+	index    []int64 // in the batch or stream
+	dead     []store.DeadLetter
+	sequence int64 // of the last event stored
+	why      error // the last event refused
+}
+
+func (s *Events) take(ctx context.Context, shop features.ShopID, source string) (*taking, error) {
+	names, err := s.Names.Pseudonyms(ctx, shop)
+	if err != nil {
+		return nil, err
+	}
+	return &taking{s: s, shop: shop, source: source, names: names}, nil
+}
+
+// add takes one event in, or refuses it.
+func (t *taking) add(index int64, e *attunev1.Event) {
+	if e == nil {
+		e = &attunev1.Event{}
+	}
+	err := t.s.Validate.Validate(e)
+	if err == nil {
+		err = checkEvent(e)
+	}
+	ev := eventFromProto(t.shop, e, t.names, t.s.Collector.Now())
+	if err != nil {
+		t.refuse(index, e.GetId(), err)
+		t.dead = append(t.dead, collect.Letter(t.source, &collect.Refusal{Rule: "invalid", Reason: err.Error()}, &ev, rawEvent(e)))
+		return
+	}
+	t.events, t.raw, t.index = append(t.events, ev), append(t.raw, e), append(t.index, index)
+}
+
+func (t *taking) refuse(index int64, id string, err error) {
+	t.why = err
+	t.out.Rejected++
+	if len(t.out.GetErrors()) < errorsNamed {
+		why := itemError(err)
+		why.Field = strings.TrimPrefix(why.GetField(), "event.")
+		t.out.Errors = append(t.out.Errors, &attunev1.EventError{Index: index, Id: id, Error: why})
+	}
+}
+
+// store makes what was added durable.
+func (t *taking) store(ctx context.Context) error {
+	t.s.Collector.Bury(ctx, t.shop, t.dead)
+	t.dead = t.dead[:0]
+	if len(t.events) == 0 {
+		return nil
+	}
+	outcomes, err := t.s.Collector.Collect(ctx, t.shop, t.source, t.events, func(i int) []byte { return rawEvent(t.raw[i]) })
+	if err != nil {
+		return err
+	}
+	for i := range outcomes {
+		switch o := &outcomes[i]; {
+		case o.Refused != nil:
+			t.refuse(t.index[i], t.events[i].ID, o.Refused)
+		case o.Duplicate:
+			t.out.Duplicates++
+			t.sequence = o.Seq
+		default:
+			t.out.Accepted++
+			t.sequence = o.Seq
+		}
+	}
+	t.events, t.raw, t.index = t.events[:0], t.raw[:0], t.index[:0]
+	return nil
+}
+
+// rawEvent is an event as it came, for people to mend.
+func rawEvent(e *attunev1.Event) []byte {
+	b, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(e)
+	if err != nil {
+		return nil
+	}
+	return b
+}

@@ -1,0 +1,92 @@
+package api
+
+import (
+	"context"
+	"sync"
+
+	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/server/recommend"
+)
+
+// Names turns a shop's ids into keys.
+type Names interface {
+	// Pseudonyms makes the shop when it is new.
+	Pseudonyms(ctx context.Context, shop features.ShopID) (*features.Pseudonyms, error)
+	// Known is nil for a shop of which nothing is stored.
+	Known(ctx context.Context, shop features.ShopID) (*features.Pseudonyms, error)
+}
+
+// Recommendation is RecommendationService.
+type Recommendation struct {
+	attunev1.UnimplementedRecommendationServiceServer
+	Recommender *recommend.Recommender
+	Names       Names
+	Tokens      *Tokens
+	answers     sync.Pool // of *recommend.Answer
+}
+
+const defaultLimit = 10
+
+// Recommend implements the RPC.
+func (s *Recommendation) Recommend(ctx context.Context, r *attunev1.RecommendRequest) (*attunev1.RecommendResponse, error) {
+	shop, err := shopOf(r.GetShop())
+	if err != nil {
+		return nil, Status(err)
+	}
+	q, purpose, err := s.query(ctx, shop, r)
+	if err != nil {
+		return nil, Status(err)
+	}
+	ans := s.answer()
+	defer s.answers.Put(ans)
+	if err := s.Recommender.Recommend(ctx, q, ans); err != nil {
+		return nil, Status(err)
+	}
+	return s.response(ans, purpose), nil
+}
+
+func (s *Recommendation) answer() *recommend.Answer {
+	if a, ok := s.answers.Get().(*recommend.Answer); ok {
+		return a
+	}
+	return new(recommend.Answer)
+}
+
+// query is what a request asks, and what its page tokens are bound to.
+func (s *Recommendation) query(ctx context.Context, shop features.ShopID, r *attunev1.RecommendRequest) (*recommend.Query, string, error) {
+	names, err := s.Names.Known(ctx, shop)
+	if err != nil {
+		return nil, "", err
+	}
+	c := r.GetContext()
+	q := &recommend.Query{
+		Shop: shop, Surface: r.GetSurface(),
+		Market: c.GetMarket(), Locale: c.GetLocale(), Currency: c.GetCurrency(), Channel: c.GetChannel(),
+		Text: r.GetQuery(), Item: r.GetItem(), Cart: r.GetCart(), Exclude: r.GetExclude(), Limit: limitOf(r.GetLimit(), defaultLimit),
+	}
+	if names != nil {
+		q.User, q.Session = names.User(r.GetUser()), names.Session(r.GetSession())
+	}
+	purpose := "recommend/" + string(shop) + "/" + r.GetSurface() + "/" + q.User.String() + "/" + q.Session.String() + "/" + r.GetItem()
+	if r.GetPageToken() != "" {
+		if q.Seen, err = s.Tokens.OpenBytes(purpose, r.GetPageToken()); err != nil {
+			return nil, "", err
+		}
+	}
+	return q, purpose, nil
+}
+
+func (s *Recommendation) response(ans *recommend.Answer, purpose string) *attunev1.RecommendResponse {
+	out := &attunev1.RecommendResponse{
+		RecommendationId: ans.ID, Release: ans.Release, Items: itemsToProto(ans.Items), Degraded: len(ans.Degraded) > 0,
+	}
+	for _, d := range ans.Degraded {
+		out.Degradations = append(out.Degradations, &attunev1.Degradation{Component: d.Component, Why: d.Why})
+	}
+	if ans.Seen != nil {
+		out.NextPageToken = s.Tokens.SealBytes(purpose, ans.Seen)
+	}
+	return out
+}

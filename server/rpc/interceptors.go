@@ -1,0 +1,155 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/attune-rec/attune/server/api"
+	"github.com/attune-rec/attune/server/auth"
+	"github.com/attune-rec/attune/server/telemetry"
+)
+
+// RequestIDHeader carries a request's id, from the caller or else from here,
+// and back to the caller.
+const RequestIDHeader = "x-request-id"
+
+// chain is what every call passes: an id, counting, rescue from a panic, the
+// method's policy, the request's validity, and last the service.
+type chain struct{ o Options }
+
+func (c chain) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (resp any, err error) {
+	ctx, id := identify(ctx)
+	_ = grpc.SetHeader(ctx, metadata.Pairs(RequestIDHeader, id))
+	end := c.o.Calls.begin(info.FullMethod)
+	began := time.Now()
+	defer func() {
+		if p := recover(); p != nil {
+			resp, err = nil, c.rescued(ctx, info.FullMethod, p)
+		}
+		err = c.finished(ctx, info.FullMethod, began, err)
+		end(status.Code(err).String())
+	}()
+	if err := c.admit(info.FullMethod); err != nil {
+		return nil, err
+	}
+	if m, ok := req.(proto.Message); ok {
+		if err := c.o.Validate.Validate(m); err != nil {
+			return nil, api.Status(err)
+		}
+	}
+	return next(ctx, req)
+}
+
+func (c chain) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
+	ctx, id := identify(ss.Context())
+	_ = ss.SetHeader(metadata.Pairs(RequestIDHeader, id))
+	end := c.o.Calls.begin(info.FullMethod)
+	began := time.Now()
+	defer func() {
+		if p := recover(); p != nil {
+			err = c.rescued(ctx, info.FullMethod, p)
+		}
+		err = c.finished(ctx, info.FullMethod, began, err)
+		end(status.Code(err).String())
+	}()
+	if err := c.admit(info.FullMethod); err != nil {
+		return err
+	}
+	return next(srv, &validated{ServerStream: ss, ctx: ctx, c: c})
+}
+
+// validated checks every message of a stream.
+type validated struct {
+	grpc.ServerStream
+	ctx context.Context
+	c   chain
+}
+
+func (v *validated) Context() context.Context { return v.ctx }
+
+func (v *validated) RecvMsg(m any) error {
+	if err := v.ServerStream.RecvMsg(m); err != nil {
+		return err
+	}
+	if pm, ok := m.(proto.Message); ok {
+		if err := v.c.o.Validate.Validate(pm); err != nil {
+			return api.Status(err)
+		}
+	}
+	return nil
+}
+
+// admit refuses a method that says nothing of who may call it.
+func (c chain) admit(method string) error {
+	if _, err := c.o.Policies.Of(method); err != nil {
+		if errors.Is(err, auth.ErrNoPolicy) {
+			return status.Error(codes.PermissionDenied, err.Error())
+		}
+		return api.Status(err)
+	}
+	return nil
+}
+
+func (c chain) rescued(ctx context.Context, method string, p any) error {
+	c.o.Logger.ErrorContext(ctx, "a call panicked", "method", method, "panic", p, "stack", string(debug.Stack()))
+	return status.Error(codes.Internal, "internal error; the server's log has the details")
+}
+
+// finished turns what the domain said into a status, and logs it: loud when it
+// is the server's fault.
+func (c chain) finished(ctx context.Context, method string, began time.Time, err error) error {
+	if err == nil {
+		if c.o.Logger.Enabled(ctx, slog.LevelDebug) {
+			c.o.Logger.DebugContext(ctx, "call", "method", method, "took", time.Since(began))
+		}
+		return nil
+	}
+	out := api.Status(err)
+	level := slog.LevelDebug
+	switch status.Code(out) {
+	case codes.Internal, codes.Unknown, codes.DataLoss, codes.Unavailable:
+		level = slog.LevelError
+	}
+	c.o.Logger.Log(ctx, level, "call failed", "method", method, "took", time.Since(began), "code", status.Code(out).String(), "error", err)
+	return out
+}
+
+// maxRequestID bounds what a caller may have written into our logs.
+const maxRequestID = 64
+
+// identify gives the call the id its caller chose, or a new one.
+func identify(ctx context.Context) (context.Context, string) {
+	id := ""
+	if md, ok := metadata.FromIncomingContext(ctx); ok {
+		if v := md.Get(RequestIDHeader); len(v) > 0 && Plain(v[0]) {
+			id = v[0]
+		}
+	}
+	if id == "" {
+		id = telemetry.NewRequestID()
+	}
+	return telemetry.WithRequestID(ctx, id), id
+}
+
+// Plain reports whether an id is safe to log and to send back.
+func Plain(id string) bool {
+	if id == "" || len(id) > maxRequestID {
+		return false
+	}
+	for i := range len(id) {
+		c := id[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,140 @@
+// Package rpc is the gRPC server around the services: who may call, what a
+// valid request is, how much is taken in, and what operators see of it.
+//
+// Start reading at New; interceptors.go has the chain that every call passes,
+// in order.
+package rpc
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"buf.build/go/protovalidate"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
+	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+
+	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
+
+	"github.com/attune-rec/attune/server/auth"
+)
+
+// Services are what the server offers.
+type Services struct {
+	Recommendation attunev1.RecommendationServiceServer
+	Events         attunev1.EventServiceServer
+	Catalog        attunev1.CatalogServiceServer
+	Users          attunev1.UserServiceServer
+	Releases       attunev1.ReleaseServiceServer
+	Health         *health.Server
+}
+
+// Options are what a server works with. Policies, Validate and Logger are
+// needed.
+type Options struct {
+	Policies   *auth.Policies
+	Validate   protovalidate.Validator
+	Logger     *slog.Logger
+	Calls      *Calls                           // nil: none are counted
+	Traces     trace.TracerProvider             // nil: the process's
+	TLS        credentials.TransportCredentials // nil: plain text
+	MaxMessage int                              // bytes of a request; 0: 8 MiB
+}
+
+// New returns a server with all services registered, ready to serve.
+func New(s Services, o Options) *grpc.Server {
+	if o.MaxMessage <= 0 {
+		o.MaxMessage = 8 << 20
+	}
+	c := chain{o}
+	trace := []otelgrpc.Option{}
+	if o.Traces != nil {
+		trace = append(trace, otelgrpc.WithTracerProvider(o.Traces))
+	}
+	opts := []grpc.ServerOption{
+		grpc.ChainUnaryInterceptor(c.unary),
+		grpc.ChainStreamInterceptor(c.stream),
+		grpc.MaxRecvMsgSize(o.MaxMessage),
+		grpc.MaxConcurrentStreams(1000),
+		grpc.ConnectionTimeout(10 * time.Second),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			MaxConnectionIdle: 15 * time.Minute, Time: 2 * time.Minute, Timeout: 20 * time.Second,
+		}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
+		grpc.StatsHandler(otelgrpc.NewServerHandler(trace...)),
+	}
+	if o.TLS != nil {
+		opts = append(opts, grpc.Creds(o.TLS))
+	}
+	g := grpc.NewServer(opts...)
+	attunev1.RegisterRecommendationServiceServer(g, s.Recommendation)
+	attunev1.RegisterEventServiceServer(g, s.Events)
+	attunev1.RegisterCatalogServiceServer(g, s.Catalog)
+	attunev1.RegisterUserServiceServer(g, s.Users)
+	attunev1.RegisterReleaseServiceServer(g, s.Releases)
+	healthpb.RegisterHealthServer(g, s.Health)
+	reflection.Register(g)
+	return g
+}
+
+// NewValidator returns a validator of every message of the API, compiled
+// before the first request.
+func NewValidator() (protovalidate.Validator, error) {
+	v, err := protovalidate.New(protovalidate.WithMessages(
+		&attunev1.RecommendRequest{}, &attunev1.SimilarItemsRequest{}, &attunev1.BatchRecommendRequest{},
+		&attunev1.CollectRequest{}, &attunev1.CollectBatchRequest{}, &attunev1.CollectStreamRequest{}, &attunev1.Event{},
+		&attunev1.UpsertItemRequest{}, &attunev1.BatchUpsertItemsRequest{}, &attunev1.Item{}, &attunev1.GetItemRequest{},
+		&attunev1.ListItemsRequest{}, &attunev1.DeleteItemRequest{},
+		&attunev1.UpsertUserRequest{}, &attunev1.BatchUpsertUsersRequest{}, &attunev1.User{}, &attunev1.GetUserRequest{},
+		&attunev1.ListUsersRequest{}, &attunev1.DeleteUserRequest{},
+		&attunev1.ListReleasesRequest{}, &attunev1.GetReleaseRequest{}, &attunev1.GetCurrentReleaseRequest{},
+		&attunev1.PromoteReleaseRequest{}, &attunev1.RollbackReleaseRequest{},
+	))
+	if err != nil {
+		return nil, fmt.Errorf("validator: %w", err)
+	}
+	return v, nil
+}
+
+// Calls counts calls and how long they take.
+type Calls struct {
+	handled *prometheus.CounterVec
+	seconds *prometheus.HistogramVec
+	running prometheus.Gauge
+}
+
+// NewCalls returns counters registered with r.
+func NewCalls(r prometheus.Registerer, buckets []float64) *Calls {
+	c := &Calls{
+		handled: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "attune_rpc_total", Help: "Calls that ended, by method and status code.",
+		}, []string{"method", "code"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "attune_rpc_seconds", Help: "How long calls took.", Buckets: buckets,
+		}, []string{"method"}),
+		running: prometheus.NewGauge(prometheus.GaugeOpts{Name: "attune_rpc_running", Help: "Calls being answered now."}),
+	}
+	r.MustRegister(c.handled, c.seconds, c.running)
+	return c
+}
+
+// begin counts a call in; what it returns counts it out.
+func (c *Calls) begin(method string) func(code string) {
+	if c == nil {
+		return func(string) {}
+	}
+	began := time.Now()
+	c.running.Inc()
+	return func(code string) {
+		c.running.Dec()
+		c.handled.WithLabelValues(method, code).Inc()
+		c.seconds.WithLabelValues(method).Observe(time.Since(began).Seconds())
+	}
+}

@@ -1,0 +1,93 @@
+package job
+
+import (
+	"fmt"
+	"io"
+	"sort"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"go.yaml.in/yaml/v3"
+)
+
+// Config reads a YAML file of flags for kong. A flag stands at the top, or
+// under its command's name, where it wins:
+//
+//	seed: 7
+//	evaluate:
+//	  metric: [recall@20, ndcg@20]
+//
+// Flags on the command line and in the environment win over the file. A name
+// that is no flag is an error.
+func Config(r io.Reader) (kong.Resolver, error) {
+	values := map[string]any{}
+	if err := yaml.NewDecoder(r).Decode(&values); err != nil && err != io.EOF {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	return config(values), nil
+}
+
+type config map[string]any
+
+// Validate implements kong.Resolver.
+func (c config) Validate(app *kong.Application) error {
+	top, commands := map[string]bool{}, map[string]map[string]bool{}
+	for _, f := range app.Flags {
+		top[f.Name] = true
+	}
+	for _, n := range app.Children {
+		commands[n.Name] = map[string]bool{}
+		for _, f := range n.Flags {
+			top[f.Name], commands[n.Name][f.Name] = true, true
+		}
+	}
+	names := make([]string, 0, len(c))
+	for name := range c {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		own, isCommand := commands[name]
+		section, nested := c[name].(map[string]any)
+		switch {
+		case isCommand && nested:
+			for flag := range section {
+				if !own[flag] {
+					return fmt.Errorf("configuration: command %s has no flag %q: see trainer %s --help", name, flag, name)
+				}
+			}
+		case !top[name]:
+			return fmt.Errorf("configuration: %q is neither a command nor a flag: see trainer --help", name)
+		}
+	}
+	return nil
+}
+
+// Resolve implements kong.Resolver.
+func (c config) Resolve(ctx *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
+	if parent != nil && parent.Command != nil {
+		if section, ok := c[parent.Command.Name].(map[string]any); ok {
+			if v, ok := section[flag.Name]; ok {
+				return plain(v), nil
+			}
+		}
+	}
+	v, ok := c[flag.Name]
+	if _, section := v.(map[string]any); !ok || section && parent != nil && parent.Command == nil {
+		return nil, nil
+	}
+	return plain(v), nil
+}
+
+// plain turns lists into what kong splits at commas.
+func plain(v any) any {
+	list, ok := v.([]any)
+	if !ok {
+		return v
+	}
+	parts := make([]string, len(list))
+	for i, e := range list {
+		parts[i] = fmt.Sprint(e)
+	}
+	return strings.Join(parts, ",")
+}

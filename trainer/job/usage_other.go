@@ -1,0 +1,20 @@
+//go:build !unix
+
+package job
+
+import (
+	"runtime"
+	"time"
+)
+
+// cpuTime is not known here.
+func cpuTime() time.Duration { return 0 }
+
+func resetPeak() {}
+
+// peakRSS is the memory Go has from the system.
+func peakRSS() int64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.Sys)
+}
