@@ -104,7 +104,7 @@ func TestFilter(t *testing.T) {
 			wrong++
 		}
 	}
-	if wrong > n/20 {
-		t.Errorf("%d of %d that were not added seem to be there: want at most 1 in 20", wrong, n)
+	if wrong > n/200 {
+		t.Errorf("%d of %d that were not added seem to be there: want at most 1 in 200", wrong, n)
 	}
 }
