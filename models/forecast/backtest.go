@@ -16,18 +16,21 @@ type history struct {
 	back   []trial // from the latest origin to the earliest
 }
 
-// mostOrigins bounds the origins of a series' back-test.
-const mostOrigins = 5
+// fewOrigins is how many origins a back-test has where the series allows, and
+// more where it takes more to go through one longest season.
+const fewOrigins = 5
 
 // origins returns where to stand for the back-test of n values: h before the end
 // and earlier by halves of h, as long as enough is left to learn from.
 func origins(n, h int, seasons []int) []int {
-	least := max(6, h)
+	least, most, step := max(6, h), fewOrigins, h
 	if k := len(seasons); k > 0 {
-		least = max(least, min(2*seasons[k-1]+2, n-h))
+		longest := seasons[k-1]
+		least = max(least, min(2*longest+2, n-h))
+		most = max(most, (longest+step-1)/step)
 	}
 	var out []int
-	for at := n - h; at >= least && len(out) < mostOrigins; at -= max(1, h/2) {
+	for at := n - h; at >= least && len(out) < most; at -= step {
 		out = append(out, at)
 	}
 	return out

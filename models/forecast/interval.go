@@ -112,8 +112,19 @@ func growth(k int) float64 { return math.Sqrt(float64(k + 1)) }
 
 // fitSigns explains the logarithm of the mean error of trials by their signs, by
 // least squares with a penalty that draws towards the mean absolute step alone.
+// The last sign is how much was known. To know more cannot make errors larger,
+// so where long series merely happen to be harder, it is left out.
 func fitSigns(rows, errors [][]float64) []float64 {
 	k := len(rows[0]) - 1
+	weights := regressSigns(rows, errors, k)
+	if weights != nil && weights[k-1] > 0 {
+		return regressSigns(rows, errors, k-1)
+	}
+	return weights
+}
+
+// regressSigns is fitSigns with the first k signs after the base.
+func regressSigns(rows, errors [][]float64, k int) []float64 {
 	normal := make([][]float64, k)
 	for j := range normal {
 		normal[j] = make([]float64, k+1)

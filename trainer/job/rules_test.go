@@ -21,7 +21,8 @@ import (
 func run(t testing.TB, args ...string) (string, error) {
 	t.Helper()
 	var cli struct {
-		Rules job.RulesCmd `cmd:""`
+		Rules    job.RulesCmd    `cmd:""`
+		Forecast job.ForecastCmd `cmd:""`
 	}
 	parser, err := kong.New(&cli, kong.Exit(func(int) {}))
 	if err != nil {
