@@ -12,6 +12,7 @@ import (
 	"github.com/attune-rec/attune/models/graph"
 	"github.com/attune-rec/attune/models/hybrid"
 	"github.com/attune-rec/attune/models/imported"
+	"github.com/attune-rec/attune/models/imported"
 	"github.com/attune-rec/attune/models/knn"
 	"github.com/attune-rec/attune/models/mf"
 	"github.com/attune-rec/attune/models/popular"
@@ -29,6 +30,8 @@ func All() []models.Kind {
 		knn.Item(),
 		knn.Path(),
 		knn.SLIM(),
+		knn.User(),
+		imported.Kind(),
 		mf.IALS(),
 		popular.Kind(),
 	}
