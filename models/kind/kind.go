@@ -12,7 +12,6 @@ import (
 	"github.com/attune-rec/attune/models/graph"
 	"github.com/attune-rec/attune/models/hybrid"
 	"github.com/attune-rec/attune/models/imported"
-	"github.com/attune-rec/attune/models/imported"
 	"github.com/attune-rec/attune/models/knn"
 	"github.com/attune-rec/attune/models/mf"
 	"github.com/attune-rec/attune/models/popular"
@@ -31,7 +30,6 @@ func All() []models.Kind {
 		knn.Path(),
 		knn.SLIM(),
 		knn.User(),
-		imported.Kind(),
 		mf.IALS(),
 		popular.Kind(),
 	}
