@@ -23,6 +23,13 @@ type flags struct {
 
 	Fit      job.Fit      `cmd:"" help:"Train models and keep them as a release."`
 	Evaluate job.Evaluate `cmd:"" help:"Train models and judge them on held-out data."`
+	Publish  job.Publish  `cmd:"" help:"Take a release that was made elsewhere into the store."`
+	Promote  job.Promote  `cmd:"" help:"Serve a release, to everyone or to a share."`
+	Rollback job.Rollback `cmd:"" help:"Go back to what was served before, or end a canary."`
+	Releases job.List     `cmd:"" help:"List releases with their metrics."`
+	Verify   job.Verify   `cmd:"" help:"Check every file of a release."`
+	Import   job.Import   `cmd:"" help:"Make a release of item vectors trained elsewhere."`
+	Export   job.Export   `cmd:"" help:"Write a release to a directory or a tar file."`
 	Validate job.Validate `cmd:"" help:"Check files before training on them."`
 	Rules    job.RulesCmd `cmd:"" help:"Find what is bought together in a file of baskets."`
 }
