@@ -38,7 +38,9 @@ type worker struct {
 	best   []linalg.Scored
 	list   []features.Row // the ranking
 	hits   []bool
-	counts [][]int32 // by lengths, then item: how often it was among the first
+	wanted *features.Bitmap   // the relevant items, while ranks are taken
+	alike  map[uint64]float64 // cosines of pairs of items, for diversity
+	counts [][]int32          // by lengths, then item: how often it was among the first
 	silent int
 }
 
@@ -78,7 +80,7 @@ func newJudge(t Task, c *Cases, o Options) *judge {
 		workers = linalg.Workers()
 	}
 	for range workers {
-		w := &worker{counts: make([][]int32, len(j.lengths))}
+		w := &worker{counts: make([][]int32, len(j.lengths)), wanted: features.NewBitmap(n), alike: map[uint64]float64{}}
 		for i := range w.counts {
 			w.counts[i] = make([]int32, n)
 		}
@@ -189,7 +191,7 @@ func (j *judge) measure(w *worker, c int, rows []features.Row, scores []float32)
 		case m.ofWhole():
 		case m.ofRanks():
 			if math.IsNaN(first) {
-				auc, first = ranks(rows, scores, relevant)
+				auc, first = w.ranks(rows, scores, relevant)
 			}
 			j.values[i][c] = first
 			if m.Name == AUC {
@@ -206,11 +208,19 @@ func (j *judge) measure(w *worker, c int, rows []features.Row, scores []float32)
 // ranks is the AUC of a scored list and the reciprocal rank of its first
 // relevant item. What has no score is not ranked, save for relevant items,
 // which are then below everything.
-func ranks(rows []features.Row, scores []float32, relevant []features.Row) (auc, first float64) {
+func (w *worker) ranks(rows []features.Row, scores []float32, relevant []features.Row) (auc, first float64) {
+	for _, row := range relevant {
+		w.wanted.Set(row)
+	}
+	defer func() {
+		for _, row := range relevant {
+			w.wanted.Clear(row)
+		}
+	}()
 	found := make([]float64, 0, len(relevant)) // the scores of relevant items, ascending
 	best, bestRow := math.Inf(-1), features.NoRow
 	for i, row := range rows {
-		if _, ok := slices.BinarySearch(relevant, row); !ok {
+		if !w.wanted.Has(row) {
 			continue
 		}
 		s := float64(scores[i])
@@ -225,13 +235,14 @@ func ranks(rows []features.Row, scores []float32, relevant []features.Row) (auc,
 	others, above, ahead := 0, 0., 0
 	for i, row := range rows {
 		s := float64(scores[i])
-		if math.IsNaN(s) {
-			continue
-		}
-		if _, ok := slices.BinarySearch(relevant, row); ok {
+		if math.IsNaN(s) || w.wanted.Has(row) {
 			continue
 		}
 		others++
+		if s < found[0] { // below all of them, as most are
+			above += float64(len(found))
+			continue
+		}
 		if s > best || s == best && row < bestRow {
 			ahead++
 		}
