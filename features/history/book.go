@@ -111,8 +111,8 @@ func interaction(e *features.Event) features.Interaction {
 }
 
 // Merge is the book of one shopper whose events lie in two: a session and the
-// user it turned out to be. Events are ordered by Seq, those of a before those
-// of b where it is equal; a and b stay as they are.
+// user it turned out to be. Events are ordered by Seq; one that lies in both is
+// taken once; a and b stay as they are.
 func Merge(a, b *Book) *Book {
 	m := &Book{seq: max(a.seq, b.seq), version: max(a.version, b.version) + 1}
 	m.kept = append(append(m.kept, a.tail()...), b.tail()...)
@@ -125,6 +125,7 @@ func Merge(a, b *Book) *Book {
 		}
 		return 0
 	})
+	m.kept = slices.CompactFunc(m.kept, func(x, y entry) bool { return x.seq == y.seq && x.seq != 0 })
 	for _, from := range []*Book{a, b} {
 		for id, t := range from.hidden {
 			if m.hidden == nil {

@@ -9,7 +9,9 @@ import (
 
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/content"
+	"github.com/attune-rec/attune/models/graph"
 	"github.com/attune-rec/attune/models/hybrid"
+	"github.com/attune-rec/attune/models/imported"
 	"github.com/attune-rec/attune/models/knn"
 	"github.com/attune-rec/attune/models/mf"
 	"github.com/attune-rec/attune/models/popular"
@@ -19,7 +21,10 @@ import (
 func All() []models.Kind {
 	all := []models.Kind{
 		content.Kind(),
+		graph.GFCF(),
+		graph.LowPass(),
 		hybrid.Kind(),
+		imported.Kind(),
 		knn.EASE(),
 		knn.Item(),
 		knn.Path(),

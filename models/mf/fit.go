@@ -86,11 +86,7 @@ func newFitter(in models.FitInput, p Params, weigher *taste.Weigher) (*fitter, e
 		f.scale = float32(float64(len(seen.Val)) / sum)
 		linalg.Scale(f.scale, seen.Val)
 	}
-	f.users, f.items = side{seen: seen}, side{seen: seen.Transpose()}
-	for _, s := range []*side{&f.users, &f.items} {
-		s.vectors = linalg.NewMatrix(s.seen.Rows, p.Factors)
-		s.reg = make([]float32, s.seen.Rows)
-	}
+	f.users, f.items = newSide(seen, p.Factors), newSide(seen.Transpose(), p.Factors)
 	f.regularise()
 	f.start()
 	return f, nil
@@ -158,24 +154,32 @@ func (f *fitter) run(ctx context.Context) (models.Model, error) {
 		steps = p.Steps
 	}
 	weight := float32(p.Unobserved)
-	itemGram := gramOf(f.items.vectors, weight, f.workers)
 	best := stopper{patience: p.Patience}
 	for epoch := 1; epoch <= p.Epochs; epoch++ {
-		if _, err := f.users.solve(ctx, f.items.vectors, itemGram, steps, f.workers); err != nil {
+		items, err := newSystem(f.items.vectors, weight, f.workers, f.users.vectors)
+		if err == nil {
+			_, err = f.users.solve(ctx, items, steps, f.workers)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("fit %s: epoch %d, users: %w", KindIALS, epoch, err)
 		}
-		userGram := gramOf(f.users.vectors, weight, f.workers)
-		value, err := f.items.solve(ctx, f.users.vectors, userGram, steps, f.workers)
+		users, err := newSystem(f.users.vectors, weight, f.workers, f.items.vectors)
+		value := 0.
+		if err == nil {
+			value, err = f.items.solve(ctx, users, steps, f.workers)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("fit %s: epoch %d, items: %w", KindIALS, epoch, err)
 		}
-		itemGram = gramOf(f.items.vectors, weight, f.workers)
 		figures := map[string]float64{"objective": (value + f.users.penalty()) / float64(f.users.seen.NNZ())}
-		done := false
+		done := epoch == p.Epochs
+		var m *ALS
 		if f.in.Validate != nil && p.Patience > 0 {
-			m := f.model(itemGram, userGram)
+			if m, err = f.model(); err != nil {
+				return nil, err
+			}
 			figures["ndcg@20"] = ndcg(m, f.in.Train, f.in.Validate, f.workers)
-			done = best.offer(m, figures["ndcg@20"])
+			done = best.offer(m, figures["ndcg@20"]) || done
 		}
 		if f.in.Progress != nil {
 			f.in.Progress(models.Progress{Step: epoch, Steps: p.Epochs, Stage: "iteration", Figures: figures})
@@ -183,32 +187,30 @@ func (f *fitter) run(ctx context.Context) (models.Model, error) {
 		if done {
 			break
 		}
-		if epoch == p.Epochs && best.model == nil {
-			return f.model(itemGram, userGram), nil
-		}
 	}
-	return best.model, nil
-}
-
-// penalty is Σ reg·|x|² over the vectors.
-func (s *side) penalty() float64 {
-	var sum float64
-	for row, reg := range s.reg {
-		x := s.vectors.Row(row)
-		sum += float64(reg) * float64(linalg.Dot(x, x))
+	if best.model != nil {
+		return best.model, nil
 	}
-	return sum
+	return f.model()
 }
 
 // model is the present state as a model of its own, which later epochs do not
 // change.
-func (f *fitter) model(itemGram, userGram linalg.Matrix) *ALS {
+func (f *fitter) model() (*ALS, error) {
+	weight := float32(f.params.Unobserved)
+	items, users := f.items.vectors.Clone(), f.users.vectors.Clone()
+	y, err := newSystem(items, weight, f.workers, users)
+	if err != nil {
+		return nil, err
+	}
+	userGram := linalg.NewMatrix(f.params.Factors, f.params.Factors)
+	linalg.SyrkParallel(weight, users, 0, userGram, f.workers)
+	userGram.MirrorUpper()
 	return &ALS{
 		meta: meta{
-			Params: f.params, Scale: f.scale, Lambda: f.lambda,
-			Items: f.items.vectors.Rows, Users: f.users.vectors.Rows,
+			Params: f.params, Scale: f.scale, Lambda: f.lambda, Items: items.Rows, Users: users.Rows,
 		},
-		weigher: f.weigher, gram: itemGram, userGram: userGram,
-		table: factor.Table{Items: f.items.vectors.Rows, Dim: f.params.Factors, Data: f.items.vectors.Clone().Data},
-	}
+		weigher: f.weigher, y: y, userGram: userGram,
+		table: factor.Table{Items: items.Rows, Dim: f.params.Factors, Data: items.Data},
+	}, nil
 }

@@ -18,8 +18,8 @@ type ALS struct {
 	meta
 	weigher  *taste.Weigher
 	table    factor.Table
-	gram     linalg.Matrix // unobserved · Σ y·yᵀ over items, both triangles
-	userGram linalg.Matrix // the same over users: what folding in an item takes
+	y        *system
+	userGram linalg.Matrix // unobserved · Σ x·xᵀ over users: what folding in an item takes
 }
 
 // meta is what a release keeps beside the tensors.
@@ -75,19 +75,12 @@ func (m *ALS) Embed(r *features.Request, dst []float32) bool {
 	return ok
 }
 
-// fold solves the vector of a profile into dst and returns the Cholesky factor
-// of its matrix. It scales p's weights in place.
-func (m *ALS) fold(p taste.Profile, dst []float32, scratch *features.Scratch) (linalg.Matrix, bool) {
+// fold solves the vector of a profile into dst. It scales p's weights in place.
+func (m *ALS) fold(p taste.Profile, dst []float32, scratch *features.Scratch) (solution, bool) {
 	linalg.Scale(m.Scale, p.Weights)
-	n, dim := len(p.Rows), m.table.Dim
 	reg := regularisation(m.Lambda, magnitude(p.Weights), m.meta.Params.Unobserved*float64(m.table.Items), m.meta.Params.Exponent)
-	matrix := linalg.MatrixOf(dim, dim, scratch.Floats(dim*dim))
-	normal(m.gram, m.table.Matrix(), p.Rows, p.Weights, reg, matrix, dst, scratch.Floats(2*n*dim), scratch.Floats(n), scratch.Floats(n))
-	if linalg.Cholesky(matrix) != nil {
-		return matrix, false
-	}
-	linalg.CholeskySolve(matrix, dst)
-	return matrix, true
+	out, err := m.y.solve(p.Rows, p.Weights, reg, dst, scratch)
+	return out, err == nil
 }
 
 // FoldItem solves the vector of an item that is newer than the model from the
@@ -99,17 +92,19 @@ func (m *ALS) FoldItem(shoppers, weights, dst []float32) error {
 	if len(shoppers) != len(weights)*dim || len(dst) != dim {
 		return fmt.Errorf("%w: %d numbers for %d shoppers and %d for the item: expected vectors of %d", models.ErrParams, len(shoppers), len(weights), len(dst), dim)
 	}
-	n := len(weights)
-	scaled, rows := make([]float32, n), make([]int32, n)
+	scaled, magnitudes, likes, rows := make([]float32, len(weights)), make([]float32, len(weights)), make([]float32, len(weights)), make([]int32, len(weights))
 	for i, w := range weights {
 		scaled[i], rows[i] = w*m.Scale, int32(i)
+		magnitudes[i], likes[i] = max(scaled[i], -scaled[i]), max(scaled[i], 0)
 	}
-	reg := regularisation(m.Lambda, magnitude(scaled), m.meta.Params.Unobserved*float64(m.Users), m.meta.Params.Exponent)
-	matrix := linalg.NewMatrix(dim, dim)
-	normal(m.userGram, linalg.MatrixOf(n, dim, shoppers), rows, scaled, reg, matrix, dst, nil, make([]float32, n), make([]float32, n))
+	matrix := m.userGram.Clone()
+	matrix.AddDiagonal(regularisation(m.Lambda, magnitude(scaled), m.meta.Params.Unobserved*float64(m.Users), m.meta.Params.Exponent))
+	linalg.SyrkGather(linalg.MatrixOf(len(weights), dim, shoppers), rows, magnitudes, matrix, nil)
 	if err := linalg.Cholesky(matrix); err != nil {
 		return fmt.Errorf("fold in an item: %w", err)
 	}
+	clear(dst)
+	linalg.AxpyRows(likes, shoppers, dst)
 	linalg.CholeskySolve(matrix, dst)
 	return nil
 }
@@ -127,12 +122,12 @@ func (m *ALS) Explain(r *features.Request, item features.Row) (models.Evidence, 
 	if p.Likes() <= 0 {
 		return none, false
 	}
-	factored, ok := m.fold(p, scratch.Floats(m.table.Dim), scratch)
+	solved, ok := m.fold(p, scratch.Floats(m.table.Dim), scratch)
 	if !ok {
 		return none, false
 	}
 	z := append([]float32(nil), m.table.Row(item)...)
-	linalg.CholeskySolve(factored, z)
+	solved.apply(z)
 	terms := make([]float32, len(p.Rows))
 	linalg.DotGather(z, m.table.Data, p.Rows, terms)
 	order := make([]int, 0, len(p.Rows))
@@ -163,7 +158,7 @@ func (m *ALS) Save(w models.Writer) error {
 	if err := w.Tensor("items", models.TensorOf(m.table.Data, m.table.Items, dim)); err != nil {
 		return err
 	}
-	if err := w.Tensor("item_gram", models.TensorOf(m.gram.Data, dim, dim)); err != nil {
+	if err := w.Tensor("spectrum", models.TensorOf(m.y.spectrum, dim)); err != nil {
 		return err
 	}
 	if err := w.Tensor("user_gram", models.TensorOf(m.userGram.Data, dim, dim)); err != nil {
@@ -187,24 +182,24 @@ func openIALS(r models.Reader) (models.Model, error) {
 	m.weigher = weigher
 	dim := m.meta.Params.Factors
 	m.table = factor.Table{Items: m.meta.Items, Dim: dim}
-	var grams [2][]float32
-	for i, part := range []struct {
+	var spectrum, userGram []float32
+	for _, part := range []struct {
 		name  string
 		shape []int
 		to    *[]float32
 	}{
 		{"items", []int{m.meta.Items, dim}, &m.table.Data},
-		{"item_gram", []int{dim, dim}, &grams[0]},
-		{"user_gram", []int{dim, dim}, &grams[1]},
+		{"spectrum", []int{dim}, &spectrum},
+		{"user_gram", []int{dim, dim}, &userGram},
 	} {
 		t, err := r.Tensor(part.name)
 		if err != nil {
 			return nil, err
 		}
 		if *part.to, err = models.View[float32](t, part.shape...); err != nil {
-			return nil, fmt.Errorf("tensor %d, %q: %w", i, part.name, err)
+			return nil, fmt.Errorf("tensor %q: %w", part.name, err)
 		}
 	}
-	m.gram, m.userGram = linalg.MatrixOf(dim, dim, grams[0]), linalg.MatrixOf(dim, dim, grams[1])
+	m.y, m.userGram = systemOf(m.table.Matrix(), spectrum), linalg.MatrixOf(dim, dim, userGram)
 	return m, nil
 }

@@ -1,0 +1,137 @@
+package mf
+
+import (
+	"context"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/models/linalg"
+)
+
+// side is one half of the alternation: the vectors of rows (users or items),
+// each solved from the fixed vectors of the columns it is observed with.
+type side struct {
+	seen    linalg.CSR // rows by columns, weights scaled to a mean of 1
+	vectors linalg.Matrix
+	reg     []float32
+	ones    []float32 // weights of a row where seen has none
+}
+
+func newSide(seen linalg.CSR, dim int) side {
+	s := side{seen: seen, vectors: linalg.NewMatrix(seen.Rows, dim), reg: make([]float32, seen.Rows)}
+	if seen.Val != nil {
+		return s
+	}
+	longest := int64(0)
+	for row := range seen.Rows {
+		longest = max(longest, seen.Ptr[row+1]-seen.Ptr[row])
+	}
+	s.ones = make([]float32, longest)
+	for i := range s.ones {
+		s.ones[i] = 1
+	}
+	return s
+}
+
+func (s *side) row(row int) ([]int32, []float32) {
+	cols, weights := s.seen.Row(row)
+	if weights == nil {
+		weights = s.ones[:len(cols)]
+	}
+	return cols, weights
+}
+
+// worker is the memory of one goroutine.
+type worker struct {
+	scratch features.Scratch
+	matrix  linalg.Matrix
+	cg      linalg.CG
+}
+
+// solve replaces every vector of s by its minimum in y, exactly (steps 0) or by
+// steps of conjugate gradient from where it is. It returns the value summed
+// over the rows, the fixed side's regularisation left out. The result does not
+// depend on workers.
+func (s *side) solve(ctx context.Context, y *system, steps, workers int) (float64, error) {
+	pool := make([]*worker, max(workers, 1))
+	values, failures := make([]float64, s.seen.Rows), make([]error, s.seen.Rows)
+	const chunk = 64
+	linalg.ParallelN(s.seen.Rows, chunk, workers, func(id, lo, hi int) {
+		if ctx.Err() != nil {
+			return
+		}
+		if pool[id] == nil {
+			pool[id] = new(worker)
+		}
+		for row := lo; row < hi; row++ {
+			values[row], failures[row] = s.solveRow(pool[id], y, row, steps)
+		}
+	})
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	var total float64
+	for row, v := range values {
+		if failures[row] != nil {
+			return 0, failures[row]
+		}
+		total += v
+	}
+	return total, nil
+}
+
+func (s *side) solveRow(w *worker, y *system, row, steps int) (float64, error) {
+	cols, weights := s.row(row)
+	x := s.vectors.Row(row)
+	if len(cols) == 0 {
+		clear(x)
+		return 0, nil
+	}
+	w.scratch.Reset()
+	if steps > 0 {
+		return w.gradient(y, cols, weights, s.reg[row], x, steps), nil
+	}
+	out, err := y.solve(cols, weights, s.reg[row], x, &w.scratch)
+	return out.value, err
+}
+
+// gradient takes steps of conjugate gradient from x and returns the value
+// there, summed term by term, since it is not the minimum's.
+func (w *worker) gradient(y *system, rows []int32, weights []float32, reg float32, x []float32, steps int) float64 {
+	n, dim := len(rows), y.fixed.Cols
+	magnitudes, likes, right := w.scratch.Floats(n), w.scratch.Floats(n), w.scratch.Floats(dim)
+	for i, v := range weights {
+		magnitudes[i], likes[i] = max(v, -v), max(v, 0)
+	}
+	linalg.AxpyGather(likes, y.fixed.Data, rows, right)
+	if w.matrix.Rows != dim {
+		w.matrix = linalg.NewMatrix(dim, dim)
+	}
+	for k, v := range y.spectrum {
+		w.matrix.Data[k*dim+k] = v + reg
+	}
+	w.cg.Solve(w.matrix, y.fixed, rows, magnitudes, right, x, steps, 0)
+	scores := w.scratch.Floats(n)
+	linalg.DotGather(x, y.fixed.Data, rows, scores)
+	var value float64
+	for i, score := range scores {
+		left := float64(score)
+		if weights[i] > 0 {
+			left--
+		}
+		value += float64(magnitudes[i]) * left * left
+	}
+	for k, v := range x {
+		value += float64(y.spectrum[k]+reg) * float64(v) * float64(v)
+	}
+	return value
+}
+
+// penalty is Σ reg·|x|² over the vectors.
+func (s *side) penalty() float64 {
+	var sum float64
+	for row, reg := range s.reg {
+		x := s.vectors.Row(row)
+		sum += float64(reg) * float64(linalg.Dot(x, x))
+	}
+	return sum
+}
