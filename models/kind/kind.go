@@ -29,6 +29,7 @@ func All() []models.Kind {
 		knn.Item(),
 		knn.Path(),
 		knn.SLIM(),
+		knn.User(),
 		mf.IALS(),
 		popular.Kind(),
 	}

@@ -21,13 +21,20 @@ type UserParams struct {
 	Similarity string  `json:"similarity"` // Cosine or Pearson
 	Weighting  string  `json:"weighting"`
 	Shrink     float64 `json:"shrink"`
-	Neighbours int     `json:"neighbours"` // shoppers that vote on an answer
+	Neighbours int     `json:"neighbours"`
+	// Reverse lets those shoppers vote who would count the one who asks among
+	// their own Neighbours nearest. Else the Neighbours nearest to the one who
+	// asks vote, who are as a rule those with the longest histories.
+	Reverse bool `json:"reverse"`
+	// Sample is the number of shoppers from whom each one's reach, the
+	// similarity of the last of the nearest, is estimated.
+	Sample int `json:"sample"`
 	taste.Options
 }
 
 // UserDefaults are the parameters of "user-cf" where none are given.
 func UserDefaults() UserParams {
-	return UserParams{Similarity: Cosine, Weighting: BM25, Neighbours: 800}
+	return UserParams{Similarity: Pearson, Weighting: BM25, Neighbours: 800, Reverse: true, Sample: 10_000}
 }
 
 func (p *UserParams) check() error {
@@ -35,6 +42,9 @@ func (p *UserParams) check() error {
 		return err
 	}
 	if err := models.CheckRange("neighbours", float64(p.Neighbours), 1, 100_000); err != nil {
+		return err
+	}
+	if err := models.CheckRange("sample", float64(p.Sample), 100, 1e9); err != nil {
 		return err
 	}
 	if p.Similarity != Cosine && p.Similarity != Pearson {
@@ -71,6 +81,7 @@ type Users struct {
 	idf     []float32  // by item
 	sums    []float32  // Σ v of each row
 	lengths []float32  // of each row, centred for Pearson
+	reach   []float32  // similarity from which on each shopper votes; nil unless reverse
 	pool    *sync.Pool // of *linalg.TopK and the memory of its answer
 }
 
@@ -113,7 +124,44 @@ func fitUser(ctx context.Context, in models.FitInput) (models.Model, error) {
 		m.reweigh(cols, vals)
 	}
 	m.prepare()
+	if p.Reverse {
+		m.measureReach(ctx, in.Workers)
+	}
 	return m, ctx.Err()
+}
+
+// measureReach sets each shopper's reach from the first shoppers of the
+// shuffled rows.
+func (m *Users) measureReach(ctx context.Context, workers int) {
+	if workers <= 0 {
+		workers = linalg.Workers()
+	}
+	m.reach = make([]float32, m.rows.Rows)
+	sample := m.rows
+	sample.Rows = min(m.rows.Rows, m.meta.Params.Sample)
+	sample.Ptr = m.rows.Ptr[:sample.Rows+1]
+	sample.Idx, sample.Val = m.rows.Idx[:sample.Ptr[sample.Rows]], m.rows.Val[:sample.Ptr[sample.Rows]]
+	columns := sample.Transpose()
+	// The shopper counts as the nearest to itself.
+	place := int(math.Ceil(float64(m.meta.Params.Neighbours) * float64(sample.Rows) / float64(m.rows.Rows)))
+	type memory struct {
+		near []float32
+		top  linalg.TopK
+	}
+	pool := make([]memory, workers)
+	linalg.ParallelN(m.rows.Rows, 32, workers, func(worker, lo, hi int) {
+		mem := &pool[worker]
+		if mem.near == nil {
+			mem.near = make([]float32, sample.Rows)
+		}
+		for row := lo; row < hi && ctx.Err() == nil; row++ {
+			cols, vals := m.rows.Row(row)
+			m.similar(columns, taste.Profile{Rows: cols, Weights: vals}, mem.near)
+			mem.top.Reset(place + 1)
+			mem.top.PushBlock(0, mem.near)
+			m.reach[row] = max(mem.top.Threshold(), 0)
+		}
+	})
 }
 
 // shuffled is x with its rows that are not empty in an order that only seed
@@ -196,13 +244,13 @@ func (m *Users) Kind() string { return KindUser }
 // Items implements models.Model.
 func (m *Users) Items() int { return m.meta.Items }
 
-// similar fills dst, a number for each shopper kept, with how similar they are
-// to a weighed history.
-func (m *Users) similar(p taste.Profile, dst []float32) {
+// similar fills dst, a number for each of the first shoppers, with how similar
+// they are to a weighed history; columns are those shoppers by item.
+func (m *Users) similar(columns linalg.CSR, p taste.Profile, dst []float32) {
 	clear(dst)
 	for i, item := range p.Rows {
 		w := p.Weights[i]
-		users, vals := m.columns.Row(int(item))
+		users, vals := columns.Row(int(item))
 		for j, u := range users {
 			dst[u] += w * vals[j]
 		}
@@ -239,23 +287,35 @@ func (m *Users) vote(r *features.Request, dst []float32, scratch *features.Scrat
 	}
 	m.reweigh(p.Rows, p.Weights)
 	near := scratch.Floats(m.rows.Rows)
-	m.similar(p, near)
+	m.similar(m.columns, p, near)
+	clear(dst)
+	if m.reach != nil {
+		for u, v := range near {
+			if v > 0 && v >= m.reach[u] {
+				m.add(u, v, dst)
+			}
+		}
+		return true
+	}
 	c := m.pool.Get().(*chosen)
 	defer m.pool.Put(c)
 	c.top.Reset(m.meta.Params.Neighbours)
 	c.top.PushBlock(0, near)
 	c.best = c.top.Sorted(c.best[:0])
-	clear(dst)
 	for _, n := range c.best {
-		if n.Score <= 0 {
-			break
-		}
-		cols, vals := m.rows.Row(int(n.Index))
-		for j, col := range cols {
-			dst[col] += n.Score * vals[j]
+		if n.Score > 0 {
+			m.add(int(n.Index), n.Score, dst)
 		}
 	}
 	return true
+}
+
+// add adds a shopper's vote.
+func (m *Users) add(u int, similarity float32, dst []float32) {
+	cols, vals := m.rows.Row(u)
+	for j, col := range cols {
+		dst[col] += similarity * vals[j]
+	}
 }
 
 // ScoreMany implements models.BatchScorer.
@@ -297,15 +357,20 @@ func (m *Users) Explain(r *features.Request, item features.Row) (models.Evidence
 
 // Save implements models.Model.
 func (m *Users) Save(w models.Writer) error {
-	for _, part := range []struct {
+	type part struct {
 		name string
 		t    models.Tensor
-	}{
+	}
+	parts := []part{
 		{"starts", models.TensorOf(m.rows.Ptr, len(m.rows.Ptr))},
 		{"items", models.TensorOf(m.rows.Idx, len(m.rows.Idx))},
 		{"weights", models.TensorOf(m.rows.Val, len(m.rows.Val))},
 		{"rarity", models.TensorOf(m.idf, len(m.idf))},
-	} {
+	}
+	if m.reach != nil {
+		parts = append(parts, part{"reach", models.TensorOf(m.reach, len(m.reach))})
+	}
+	for _, part := range parts {
 		if err := w.Tensor(part.name, part.t); err != nil {
 			return err
 		}
@@ -342,6 +407,15 @@ func openUser(r models.Reader) (models.Model, error) {
 	idf, err := r.Tensor("rarity")
 	if err != nil {
 		return nil, err
+	}
+	if m.meta.Params.Reverse {
+		reach, err := r.Tensor("reach")
+		if err != nil {
+			return nil, err
+		}
+		if m.reach, err = models.View[float32](reach, m.meta.Users); err != nil {
+			return nil, fmt.Errorf("reach: %w", err)
+		}
 	}
 	m.rows = linalg.CSR{Rows: m.meta.Users, Cols: m.meta.Items}
 	if m.rows.Ptr, err = models.View[int64](starts, m.meta.Users+1); err != nil {

@@ -166,12 +166,12 @@ func TestImportSparkFactors(t *testing.T) {
 	if want := []float32{0, 1, 1, 0, 1, 1}; fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got vectors %v, want %v", got, want)
 	}
-	for name, edit := range map[string]func(im *Import){
-		"params":  func(im *Import) { im.Params = `{"beta":1}` },
-		"no file": func(im *Import) { im.Vectors = filepath.Join(dir, "none.safetensors") },
-		"no part": func(im *Import) { im.Vectors = t.TempDir() },
-		"no base": func(im *Import) { im.Base = "20200101T000000.000Z-0000" },
-		"lost": func(im *Import) {
+	for name, edit := range map[string]func(im *ImportVectors){
+		"params":  func(im *ImportVectors) { im.Params = `{"beta":1}` },
+		"no file": func(im *ImportVectors) { im.Vectors = filepath.Join(dir, "none.safetensors") },
+		"no part": func(im *ImportVectors) { im.Vectors = t.TempDir() },
+		"no base": func(im *ImportVectors) { im.Base = "20200101T000000.000Z-0000" },
+		"lost": func(im *ImportVectors) {
 			im.Base = p.Manifest.Version
 			im.IDs = filepath.Join(dir, "other")
 			if err := os.WriteFile(im.IDs, []byte("3\tspoon\n7\tmug\n9\tplate\n"), 0o644); err != nil {

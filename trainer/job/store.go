@@ -17,7 +17,7 @@ import (
 
 // Releases is the flags of where releases are kept.
 type Releases struct {
-	Store string `help:"Folder or bucket URL of the releases." default:"data/releases" placeholder:"WHERE"`
+	Store string `name:"releases" help:"Where releases are kept: a folder, or the URL of a bucket." default:"releases" placeholder:"WHERE"`
 	Cache string `help:"Folder for local copies of a bucket's releases." placeholder:"DIR"`
 	Shop  string `help:"The shop." default:"default"`
 }
