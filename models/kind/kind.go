@@ -9,6 +9,7 @@ import (
 
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/content"
+	"github.com/attune-rec/attune/models/graph"
 	"github.com/attune-rec/attune/models/hybrid"
 	"github.com/attune-rec/attune/models/knn"
 	"github.com/attune-rec/attune/models/mf"
@@ -19,11 +20,15 @@ import (
 func All() []models.Kind {
 	all := []models.Kind{
 		content.Kind(),
+		graph.GFCF(),
+		graph.LowPass(),
 		hybrid.Kind(),
 		knn.EASE(),
 		knn.Item(),
 		knn.Path(),
 		knn.SLIM(),
+		knn.User(),
+		mf.BPR(),
 		mf.IALS(),
 		popular.Kind(),
 	}
