@@ -1,4 +1,81 @@
-// Command server answers recommendations and takes events.
+// Command server answers recommendations and takes events, by gRPC and REST.
 package main
 
-func main() {}
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/attune-rec/attune/server/app"
+	"github.com/attune-rec/attune/server/telemetry"
+)
+
+// flags is the program's configuration: flags, ATTUNE_* variables and a YAML
+// file, in this order of precedence.
+type flags struct {
+	app.Config
+
+	File    kong.ConfigFlag  `name:"config" help:"YAML file of flags." type:"existingfile" placeholder:"FILE"`
+	Tour    bool             `help:"Once it serves, show one shopper's history, recommendations and the calls to ask for more."`
+	Once    bool             `help:"With --tour: stop after it."`
+	Version kong.VersionFlag `help:"Print the version and exit."`
+}
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	var f flags
+	parser, err := kong.New(&f, kong.Name("server"), kong.Description("Answers recommendations and takes events, by gRPC and REST."),
+		kong.DefaultEnvars("ATTUNE"), kong.Configuration(app.YAML), kong.Vars{"version": version()})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "server:", err)
+		return 2
+	}
+	if _, err := parser.Parse(args); err != nil {
+		fmt.Fprintln(os.Stderr, "server:", err, "(see server --help)")
+		return 2
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := serve(ctx, &f); err != nil {
+		fmt.Fprintln(os.Stderr, "server:", err)
+		return 1
+	}
+	return 0
+}
+
+func serve(ctx context.Context, f *flags) error {
+	log := telemetry.NewLogger(os.Stderr, f.LogFormat == "json", f.LogLevel)
+	s, err := app.Build(ctx, f.Config, log, version())
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var tour error
+	err = s.Run(ctx, func() {
+		if !f.Tour {
+			return
+		}
+		if tour = s.Tour(ctx, os.Stdout); tour != nil || f.Once {
+			stop()
+		} else {
+			fmt.Println("\nServing until Ctrl-C.")
+		}
+	})
+	return errors.Join(tour, err)
+}
+
+// version is the program's, as the build recorded it.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "devel"
+}

@@ -117,7 +117,7 @@ func (e *edit) finish() *Snapshot {
 		visible.note(row, was != nil && !was.Hidden, is != nil && !is.Hidden)
 		market.put(row, sold(is))
 		stock.put(row, stocked(is))
-		windowsMoved = windowsMoved || hasWindow(was) || hasWindow(is)
+		windowsMoved = windowsMoved || !sameWindow(was, is)
 		newestMoved = newestMoved || !created(was).Equal(created(is))
 	}
 	fresh := make(map[mark]*posting, len(moved))

@@ -42,3 +42,12 @@ func (w *windows) epoch(now time.Time) int {
 func hasWindow(it *features.Item) bool {
 	return it != nil && (!it.SaleStart.IsZero() || !it.SaleEnd.IsZero())
 }
+
+// sameWindow reports whether two items, nil among them, open and close at the
+// same instants.
+func sameWindow(a, b *features.Item) bool {
+	if !hasWindow(a) || !hasWindow(b) {
+		return hasWindow(a) == hasWindow(b)
+	}
+	return a.SaleStart.Equal(b.SaleStart) && a.SaleEnd.Equal(b.SaleEnd)
+}

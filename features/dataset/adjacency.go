@@ -53,7 +53,10 @@ func (l *Loader) readCounted(name string, r io.Reader) (*table, error) {
 		count, rest := word(line)
 		want, err := strconv.Atoi(string(count))
 		if err != nil || want < 0 {
-			return nil, in.errorf("the number of items that follow", "%q", clip(count))
+			if err := l.bad(in.errorf("the number of items that follow", "%q", clip(count))); err != nil {
+				return nil, err
+			}
+			continue
 		}
 		u := l.users.add(strconv.Itoa(in.n - 1))
 		got := 0
@@ -66,7 +69,10 @@ func (l *Loader) readCounted(name string, r io.Reader) (*table, error) {
 			t.item = append(t.item, l.items.add(view(item)))
 		}
 		if got != want {
-			return nil, in.errorf(strconv.Itoa(want)+" items, as the line says at its start", "%d items", got)
+			if err := l.bad(in.errorf(strconv.Itoa(want)+" items, as the line says at its start", "%d items", got)); err != nil {
+				return nil, err
+			}
+			t.user, t.item = t.user[:len(t.user)-got], t.item[:len(t.item)-got]
 		}
 	}
 }

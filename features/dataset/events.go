@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 
@@ -106,6 +107,13 @@ func (l *Loader) readEvents(name string, r io.Reader) (*table, error) {
 		if errors.Is(err, io.EOF) {
 			return t, nil
 		}
+		if errors.Is(err, csv.ErrFieldCount) {
+			line, _ := in.FieldPos(0)
+			if err := l.bad(&FormatError{File: name, Line: line, Got: fmt.Sprintf("%d fields", len(record)), Want: fmt.Sprintf("%d, as many as the header has", len(header))}); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		if err != nil {
 			return nil, csvError(name, err)
 		}
@@ -118,26 +126,34 @@ func (l *Loader) readEvents(name string, r io.Reader) (*table, error) {
 			l.Skipped.NoItem++
 			continue
 		}
-		if want, got := l.event(t, record, &at, &clock); want != "" {
-			line, _ := in.FieldPos(0)
-			return nil, &FormatError{File: name, Line: line, Got: got, Want: want}
+		e, bad := l.event(record, &at, t.kindOfAll, &clock)
+		if bad != nil {
+			bad.File = name
+			bad.Line, _ = in.FieldPos(0)
+			if err := l.bad(bad); err != nil {
+				return nil, err
+			}
+			continue
 		}
-		t.user = append(t.user, l.users.add(user))
-		t.item = append(t.item, l.items.add(item))
+		t.append(l.users.add(user), l.items.add(item), e, &at)
 	}
 }
 
-// event appends what a record says besides user and item; it returns what was
-// expected, and found instead, where it cannot.
-func (l *Loader) event(t *table, record []string, at *[len(columnKeys)]int, clock *clock) (want, got string) {
+// event is what a record says besides user and item.
+type event struct {
+	kind                   features.EventType
+	timeMS                 int64
+	quantity, price, value float64
+	market                 uint16
+}
+
+func (l *Loader) event(record []string, at *[len(columnKeys)]int, kind features.EventType, clock *clock) (e event, bad *FormatError) {
 	if c := at[colTime]; c >= 0 {
-		ms, ok := clock.parse(strings.TrimSpace(record[c]))
-		if !ok {
-			return "a time such as 2011-12-09 12:50:00, 2011-12-09T12:50:00Z or 1323435000", fmt.Sprintf("time %q", record[c])
+		var ok bool
+		if e.timeMS, ok = clock.parse(strings.TrimSpace(record[c])); !ok {
+			return e, &FormatError{Got: fmt.Sprintf("time %q", record[c]), Want: "a time such as 2011-12-09 12:50:00, 2011-12-09T12:50:00Z or 1323435000"}
 		}
-		t.timeMS = append(t.timeMS, ms)
 	}
-	var numbers [len(columnKeys)]float64
 	for _, c := range [...]int{colQuantity, colPrice, colValue} {
 		if at[c] < 0 {
 			continue
@@ -145,44 +161,58 @@ func (l *Loader) event(t *table, record []string, at *[len(columnKeys)]int, cloc
 		s := strings.TrimSpace(record[at[c]])
 		v, ok := decimal([]byte(s))
 		if !ok && s != "" {
-			return "a number", fmt.Sprintf("%s %q", columnKeys[c], s)
+			return e, &FormatError{Got: fmt.Sprintf("%s %q", columnKeys[c], s), Want: "a number"}
 		}
-		numbers[c] = v
+		switch c {
+		case colQuantity:
+			e.quantity = v
+		case colPrice:
+			e.price = v
+		default:
+			e.value = v
+		}
 	}
-	kind := t.kindOfAll
+	e.kind = kind
 	if c := at[colType]; c >= 0 {
-		k, err := features.ParseEventType(strings.ToLower(strings.TrimSpace(record[c])))
-		if err != nil {
-			return "view, cart_add, purchase or another type of event", fmt.Sprintf("type %q", record[c])
+		var err error
+		if e.kind, err = features.ParseEventType(strings.ToLower(strings.TrimSpace(record[c]))); err != nil {
+			return e, &FormatError{Got: fmt.Sprintf("type %q", record[c]), Want: "view, cart_add, purchase or another type of event"}
 		}
-		kind = k
-	} else if numbers[colQuantity] < 0 {
-		kind = features.Return
+	} else if e.quantity < 0 {
+		e.kind = features.Return
 	}
-	if at[colType] >= 0 || at[colQuantity] >= 0 {
-		t.kind = append(t.kind, kind)
-	}
-	if at[colQuantity] >= 0 {
-		q := numbers[colQuantity]
-		if q < 0 {
-			q = -q
-		}
-		t.quantity = append(t.quantity, float32(q))
-	}
-	if at[colPrice] >= 0 {
-		t.price = append(t.price, float32(numbers[colPrice]))
-	}
-	if at[colValue] >= 0 {
-		t.value = append(t.value, float32(numbers[colValue]))
-	}
+	e.quantity = max(e.quantity, -e.quantity)
 	if c := at[colMarket]; c >= 0 {
 		m := l.markets.add(strings.TrimSpace(record[c]))
-		if m > 65535 {
-			return "at most 65,536 markets", fmt.Sprintf("one more, %q", record[c])
+		if m > math.MaxUint16 {
+			return e, &FormatError{Got: fmt.Sprintf("one more market, %q", record[c]), Want: "at most 65,536 markets"}
 		}
-		t.market = append(t.market, uint16(m))
+		e.market = uint16(m)
 	}
-	return "", ""
+	return e, nil
+}
+
+// append adds a row in the columns that the file has.
+func (t *table) append(user, item int32, e event, at *[len(columnKeys)]int) {
+	t.user, t.item = append(t.user, user), append(t.item, item)
+	if at[colTime] >= 0 {
+		t.timeMS = append(t.timeMS, e.timeMS)
+	}
+	if at[colType] >= 0 || at[colQuantity] >= 0 {
+		t.kind = append(t.kind, e.kind)
+	}
+	if at[colQuantity] >= 0 {
+		t.quantity = append(t.quantity, float32(e.quantity))
+	}
+	if at[colPrice] >= 0 {
+		t.price = append(t.price, float32(e.price))
+	}
+	if at[colValue] >= 0 {
+		t.value = append(t.value, float32(e.value))
+	}
+	if at[colMarket] >= 0 {
+		t.market = append(t.market, e.market)
+	}
 }
 
 // places finds the columns in the header; -1 stands for one that is not there.
@@ -211,7 +241,7 @@ func (c Columns) places(name string, header []string) ([len(columnKeys)]int, err
 func csvError(name string, err error) error {
 	var parse *csv.ParseError
 	if errors.As(err, &parse) {
-		return &FormatError{File: name, Line: parse.Line, Got: parse.Err.Error(), Want: "CSV with as many fields in each row as in the header"}
+		return &FormatError{File: name, Line: parse.Line, Got: parse.Err.Error(), Want: "CSV"}
 	}
 	return fmt.Errorf("read %s: %w", name, err)
 }

@@ -74,7 +74,7 @@ func (l *lines) next() ([]byte, error) {
 }
 
 // errorf is a FormatError at the line read last.
-func (l *lines) errorf(want, got string, args ...any) error {
+func (l *lines) errorf(want, got string, args ...any) *FormatError {
 	return &FormatError{File: l.name, Line: l.n, Got: fmt.Sprintf(got, args...), Want: want}
 }
 

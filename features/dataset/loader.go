@@ -31,6 +31,11 @@ type Loader struct {
 	Format  Format
 	Columns Columns // of Events
 
+	// Problem is told of each bad row. The row is left out when it returns nil;
+	// otherwise reading ends with what it returns. A nil Problem ends reading at
+	// the first.
+	Problem func(*FormatError) error
+
 	Skipped Skipped // rows of Events that were left out so far
 
 	users, items, markets names
@@ -75,6 +80,14 @@ func (l *Loader) Read(name string, r io.Reader) (*Rows, error) {
 		return nil, fmt.Errorf("%s: %w: no interaction in it: expected format %s", name, ErrFormat, l.Format)
 	}
 	return &Rows{t}, nil
+}
+
+// bad says what becomes of a bad row: nil to leave it out.
+func (l *Loader) bad(e *FormatError) error {
+	if l.Problem == nil {
+		return e
+	}
+	return l.Problem(e)
 }
 
 // LoadNegatives reads sampled candidates, "(user,item) n1 n2 ..." a line.

@@ -123,7 +123,7 @@ func TestErrorsSayWhere(t *testing.T) {
 		text   string
 		want   string // the error begins so
 	}{
-		{Pairs, "1 2\n3\n", `file:2: got 1 fields in "3": expected as many as the first line has`},
+		{Pairs, "1 2\n3\n", `file:2: got 1 fields in "3": expected 2, as many as the first line has`},
 		{Pairs, "1 2 x\n", `file:1: got rating "x": expected a number`},
 		{Pairs, "1 2 3 -4\n", `file:1: got time "-4": expected Unix seconds`},
 		{Pairs, "1 2 3 4 5\n", `file:1: got 5 fields`},
@@ -135,7 +135,7 @@ func TestErrorsSayWhere(t *testing.T) {
 		{Events, "user,item,time\na,b,yesterday\n", `file:2: got time "yesterday": expected a time such as`},
 		{Events, "user,item,price\na,b,dear\n", `file:2: got price "dear": expected a number`},
 		{Events, "user,item,type\na,b,bought\n", `file:2: got type "bought": expected view, cart_add`},
-		{Events, "user,item\na,b\na\n", `file:3: got wrong number of fields`},
+		{Events, "user,item\na,b\na\n", `file:3: got 1 fields: expected 2, as many as the header has`},
 		{"parquet", "", `unknown format "parquet": expected one of`},
 	} {
 		_, err := (&Loader{Format: c.format}).Read("file", strings.NewReader(c.text))
@@ -147,6 +147,32 @@ func TestErrorsSayWhere(t *testing.T) {
 	_, err := (&Loader{Format: Counted}).Read("file", strings.NewReader("0\nx\n"))
 	if !errors.As(err, &at) || at.Line != 2 || !errors.Is(err, ErrFormat) {
 		t.Errorf("got %v, want a FormatError at line 2", err)
+	}
+}
+
+func TestProblemsAreToldAndLeftOut(t *testing.T) {
+	for format, text := range map[Format]string{
+		Pairs:   "1 2 3\n1 4 x\n1\n1 5 3\n",
+		Counted: "1 2\n3 1\nx\n1 5\n",
+		Events:  "user,item,time\n1,2,2011-01-01\n1,3,never\n1\n1,5,2011-01-02\n",
+	} {
+		var told []string
+		l := &Loader{Format: format, Problem: func(e *FormatError) error { told = append(told, strconv.Itoa(e.Line)); return nil }}
+		rows, err := l.Read("file", strings.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := 2
+		if format == Events {
+			first = 3
+		}
+		if got, want := strings.Join(told, " "), strconv.Itoa(first)+" "+strconv.Itoa(first+1); got != want {
+			t.Errorf("%s: got problems at lines %s, want %s", format, got, want)
+		}
+		d := l.Dataset(rows)
+		if err := d.Validate(); err != nil || len(d.Log) != 2 || d.Items[d.Log[len(d.Log)-1].Row] != "5" {
+			t.Errorf("%s: got %s and %v", format, written(d), err)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package dataset
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 
@@ -62,31 +63,47 @@ func (l *Loader) readPairs(name string, r io.Reader) (*table, error) {
 				continue
 			}
 		}
-		if len(fields) != columns {
-			return nil, in.errorf("as many as the first line has", "%d fields in %q", len(fields), clip(line))
-		}
-		user, item := fields[at[0]], fields[at[1]]
-		if len(user) == 0 || len(item) == 0 {
-			return nil, in.errorf(pairWant, "an empty user or item in %q", clip(line))
+		value, ms, bad := pair(in, line, fields, columns, &at)
+		if bad != nil {
+			if err := l.bad(bad); err != nil {
+				return nil, err
+			}
+			continue
 		}
 		if at[2] >= 0 {
-			v, ok := decimal(fields[at[2]])
-			if !ok {
-				return nil, in.errorf("a number; a header line is known by names such as user, item, rating, time", "rating %q", clip(fields[at[2]]))
-			}
-			t.value = append(t.value, float32(v))
+			t.value = append(t.value, value)
 		}
 		if at[3] >= 0 {
-			v, ok := decimal(fields[at[3]])
-			ms, inRange := unixMS(v)
-			if !ok || !inRange {
-				return nil, in.errorf("Unix seconds or milliseconds", "time %q", clip(fields[at[3]]))
-			}
 			t.timeMS = append(t.timeMS, ms)
 		}
-		t.user = append(t.user, l.users.add(view(user)))
-		t.item = append(t.item, l.items.add(view(item)))
+		t.user = append(t.user, l.users.add(view(fields[at[0]])))
+		t.item = append(t.item, l.items.add(view(fields[at[1]])))
 	}
+}
+
+// pair checks the fields of a line and reads its rating and time.
+func pair(in *lines, line []byte, fields [][]byte, columns int, at *[4]int) (value float32, ms int64, bad *FormatError) {
+	if len(fields) != columns {
+		return 0, 0, in.errorf(fmt.Sprintf("%d, as many as the first line has", columns), "%d fields in %q", len(fields), clip(line))
+	}
+	if len(fields[at[0]]) == 0 || len(fields[at[1]]) == 0 {
+		return 0, 0, in.errorf(pairWant, "an empty user or item in %q", clip(line))
+	}
+	if at[2] >= 0 {
+		v, ok := decimal(fields[at[2]])
+		if !ok {
+			return 0, 0, in.errorf("a number; a header line is known by names such as user, item, rating, time", "rating %q", clip(fields[at[2]]))
+		}
+		value = float32(v)
+	}
+	if at[3] >= 0 {
+		v, ok := decimal(fields[at[3]])
+		var inRange bool
+		if ms, inRange = unixMS(v); !ok || !inRange {
+			return 0, 0, in.errorf("Unix seconds or milliseconds", "time %q", clip(fields[at[3]]))
+		}
+	}
+	return value, ms, nil
 }
 
 // headerOf reports whether the first two of the fields name columns, and then

@@ -190,14 +190,26 @@ func HoldOut(d *Dataset, h Hold) (train, validate *Dataset, err error) {
 
 // only is d with the interactions that bear label.
 func (d *Dataset) only(labels []uint8, label uint8) *Dataset {
-	return d.Keep(func(_ int, i int64) bool { return labels[i] == label })
+	n := 0
+	for _, l := range labels {
+		if l == label {
+			n++
+		}
+	}
+	return d.keep(n, func(_ int, i int64) bool { return labels[i] == label })
 }
 
 // Keep is d with the interactions for which keep returns true, given the user
 // and the place in Log. Users, items, markets and catalogue are shared.
-func (d *Dataset) Keep(keep func(user int, at int64) bool) *Dataset {
+func (d *Dataset) Keep(keep func(user int, at int64) bool) *Dataset { return d.keep(0, keep) }
+
+// keep is Keep where about n interactions are expected.
+func (d *Dataset) keep(n int, keep func(user int, at int64) bool) *Dataset {
 	out := *d
-	out.Ptr, out.Log, out.Market = make([]int64, len(d.Users)+1), nil, nil
+	out.Ptr, out.Log, out.Market = make([]int64, len(d.Users)+1), make([]features.Interaction, 0, n), nil
+	if d.Market != nil {
+		out.Market = make([]uint16, 0, n)
+	}
 	for u := range d.Users {
 		for i := d.Ptr[u]; i < d.Ptr[u+1]; i++ {
 			if keep(u, i) {
@@ -208,9 +220,6 @@ func (d *Dataset) Keep(keep func(user int, at int64) bool) *Dataset {
 			}
 		}
 		out.Ptr[u+1] = int64(len(out.Log))
-	}
-	if d.Market != nil && out.Market == nil {
-		out.Market = []uint16{}
 	}
 	return &out
 }

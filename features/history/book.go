@@ -44,6 +44,7 @@ type entry struct {
 	seq   int64
 	id    string // of the item
 	order string
+	where string               // the market
 	it    features.Interaction // Row is not set
 }
 
@@ -60,7 +61,7 @@ func (b *Book) Fold(e *features.Event) bool {
 	}
 	b.version = max(b.version+1, uint64(max(e.Seq, 0)))
 	b.hide(e)
-	b.kept = append(b.kept, entry{seq: e.Seq, id: e.Item, order: e.Order, it: interaction(e)})
+	b.kept = append(b.kept, entry{seq: e.Seq, id: e.Item, order: e.Order, where: e.Market, it: interaction(e)})
 	if n := len(b.kept); n > 2*features.HistoryCap { // seldom, not with every event
 		b.kept = append(b.kept[:0], b.kept[n-features.HistoryCap:]...)
 	}
@@ -110,8 +111,8 @@ func interaction(e *features.Event) features.Interaction {
 }
 
 // Merge is the book of one shopper whose events lie in two: a session and the
-// user it turned out to be. Events are ordered by Seq, those of a before those
-// of b where it is equal; a and b stay as they are.
+// user it turned out to be. Events are ordered by Seq; one that lies in both is
+// taken once; a and b stay as they are.
 func Merge(a, b *Book) *Book {
 	m := &Book{seq: max(a.seq, b.seq), version: max(a.version, b.version) + 1}
 	m.kept = append(append(m.kept, a.tail()...), b.tail()...)
@@ -124,6 +125,7 @@ func Merge(a, b *Book) *Book {
 		}
 		return 0
 	})
+	m.kept = slices.CompactFunc(m.kept, func(x, y entry) bool { return x.seq == y.seq && x.seq != 0 })
 	for _, from := range []*Book{a, b} {
 		for id, t := range from.hidden {
 			if m.hidden == nil {

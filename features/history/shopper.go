@@ -28,6 +28,13 @@ func (b *Book) Shopper(cat Rower) *features.Shopper {
 
 // AppendRecent appends the netted history to dst: see Book.
 func (b *Book) AppendRecent(cat Rower, dst []features.Interaction) []features.Interaction {
+	b.Each(cat, func(it features.Interaction, _ string) { dst = append(dst, it) })
+	return dst
+}
+
+// Each calls f with the netted history, oldest first, each interaction with
+// the market it happened in: see Book.
+func (b *Book) Each(cat Rower, f func(it features.Interaction, market string)) {
 	kept := b.tail()
 	pieces := make([]float32, len(kept)) // left of each entry; 0: it vanished
 	for i := range kept {
@@ -53,9 +60,8 @@ func (b *Book) AppendRecent(cat Rower, dst []features.Interaction) []features.In
 		}
 		it := kept[i].it
 		it.Row, it.Quantity = row, pieces[i]
-		dst = append(dst, it)
+		f(it, kept[i].where)
 	}
-	return dst
 }
 
 // takeBack makes the newest entry of the type and item vanish.

@@ -44,6 +44,7 @@ func (s *Store) Append(ctx context.Context, shop features.ShopID, events []featu
 	}
 	a := &appending{log: l, events: make([]stored, len(events)), ids: make([]idHash, len(events)), out: make([]Appended, len(events))}
 	now := s.now()
+	var private []int // events with something to encrypt
 	for i := range events {
 		e := &a.events[i]
 		e.Event = events[i]
@@ -60,9 +61,12 @@ func (s *Store) Append(ctx context.Context, shop features.ShopID, events []featu
 		if e.ID != "" {
 			a.ids[i] = hashID(e.ID)
 		}
-		if err := s.encryptEvent(ctx, e); err != nil {
-			return nil, fmt.Errorf("append: %w", err)
+		if e.Text != "" || len(e.Attributes) > 0 {
+			private = append(private, i)
 		}
+	}
+	if err := s.encryptEvents(ctx, shop, a.events, private); err != nil {
+		return nil, fmt.Errorf("append: %w", err)
 	}
 	j := &job{events: a}
 	if err := s.writer.hand(ctx, j); err != nil {
@@ -88,6 +92,26 @@ func checkEvent(e *features.Event) error {
 	} {
 		if len(f.value) > MaxField {
 			return fmt.Errorf("%s has %d bytes: at most %d are kept", f.name, len(f.value), MaxField)
+		}
+	}
+	return nil
+}
+
+// encryptEvents encrypts what the events at the given places have of it.
+func (s *Store) encryptEvents(ctx context.Context, shop features.ShopID, events []stored, at []int) error {
+	if len(at) == 0 {
+		return nil
+	}
+	people := make([]features.UserKey, len(at))
+	for i, k := range at {
+		people[i] = events[k].Subject()
+	}
+	if err := s.keys.ensure(ctx, shop, people); err != nil {
+		return err
+	}
+	for _, k := range at {
+		if err := s.encryptEvent(ctx, &events[k]); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -52,6 +52,7 @@ type Appended struct {
 // DeadLetter is something that was refused.
 type DeadLetter struct {
 	ID       int64
+	Key      string // the sender's own id: what has the same is kept once; "" is none
 	Received time.Time
 	Source   string
 	Rule     string

@@ -181,31 +181,71 @@ func (k *keyring) wrapped(ctx context.Context, id keyOf) ([]byte, error) {
 	return wrapped, err
 }
 
+// ensure makes the keys that are missing in one transaction, where encrypt
+// would need one each.
+func (k *keyring) ensure(ctx context.Context, shop features.ShopID, users []features.UserKey) error {
+	made := map[features.UserKey][]byte{}
+	for _, u := range users {
+		id := keyOf{shop, u}
+		if _, ok := made[u]; ok || k.cache.Contains(id) {
+			continue
+		}
+		_, err := k.wrapped(ctx, id)
+		if errors.Is(err, ErrNotFound) {
+			made[u], err = k.fresh(ctx, shop)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if len(made) < 2 {
+		return nil
+	}
+	return k.store.writer.do(ctx, func(tx *transaction) error {
+		for u, wrapped := range made {
+			if err := k.put(tx, keyOf{shop, u}, wrapped); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // make stores a new key and returns it, or the one that another call made
 // meanwhile. A destroyed key is replaced: what it encrypted stays lost.
 func (k *keyring) make(ctx context.Context, id keyOf) ([]byte, error) {
 	if err := k.store.writable(); err != nil {
 		return nil, err
 	}
+	wrapped, err := k.fresh(ctx, id.shop)
+	if err != nil {
+		return nil, err
+	}
+	if err := k.store.writer.do(ctx, func(tx *transaction) error { return k.put(tx, id, wrapped) }); err != nil {
+		return nil, err
+	}
+	return k.wrapped(ctx, id)
+}
+
+// fresh is a new random key, wrapped.
+func (k *keyring) fresh(ctx context.Context, shop features.ShopID) ([]byte, error) {
 	var key [32]byte
 	if _, err := rand.Read(key[:]); err != nil {
 		return nil, err
 	}
 	wrapped, err := k.keeper.Encrypt(ctx, key[:])
 	if err != nil {
-		return nil, fmt.Errorf("wrap a data key of shop %s: %w", id.shop, err)
+		return nil, fmt.Errorf("wrap a data key of shop %s: %w", shop, err)
 	}
-	err = k.store.writer.do(ctx, func(tx *transaction) error {
-		_, err := tx.exec(`INSERT INTO data_keys (shop, user_key, wrapped, created) VALUES (?, ?, ?, ?)
-			ON CONFLICT (shop, user_key) DO UPDATE SET wrapped = excluded.wrapped, created = excluded.created, destroyed = 0
-			WHERE length(data_keys.wrapped) = 0`,
-			string(id.shop), keyBytes(id.user), wrapped, k.store.now().UnixMilli())
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return k.wrapped(ctx, id)
+	return wrapped, nil
+}
+
+func (k *keyring) put(tx *transaction, id keyOf, wrapped []byte) error {
+	_, err := tx.exec(`INSERT INTO data_keys (shop, user_key, wrapped, created) VALUES (?, ?, ?, ?)
+		ON CONFLICT (shop, user_key) DO UPDATE SET wrapped = excluded.wrapped, created = excluded.created, destroyed = 0
+		WHERE length(data_keys.wrapped) = 0`,
+		string(id.shop), keyBytes(id.user), wrapped, k.store.now().UnixMilli())
+	return err
 }
 
 // forget drops the cached key of a person whose key was destroyed.

@@ -10,13 +10,21 @@ import (
 
 // PutDead keeps what was refused, durable when it returns. The payload is
 // encrypted under the person's data key, or the shop's own when no person is
-// known. IDs are given by the store.
+// known. IDs are given by the store; a letter with a Key that is kept already is
+// left out.
 func (s *Store) PutDead(ctx context.Context, shop features.ShopID, letters []DeadLetter) error {
 	if _, err := s.ensureShop(ctx, shop); err != nil {
 		return fmt.Errorf("put dead letters: %w", err)
 	}
 	now := s.now()
 	sealed := make([][]byte, len(letters))
+	people := make([]features.UserKey, len(letters))
+	for i := range letters {
+		people[i] = letters[i].User
+	}
+	if err := s.keys.ensure(ctx, shop, people); err != nil {
+		return fmt.Errorf("put dead letters: %w", err)
+	}
 	for i := range letters {
 		var err error
 		if sealed[i], err = s.keys.encrypt(ctx, shop, letters[i].User, "payload", letters[i].Payload); err != nil {
@@ -31,8 +39,9 @@ func (s *Store) PutDead(ctx context.Context, shop features.ShopID, letters []Dea
 		for i := range letters {
 			d := &letters[i]
 			id++
-			if _, err := tx.exec(`INSERT INTO dead_letters (shop, id, received, source, rule, reason, user_key, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-				string(shop), id, millisOr(d.Received, now), d.Source, d.Rule, d.Reason, keyBytes(d.User), notNil(sealed[i])); err != nil {
+			if _, err := tx.exec(`INSERT INTO dead_letters (shop, id, letter_key, received, source, rule, reason, user_key, payload)
+				VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (shop, letter_key) WHERE letter_key <> '' DO NOTHING`,
+				string(shop), id, d.Key, millisOr(d.Received, now), d.Source, d.Rule, d.Reason, keyBytes(d.User), notNil(sealed[i])); err != nil {
 				return err
 			}
 		}
@@ -46,7 +55,7 @@ func (s *Store) PutDead(ctx context.Context, shop features.ShopID, letters []Dea
 
 // ListDead returns at most limit dead letters with an id above after, by id.
 func (s *Store) ListDead(ctx context.Context, shop features.ShopID, after int64, limit int) ([]DeadLetter, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT id, received, source, rule, reason, user_key, payload, replayed FROM dead_letters
+	rows, err := s.read.QueryContext(ctx, `SELECT id, letter_key, received, source, rule, reason, user_key, payload, replayed FROM dead_letters
 		WHERE shop = ? AND id > ? ORDER BY id LIMIT ?`, string(shop), after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("list dead letters: %w", err)
@@ -57,7 +66,7 @@ func (s *Store) ListDead(ctx context.Context, shop features.ShopID, after int64,
 		var d DeadLetter
 		var received, replayed int64
 		var user, payload []byte
-		if err := rows.Scan(&d.ID, &received, &d.Source, &d.Rule, &d.Reason, &user, &payload, &replayed); err != nil {
+		if err := rows.Scan(&d.ID, &d.Key, &received, &d.Source, &d.Rule, &d.Reason, &user, &payload, &replayed); err != nil {
 			return nil, fmt.Errorf("list dead letters: %w", err)
 		}
 		if d.User, err = keyFrom(user); err != nil {

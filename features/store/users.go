@@ -22,9 +22,23 @@ func (s *Store) PutUsers(ctx context.Context, shop features.ShopID, users []User
 	if err != nil {
 		return fmt.Errorf("put users: %w", err)
 	}
+	people := make([]features.UserKey, len(users))
+	for i := range users {
+		if people[i] = users[i].Key; people[i].IsZero() {
+			people[i] = p.User(users[i].ID)
+		}
+		if people[i].IsZero() {
+			return fmt.Errorf("put users: user %d of %d has neither key nor id", i+1, len(users))
+		}
+	}
+	if err := s.keys.ensure(ctx, shop, people); err != nil {
+		return fmt.Errorf("put users: %w", err)
+	}
 	rows := make([]userRow, len(users))
 	for i := range users {
-		if rows[i], err = s.userRow(ctx, shop, p, users[i]); err != nil {
+		u := users[i]
+		u.Key = people[i]
+		if rows[i], err = s.userRow(ctx, shop, u); err != nil {
 			return fmt.Errorf("put users: user %d of %d: %w", i+1, len(users), err)
 		}
 	}
@@ -52,13 +66,7 @@ type userRow struct {
 	created, updated int64
 }
 
-func (s *Store) userRow(ctx context.Context, shop features.ShopID, p *features.Pseudonyms, u User) (r userRow, err error) {
-	if u.Key.IsZero() {
-		u.Key = p.User(u.ID)
-	}
-	if u.Key.IsZero() {
-		return r, errors.New("neither key nor id is given")
-	}
+func (s *Store) userRow(ctx context.Context, shop features.ShopID, u User) (r userRow, err error) {
 	for _, l := range u.Languages {
 		if strings.Contains(l, ",") {
 			return r, fmt.Errorf("language %q must be one BCP 47 tag", l)

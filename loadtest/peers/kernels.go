@@ -112,7 +112,8 @@ type contender struct {
 	rounds samples
 }
 
-// compare lets the sides take turns and sums the rounds up against the fastest contender.
+// compare lets the sides take turns and sums the rounds up against the fastest contender. Of a round
+// the fastest batch counts: it is the one that other work on the machine disturbed least.
 func (row kernelRow) compare(ours, peers []*worker, rounds int) (ratioLine, error) {
 	const batches = 7
 	var theirs []*contender
@@ -131,7 +132,7 @@ func (row kernelRow) compare(ours, peers []*worker, rounds int) (ratioLine, erro
 			if err != nil {
 				return ratioLine{}, err
 			}
-			x.rounds = append(x.rounds, median(s))
+			x.rounds = append(x.rounds, slices.Min(s))
 		}
 	}
 	best := slices.MinFunc(theirs, func(a, b *contender) int { return cmp.Compare(median(a.rounds), median(b.rounds)) })

@@ -16,11 +16,15 @@ import (
 	"github.com/attune-rec/attune/features/text"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/linalg"
+	"github.com/attune-rec/attune/models/linalg/spectral"
 	"github.com/attune-rec/attune/models/taste"
 )
 
 // KindName is the kind's name.
 const KindName = "content"
+
+// rounds of subspace iteration settle the space of terms.
+const rounds = 4
 
 // Params are the kind's parameters.
 type Params struct {
@@ -109,9 +113,18 @@ func Fit(ctx context.Context, in models.FitInput) (models.Model, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	_, _, m.project, err = linalg.SVD(counts, counts.Transpose(), p.Factors, linalg.SVDOptions{Seed: in.Seed, Workers: in.Workers})
+	if counts.Cols == 0 {
+		return nil, fmt.Errorf("%w: content finds no term that is in %d items or more: lower min_docs, or give items titles", models.ErrParams, p.MinDocs)
+	}
+	_, basis, err := spectral.Truncate(ctx, counts, min(p.Factors, n, counts.Cols), rounds, in.Seed, in.Workers)
 	if err != nil {
 		return nil, err
+	}
+	m.project = linalg.NewMatrix(basis.Cols, basis.Rows)
+	for factor := range basis.Rows {
+		for term, v := range basis.Row(factor) {
+			m.project.Set(term, factor, v)
+		}
 	}
 	m.vectors = linalg.NewMatrix(n, m.project.Cols)
 	counts.MulDense(m.project, m.vectors, max(in.Workers, 1))

@@ -33,9 +33,31 @@ func Intervals(series [][]float64, seed uint64, workers int) []Interval {
 			}
 		}
 	}
-	means := make([][]float64, len(series))
-	for s := range means {
-		means[s] = make([]float64, Resamples)
+	for s, means := range ratios(table, width, seed, workers) {
+		out[s] = percentiles(means)
+	}
+	return out
+}
+
+// ratioInterval is the interval of Σa/Σb under resampling of the cases.
+func ratioInterval(a, b []float64, seed uint64, workers int) Interval {
+	table := make([]float64, 2*len(a))
+	for c := range a {
+		table[2*c], table[2*c+1] = a[c], b[c]
+	}
+	return percentiles(ratios(table, 2, seed, workers)[0])
+}
+
+// ratios sums resampled rows of the table and returns, for each pair of
+// columns, the sum of the first by that of the second, resample by resample.
+func ratios(table []float64, width int, seed uint64, workers int) [][]float64 {
+	n := len(table) / width
+	out := make([][]float64, width/2)
+	for s := range out {
+		out[s] = make([]float64, Resamples)
+	}
+	if workers <= 0 {
+		workers = linalg.Workers()
 	}
 	linalg.ParallelN(Resamples, 16, workers, func(_, lo, hi int) {
 		sums := make([]float64, width)
@@ -48,14 +70,11 @@ func Intervals(series [][]float64, seed uint64, workers int) []Interval {
 					sums[i] += v
 				}
 			}
-			for s := range series {
-				means[s][b] = sums[2*s] / sums[2*s+1]
+			for s := range out {
+				out[s][b] = sums[2*s] / sums[2*s+1]
 			}
 		}
 	})
-	for s := range series {
-		out[s] = percentiles(means[s])
-	}
 	return out
 }
 

@@ -39,6 +39,7 @@ type Entry struct {
 	Name        string           `json:"name"`
 	Kind        string           `json:"kind"`
 	Params      json.RawMessage  `json:"params"`
+	Parts       []string         `json:"parts,omitempty"` // of a composite; costs include theirs
 	Metrics     map[string]Value `json:"metrics"`
 	KeepSeen    map[string]Value `json:"metrics_keep_seen,omitempty"` // with items of the history ranked as well
 	Segments    []Segment        `json:"segments,omitempty"`
@@ -129,8 +130,8 @@ func values(res *Result, seed uint64, workers int) map[string]Value {
 	return out
 }
 
-// Compare adds the paired differences of every entry to the one called base,
-// metric by metric.
+// Compare adds the paired differences of the entry called base to every other
+// one, metric by metric: above 0, base has more.
 func (r *Report) Compare(base string, seed uint64, workers int) error {
 	var b *Entry
 	for i := range r.Models {
@@ -142,12 +143,12 @@ func (r *Report) Compare(base string, seed uint64, workers int) error {
 		return fmt.Errorf("cannot compare with %q: it is not among the models", base)
 	}
 	for i := range r.Models {
-		a := &r.Models[i]
-		if a == b {
+		other := &r.Models[i]
+		if other == b {
 			continue
 		}
-		r.compare(a, b, a.perCase, b.perCase, false, seed, workers)
-		r.compare(a, b, a.perCaseKept, b.perCaseKept, true, seed, workers)
+		r.compare(b, other, b.perCase, other.perCase, false, seed, workers)
+		r.compare(b, other, b.perCaseKept, other.perCaseKept, true, seed, workers)
 	}
 	return nil
 }

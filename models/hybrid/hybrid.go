@@ -7,6 +7,7 @@ package hybrid
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -67,7 +68,7 @@ var (
 
 // Fit puts in.Parts together, which must have been trained on the items of
 // in.Train. With in.Validate and no weights given, the weights are learnt on it
-// (see Learn); without, every part weighs 1.
+// (see Learn); without, or where nothing can be learnt, every part weighs 1.
 func Fit(ctx context.Context, in models.FitInput) (models.Model, error) {
 	p := Defaults()
 	if err := models.DecodeParams(in.Params, &p); err != nil {
@@ -89,10 +90,12 @@ func Fit(ctx context.Context, in models.FitInput) (models.Model, error) {
 	}
 	if len(p.Weights) == 0 && in.Validate != nil && len(in.Parts) > 0 {
 		learnt, err := Learn(ctx, in.Parts, in.Train, in.Validate, LearnOptions{Seed: in.Seed, Workers: in.Workers})
-		if err != nil {
+		switch {
+		case err == nil:
+			p.Weights = learnt.Weights
+		case !errors.Is(err, ErrNothingToLearn):
 			return nil, err
 		}
-		p.Weights = learnt.Weights
 	}
 	return build(in.Parts, p.Weights, rows, n)
 }

@@ -2,6 +2,7 @@ package hybrid
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -11,6 +12,9 @@ import (
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/linalg"
 )
+
+// ErrNothingToLearn is returned when no user shows which weights are good.
+var ErrNothingToLearn = errors.New("nothing to learn weights from")
 
 // LearnOptions bound the learning of weights. The zero value takes the
 // defaults.
@@ -60,12 +64,16 @@ func Learn(ctx context.Context, parts []models.Part, history, truth *dataset.Dat
 	if err != nil {
 		return nil, err
 	}
-	lists, err := m.lists(ctx, history, truth, o)
+	lists, err := m.lists(ctx, history, truth, o, false)
+	if err == nil && len(lists) == 0 {
+		// A shop whose shoppers come back for what they know.
+		lists, err = m.lists(ctx, history, truth, o, true)
+	}
 	if err != nil {
 		return nil, err
 	}
 	if len(lists) == 0 {
-		return nil, fmt.Errorf("%w: nothing to learn weights from: no user has both a history and a new item in the validation part", models.ErrParams)
+		return nil, fmt.Errorf("%w: no user has a history and something in the validation part", ErrNothingToLearn)
 	}
 	w := softmaxWeights(lists, len(m.parts))
 	w = searchWeights(lists, w, o.K)
@@ -87,7 +95,7 @@ type list struct {
 }
 
 // lists gathers the candidates of a sample of users.
-func (m *Model) lists(ctx context.Context, history, truth *dataset.Dataset, o LearnOptions) ([]list, error) {
+func (m *Model) lists(ctx context.Context, history, truth *dataset.Dataset, o LearnOptions, known bool) ([]list, error) {
 	var users []int
 	for u := range history.Users {
 		if len(history.History(u)) > 0 && len(truth.History(u)) > 0 {
@@ -101,7 +109,7 @@ func (m *Model) lists(ctx context.Context, history, truth *dataset.Dataset, o Le
 	const batch = 32
 	linalg.ParallelN(len(users), batch, o.Workers, func(_, lo, hi int) {
 		if ctx.Err() == nil {
-			m.gather(history, truth, users[lo:hi], o, out[lo:hi])
+			m.gather(history, truth, users[lo:hi], o, known, out[lo:hi])
 		}
 	})
 	if err := ctx.Err(); err != nil {
@@ -116,7 +124,9 @@ func (m *Model) lists(ctx context.Context, history, truth *dataset.Dataset, o Le
 	return kept, nil
 }
 
-func (m *Model) gather(history, truth *dataset.Dataset, users []int, o LearnOptions, out []list) {
+// gather fills out with the candidates of users; known items are among them
+// only with known.
+func (m *Model) gather(history, truth *dataset.Dataset, users []int, o LearnOptions, known bool, out []list) {
 	n, p := m.items, len(m.parts)
 	rs := make([]*features.Request, len(users))
 	for i, u := range users {
@@ -143,8 +153,10 @@ func (m *Model) gather(history, truth *dataset.Dataset, users []int, o LearnOpti
 	var best []linalg.Scored
 	for i, u := range users {
 		seen := features.NewBitmap(n)
-		for _, it := range history.History(u) {
-			seen.Set(it.Row)
+		if !known {
+			for _, it := range history.History(u) {
+				seen.Set(it.Row)
+			}
 		}
 		good, pool := features.NewBitmap(n), features.NewBitmap(n)
 		for _, it := range truth.History(u) {

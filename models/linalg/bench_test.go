@@ -2,6 +2,9 @@ package linalg
 
 import (
 	"fmt"
+	"math"
+	"os"
+	"strconv"
 	"testing"
 )
 
@@ -64,6 +67,7 @@ func BenchmarkGemm(b *testing.B) {
 		m, n, k := x[0], x[1], x[2]
 		p, q, c := MatrixOf(m, k, s.vec(m*k)), MatrixOf(k, n, s.vec(k*n)), NewMatrix(m, n)
 		eachISABench(b, fmt.Sprintf("%dx%dx%d", m, n, k), 2*float64(m*n*k), func(b *testing.B) {
+			b.ReportAllocs()
 			for b.Loop() {
 				Gemm(false, false, 1, p, q, 0, c)
 			}
@@ -101,26 +105,45 @@ func BenchmarkCholesky(b *testing.B) {
 	}
 }
 
-func BenchmarkCholeskyLarge(b *testing.B) {
-	const n = 3000
+// BenchmarkCholeskyInverse factors and inverts a matrix of 3,000 rows, or of as many as the variable
+// ATTUNE_BENCH_ROWS says, on all processors; it holds one copy of it.
+func BenchmarkCholeskyInverse(b *testing.B) {
+	n := 3000
+	if rows := os.Getenv("ATTUNE_BENCH_ROWS"); rows != "" {
+		var err error
+		if n, err = strconv.Atoi(rows); err != nil {
+			b.Fatal(err)
+		}
+	}
 	a := NewMatrix(n, n)
-	x := MatrixOf(n/4, n, (&sample{r: newRand(1)}).vec(n/4*n))
-	SyrkParallel(1, x, 0, a, Workers())
-	a.AddDiagonal(n)
-	w := a.Clone()
-	eachISABench(b, fmt.Sprintf("factor/k=%d", n), float64(n*n*n)/3, func(b *testing.B) {
+	fill := func(b *testing.B) {
+		b.StopTimer()
+		r := newRand(1)
+		for i := range n {
+			row := a.Row(i)[i:]
+			for j := range row {
+				row[j] = r.Float32() - 0.5
+			}
+			row[0] += 2 * float32(math.Sqrt(float64(n)))
+		}
+		b.StartTimer()
+	}
+	cube := float64(n) * float64(n) * float64(n)
+	eachISABench(b, fmt.Sprintf("factor/n=%d", n), cube/3, func(b *testing.B) {
 		for b.Loop() {
-			w.CopyFrom(a)
-			if err := CholeskyParallel(w, 1); err != nil {
+			fill(b)
+			if err := CholeskyParallel(a, Workers()); err != nil {
 				b.Fatal(err)
 			}
 		}
 	})
-	u := w.Clone()
-	eachISABench(b, fmt.Sprintf("inverse/k=%d", n), 2*float64(n*n*n)/3, func(b *testing.B) {
+	eachISABench(b, fmt.Sprintf("both/n=%d", n), cube, func(b *testing.B) {
 		for b.Loop() {
-			w.CopyFrom(u)
-			CholeskyInverse(w, 1)
+			fill(b)
+			if err := CholeskyParallel(a, Workers()); err != nil {
+				b.Fatal(err)
+			}
+			CholeskyInverse(a, Workers())
 		}
 	})
 }

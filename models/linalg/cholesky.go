@@ -187,7 +187,7 @@ func CholeskyInverse(u Matrix, workers int) {
 // inverted already, the next block column becomes -V·U₁₂·U₂₂⁻¹.
 func invertUpper(u Matrix, workers int) {
 	n := u.Rows
-	var panel []float32
+	panel := make([]float32, n*blockInverse)
 	for k0 := 0; k0 < n; k0 += blockInverse {
 		kb := min(blockInverse, n-k0)
 		d := u.Sub(k0, k0, kb, kb)
@@ -195,8 +195,7 @@ func invertUpper(u Matrix, workers int) {
 		if k0 == 0 {
 			continue
 		}
-		panel = grow(panel, k0*kb)
-		t := MatrixOf(k0, kb, panel)
+		t := MatrixOf(k0, kb, panel[:k0*kb])
 		col := u.Sub(0, k0, k0, kb)
 		// t = U₁₂·U₂₂⁻¹, then col = -V·t, where V has nothing below its diagonal.
 		GemmParallel(false, false, 1, col, inv, 0, t, workers)
@@ -205,7 +204,9 @@ func invertUpper(u Matrix, workers int) {
 			i := b * blockInverse
 			m := min(blockInverse, k0-i)
 			out := col.Sub(i, 0, m, kb)
-			Gemm(false, false, -1, cleanUpper(u.Sub(i, i, m, m)), t.Sub(i, 0, m, kb), 0, out)
+			buf := scratches.Get().(*scratch)
+			defer scratches.Put(buf)
+			Gemm(false, false, -1, buf.cleanUpper(u.Sub(i, i, m, m)), t.Sub(i, 0, m, kb), 0, out)
 			if rest := i + m; rest < k0 {
 				Gemm(false, false, -1, u.Sub(i, rest, m, k0-rest), t.Sub(rest, 0, k0-rest, kb), 1, out)
 			}
@@ -236,11 +237,10 @@ func invertUpperBlock(u Matrix) Matrix {
 // block rows from i on, so the rows are overwritten from the top.
 func squareUpper(v Matrix, workers int) {
 	n := v.Rows
-	var panel []float32
+	panel := make([]float32, n*blockInverse)
 	for i := 0; i < n; i += blockInverse {
 		m := min(blockInverse, n-i)
-		panel = grow(panel, m*(n-i))
-		top := MatrixOf(m, n-i, panel) // block row i of V, from its diagonal on
+		top := MatrixOf(m, n-i, panel[:m*(n-i)]) // block row i of V, from its diagonal on
 		top.CopyFrom(v.Sub(i, i, m, n-i))
 		clearLower(top.Sub(0, 0, m, m))
 		blocks := (n - i + blockInverse - 1) / blockInverse
@@ -248,7 +248,9 @@ func squareUpper(v Matrix, workers int) {
 			j := i + b*blockInverse
 			w := min(blockInverse, n-j)
 			out := v.Sub(i, j, m, w)
-			d := cleanUpper(v.Sub(j, j, w, w))
+			buf := scratches.Get().(*scratch)
+			defer scratches.Put(buf)
+			d := buf.cleanUpper(v.Sub(j, j, w, w))
 			if b == 0 {
 				d = top.Sub(0, 0, m, m)
 			}
@@ -264,9 +266,12 @@ func squareUpper(v Matrix, workers int) {
 	}
 }
 
-// cleanUpper returns a copy of a square block with zeros below its diagonal.
-func cleanUpper(m Matrix) Matrix {
-	c := m.Clone()
+// cleanUpper returns a copy of a square block with zeros below its diagonal; it lasts until the next
+// call on s.
+func (s *scratch) cleanUpper(m Matrix) Matrix {
+	s.triangle = grow(s.triangle, m.Rows*m.Cols)
+	c := MatrixOf(m.Rows, m.Cols, s.triangle)
+	c.CopyFrom(m)
 	clearLower(c)
 	return c
 }

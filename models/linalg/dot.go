@@ -11,14 +11,30 @@ func Dot(a, b []float32) float32 {
 // depends on q and its row only: the same row gives the same bits in any call, [DotGather]'s too.
 func DotRows(q, rows, out []float32) {
 	checkLen("DotRows", len(rows), len(out)*len(q))
+	for step := rowsPerCall(len(q)); len(out) > step; out = out[step:] {
+		dotRows(q, rows, len(q), out[:step])
+		rows = rows[step*len(q):]
+	}
 	dotRows(q, rows, len(q), out)
 }
+
+// perCall is about how many values one call of assembly works through. The scheduler cannot
+// interrupt assembly, and a garbage collection waits for it, so long scans are cut into calls of
+// some tens of microseconds.
+const perCall = 1 << 18
+
+// rowsPerCall is how many rows of d values make a call: whole blocks of the kernels.
+func rowsPerCall(d int) int { return max(perCall/max(d, 1)&^7, 8) }
 
 // DotGather sets out[i] to the inner product of q and row rows[i] of mat, a row-major matrix with
 // len(q) columns. Rows may repeat. It panics when a row lies outside mat.
 func DotGather(q, mat []float32, rows []int32, out []float32) {
 	checkLen("DotGather", len(out), len(rows))
 	checkRows("DotGather", rows, rowsOf(len(mat), len(q)))
+	for step := rowsPerCall(len(q)); len(out) > step; out = out[step:] {
+		dotGather(q, mat, len(q), rows[:step], out[:step])
+		rows = rows[step:]
+	}
 	dotGather(q, mat, len(q), rows, out)
 }
 

@@ -64,6 +64,45 @@ func TestDotRowsBits(t *testing.T) {
 	})
 }
 
+// Long scans are cut into several calls; their seams must not show.
+func TestLongScans(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		s := &sample{r: newRand(21)}
+		const d = 40
+		n := 2*rowsPerCall(d) + 13
+		q, rows, out, gathered, ids := s.vec(d), s.vec(n*d), make([]float32, n), make([]float32, n), make([]int32, n)
+		for i := range ids {
+			ids[i] = int32(n - 1 - i)
+		}
+		DotRows(q, rows, out)
+		DotGather(q, rows, ids, gathered)
+		m := QuantiseRows(rows, d, 2)
+		var qq QuantisedQuery
+		QuantiseQuery(q, &qq)
+		coarse, one := make([]float32, n), make([]float32, 1)
+		DotInt8Rows(&qq, m, 0, coarse)
+		sums := make([]float32, d)
+		AxpyRows(out, rows, sums)
+		want := make([]float64, d)
+		for i, v := range out {
+			row := rows[i*d:][:d]
+			checkDot(t, v, q, row)
+			DotInt8Rows(&qq, m, i, one)
+			if gathered[n-1-i] != v || coarse[i] != one[0] {
+				t.Fatalf("row %d of %d: got %g gathered, want %g; got %g in int8, want %g", i, n, gathered[n-1-i], v, coarse[i], one[0])
+			}
+			for j, x := range row {
+				want[j] += float64(v) * float64(x)
+			}
+		}
+		for j, got := range sums {
+			if !near(got, want[j], 10*float64(n), 10) {
+				t.Fatalf("column %d: got %g, want %g", j, got, want[j])
+			}
+		}
+	})
+}
+
 func TestDotRowsMany(t *testing.T) {
 	check(t, func(t *rapid.T, s *sample) {
 		d, n, nq := size(t, "d", 150)+1, size(t, "n", 80), rapid.IntRange(0, 40).Draw(t, "nq")

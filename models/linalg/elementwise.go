@@ -99,6 +99,9 @@ func (s *AdamStep) Apply(w, g, m, v []float32) {
 	checkLen("AdamStep.Apply", len(g), len(w))
 	checkLen("AdamStep.Apply", len(m), len(w))
 	checkLen("AdamStep.Apply", len(v), len(w))
+	for ; len(w) > perCall; w, g, m, v = w[perCall:], g[perCall:], m[perCall:], v[perCall:] {
+		adam(w[:perCall], g[:perCall], m[:perCall], v[:perCall], &s.c)
+	}
 	adam(w, g, m, v, &s.c)
 }
 

@@ -1,5 +1,7 @@
 package linalg
 
+import "sync"
+
 // Blocking of the matrix product: a panel of b of blockK rows and blockN columns is packed into
 // strips and stays in the second-level cache while the rows of a pass by.
 const (
@@ -12,9 +14,10 @@ const (
 // content of c, even NaN, is ignored. c must not overlap a or b.
 func Gemm(transA, transB bool, alpha float32, a, b Matrix, beta float32, c Matrix) {
 	g := newGemm("Gemm", transA, transB, alpha, a, b, beta, c)
-	var buf packBuffer
+	buf := scratches.Get().(*scratch)
+	defer scratches.Put(buf)
 	for j := 0; j < c.Cols; j += blockN {
-		g.columns(j, min(j+blockN, c.Cols), 0, c.Rows, &buf)
+		g.columns(j, min(j+blockN, c.Cols), 0, c.Rows, buf)
 	}
 }
 
@@ -25,10 +28,11 @@ func GemmParallel(transA, transB bool, alpha float32, a, b Matrix, beta float32,
 	const rows = 240 // a multiple of every tile height
 	nr := (c.Rows + rows - 1) / rows
 	nc := (c.Cols + blockN - 1) / blockN
-	bufs := make([]packBuffer, max(workers, 1))
-	ParallelN(nr*nc, 1, workers, func(w, lo, _ int) {
+	ParallelN(nr*nc, 1, workers, func(_, lo, _ int) {
+		buf := scratches.Get().(*scratch)
+		defer scratches.Put(buf)
 		i, j := lo%nr*rows, lo/nr*blockN
-		g.columns(j, min(j+blockN, c.Cols), i, min(i+rows, c.Rows), &bufs[w])
+		g.columns(j, min(j+blockN, c.Cols), i, min(i+rows, c.Rows), buf)
 	})
 }
 
@@ -42,8 +46,11 @@ type gemm struct {
 	b, c        Matrix
 }
 
-// packBuffer holds one worker's packed panel of b.
-type packBuffer struct{ b []float32 }
+// scratch is the memory of one running product or inverse: a packed panel of b, and a triangle.
+type scratch struct{ b, triangle []float32 }
+
+// scratches keeps it between calls, so that a steady stream of products allocates nothing.
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
 func newGemm(op string, transA, transB bool, alpha float32, a, b Matrix, beta float32, c Matrix) gemm {
 	a.check(op)
@@ -69,7 +76,7 @@ func newGemm(op string, transA, transB bool, alpha float32, a, b Matrix, beta fl
 }
 
 // columns computes rows i0 to i1 of columns j0 to j1 of c.
-func (g *gemm) columns(j0, j1, i0, i1 int, buf *packBuffer) {
+func (g *gemm) columns(j0, j1, i0, i1 int, buf *scratch) {
 	if g.beta != 1 || g.k == 0 {
 		if g.beta != 0 || g.k == 0 {
 			scaleBlock(g.beta, g.c.Sub(i0, j0, i1-i0, j1-j0))
@@ -150,21 +157,21 @@ func grow(x []float32, n int) []float32 {
 // matrices happen. m is at most the height of a tile.
 func tileGeneric(m, n, k int, alpha float32, a []float32, aP, aI int, b []float32, bP, bStrip int, c []float32, ldc int, src []float32, lds int) {
 	_, nr := genericTile()
-	for j := 0; j < n; j += 4 {
-		cols := min(4, n-j)
+	for j := 0; j < n; j += 2 {
+		cols := min(2, n-j)
 		bj := b[j/nr*bStrip+j%nr:]
-		for i := 0; i < m; i += 2 {
-			rows := min(2, m-i)
-			var acc [8]float32
-			if rows == 2 && cols == 4 {
-				tile2x4(k, a[i*aI:], aP, aI, bj, bP, &acc)
+		for i := 0; i < m; i += 3 {
+			rows := min(3, m-i)
+			var acc [6]float32
+			if rows == 3 && cols == 2 {
+				tile3x2(k, a[i*aI:], aP, aI, bj, bP, &acc)
 			} else {
 				tileEdge(rows, cols, k, a[i*aI:], aP, aI, bj, bP, &acc)
 			}
 			for r := range rows {
 				out := c[(i+r)*ldc+j:][:cols]
 				for s := range out {
-					v := alpha * acc[r*4+s]
+					v := alpha * acc[r*2+s]
 					if src != nil {
 						v += src[(i+r)*lds+j+s]
 					}
@@ -176,30 +183,36 @@ func tileGeneric(m, n, k int, alpha float32, a []float32, aP, aI int, b []float3
 }
 
 // genericTile is tileShape for plain Go.
-func genericTile() (mr, nr int) { return 8, 16 }
+func genericTile() (mr, nr int) { return 6, 16 }
 
-func tile2x4(k int, a []float32, aP, aI int, b []float32, bP int, acc *[8]float32) {
-	var c00, c01, c02, c03, c10, c11, c12, c13 float32
-	for p := range k {
-		x, y, v := a[p*aP], a[p*aP+aI], b[p*bP:][:4]
-		c00 += x * v[0]
-		c01 += x * v[1]
-		c02 += x * v[2]
-		c03 += x * v[3]
-		c10 += y * v[0]
-		c11 += y * v[1]
-		c12 += y * v[2]
-		c13 += y * v[3]
+// tile3x2 has as many sums as the compiler keeps in registers without spilling on amd64.
+func tile3x2(k int, a []float32, aP, aI int, b []float32, bP int, acc *[6]float32) {
+	var c00, c01, c10, c11, c20, c21 float32
+	a1, a2, b1 := a[aI:], a[2*aI:], b[1:]
+	at, bt := 0, 0
+	for range k {
+		v, w := b[bt], b1[bt]
+		x := a[at]
+		c00 += x * v
+		c01 += x * w
+		y := a1[at]
+		c10 += y * v
+		c11 += y * w
+		z := a2[at]
+		c20 += z * v
+		c21 += z * w
+		at += aP
+		bt += bP
 	}
-	*acc = [8]float32{c00, c01, c02, c03, c10, c11, c12, c13}
+	*acc = [6]float32{c00, c01, c10, c11, c20, c21}
 }
 
-func tileEdge(rows, cols, k int, a []float32, aP, aI int, b []float32, bP int, acc *[8]float32) {
+func tileEdge(rows, cols, k int, a []float32, aP, aI int, b []float32, bP int, acc *[6]float32) {
 	for p := range k {
 		for r := range rows {
 			x := a[p*aP+r*aI]
 			for s, v := range b[p*bP:][:cols] {
-				acc[r*4+s] += x * v
+				acc[r*2+s] += x * v
 			}
 		}
 	}

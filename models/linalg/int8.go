@@ -97,11 +97,16 @@ func code(v, inv float32) int8 {
 }
 
 // DotInt8Rows sets out[i] to the product of the query and row lo+i, of len(out) rows. The sum of
-// the codes is exact, so all instruction sets return the same bits.
+// the codes is exact, so all instruction sets return the same bits. For several queries, take the
+// rows in blocks that fit the first-level cache and each block with every query.
 func DotInt8Rows(q *QuantisedQuery, m Quantised, lo int, out []float32) {
 	checkLen("DotInt8Rows", len(q.codes), m.D)
-	n := len(out)
-	dotInt8(q.codes, q.bias, q.scale, m.Codes[lo*m.D:][:n*m.D], m.Scale[lo:][:n], out)
+	codes, scales := m.Codes[lo*m.D:][:len(out)*m.D], m.Scale[lo:][:len(out)]
+	for step := rowsPerCall(m.D); len(out) > step; out = out[step:] {
+		dotInt8(q.codes, q.bias, q.scale, codes[:step*m.D], scales[:step], out[:step])
+		codes, scales = codes[step*m.D:], scales[step:]
+	}
+	dotInt8(q.codes, q.bias, q.scale, codes, scales, out)
 }
 
 func dotInt8Generic(q []int8, bias int32, scale float32, codes []uint8, scales, out []float32) {

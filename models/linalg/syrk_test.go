@@ -117,3 +117,34 @@ func TestSyrkParallelBits(t *testing.T) {
 		}
 	})
 }
+
+// Tall matrices are summed in parts of rows.
+func TestSyrkTall(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		s := &sample{r: newRand(11)}
+		for _, n := range []int{2*syrkTallRows - 1, 2 * syrkTallRows, 5*syrkTallRows + 77} {
+			const k = 5
+			a := s.matrix(n, k)
+			c := NewMatrix(k, k)
+			for i := range c.Data {
+				c.Data[i] = 1
+			}
+			p := c.Clone()
+			Syrk(0.5, a, -2, c)
+			SyrkParallel(0.5, a, -2, p, 3)
+			for i := range k {
+				for j := i; j < k; j++ {
+					want, mag := -2.0, 2.0
+					for r := range n {
+						v := 0.5 * float64(a.At(r, i)) * float64(a.At(r, j))
+						want += v
+						mag += math.Abs(v)
+					}
+					if got := c.At(i, j); !near(got, want, mag, n) || got != p.At(i, j) {
+						t.Fatalf("(%d, %d) of n=%d: got %g, and %g from 3 workers, want %g", i, j, n, got, p.At(i, j), want)
+					}
+				}
+			}
+		}
+	})
+}

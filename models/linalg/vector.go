@@ -13,6 +13,10 @@ func Axpy(alpha float32, x, y []float32) {
 // row-major with len(alpha) rows and len(y) columns.
 func AxpyRows(alpha, rows, y []float32) {
 	checkLen("AxpyRows", len(rows), len(alpha)*len(y))
+	for step := rowsPerCall(len(y)); len(alpha) > step; alpha = alpha[step:] {
+		axpyRows(alpha[:step], rows, len(y), y)
+		rows = rows[step*len(y):]
+	}
 	axpyRows(alpha, rows, len(y), y)
 }
 

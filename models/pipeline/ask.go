@@ -41,7 +41,10 @@ func (p *Pipeline) ask(ctx context.Context, w *work) error {
 	if p.recipe.Budget > 0 {
 		w.budget.until = time.Now().Add(time.Duration(p.recipe.Budget))
 	}
-	remote := p.send(ctx, w)
+	var remote *calls
+	if p.anyRemote {
+		remote = p.send(ctx, w)
+	}
 	for i := range p.main {
 		if p.sources[i].remote {
 			continue

@@ -17,6 +17,7 @@ type Pipeline struct {
 	recipe    models.Recipe
 	sources   []step // those of the recipe, then the fallbacks
 	main      int    // how many of them are no fallbacks
+	anyRemote bool   // one of those is remote
 	filters   []Filter
 	ranker    Ranker
 	selectors []Selector
@@ -77,6 +78,7 @@ func New(recipe models.Recipe, parts Components, opts Options) (*Pipeline, error
 			st.remote = r.Remote()
 		}
 		st.reasoner, _ = s.(Reasoner)
+		p.anyRemote = p.anyRemote || st.remote && len(p.sources) < p.main
 		p.sources = append(p.sources, st)
 	}
 	for _, spec := range recipe.Filters {

@@ -27,7 +27,7 @@ type Params struct {
 }
 
 // Defaults are the parameters that are used where none are given.
-func Defaults() Params { return Params{HalfLifeDays: 30, Prior: 100, MaxMarkets: 64} }
+func Defaults() Params { return Params{HalfLifeDays: 14, Prior: 100, MaxMarkets: 64} }
 
 // Kind is the entry of models/kind.
 func Kind() models.Kind {

@@ -102,12 +102,17 @@ func (s *staging) write(ctx context.Context, d *Draft, m *Manifest) error {
 	return s.manifest(m)
 }
 
-// manifest writes the sum first, so that a manifest is never without it.
+// manifest writes the sum first, so that a manifest is never without it, and
+// syncs the directories.
 func (s *staging) manifest(m *Manifest) error {
 	b, err := encode(m)
 	if err != nil {
 		return err
 	}
+	return s.manifestBytes(b)
+}
+
+func (s *staging) manifestBytes(b []byte) error {
 	if err := s.file(sumName, func(w io.Writer) error { return write(w, manifestSum(b)) }); err != nil {
 		return err
 	}

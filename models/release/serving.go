@@ -37,11 +37,17 @@ func Current(ctx context.Context, st Store, shop features.ShopID) (Serving, erro
 	return readState(ctx, st, shop, ns[len(ns)-1])
 }
 
-// History is all states, oldest first.
-func History(ctx context.Context, st Store, shop features.ShopID) ([]Serving, error) {
+// Remembered is how many states back a rollback looks for the release before.
+const Remembered = 100
+
+// History is the newest limit states, oldest first; limit 0 is all.
+func History(ctx context.Context, st Store, shop features.ShopID, limit int) ([]Serving, error) {
 	ns, err := numbers(ctx, st, shop)
 	if err != nil {
 		return nil, err
+	}
+	if limit > 0 {
+		ns = ns[max(0, len(ns)-limit):]
 	}
 	var states []Serving
 	for _, n := range ns {
@@ -186,14 +192,14 @@ func change(ctx context.Context, st Store, shop features.ShopID, c Change, actio
 	return next, nil
 }
 
-// legible is the states that can be read, and the highest number there is: a
+// legible is the newest states, those that can be read, and the highest number there is: a
 // corrupt state must not keep anyone from writing the next one.
 func legible(ctx context.Context, st Store, shop features.ShopID) (past []Serving, last int64, err error) {
 	ns, err := numbers(ctx, st, shop)
 	if err != nil {
 		return nil, 0, err
 	}
-	for _, n := range ns {
+	for _, n := range ns[max(0, len(ns)-Remembered):] {
 		s, err := readState(ctx, st, shop, n)
 		if err != nil && !errors.Is(err, ErrCorrupt) {
 			return nil, 0, err

@@ -73,7 +73,7 @@ func TestServingStates(t *testing.T) {
 			if s := must(SetShadow(ctx, st, "mugs", vs[0], c)); s.Shadow != vs[0] || s.Stable != vs[2] {
 				t.Fatalf("got %+v, want a shadow", s)
 			}
-			states, err := History(ctx, st, "mugs")
+			states, err := History(ctx, st, "mugs", 0)
 			if err != nil || len(states) != 10 {
 				t.Fatalf("got %d states, %v, want 10", len(states), err)
 			}
@@ -173,14 +173,20 @@ func TestWatch(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	seen := make(chan string, 16)
 	done := make(chan struct{})
+	refuse := 2
 	go func() {
 		defer close(done)
-		Watch(ctx, st, "mugs", time.Millisecond, func(s Serving, err error) {
-			if err != nil {
+		Watch(ctx, st, "mugs", time.Millisecond, func(s Serving, err error) error {
+			switch {
+			case err != nil:
 				seen <- "error"
-			} else {
+			case s.Number == 3 && refuse > 0:
+				refuse--
+				return errors.New("not now")
+			default:
 				seen <- strconv.FormatInt(s.Number, 10) + s.Stable
 			}
+			return nil
 		})
 	}()
 	for i, v := range vs {

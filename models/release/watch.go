@@ -11,41 +11,67 @@ import (
 	"github.com/attune-rec/attune/features"
 )
 
+// longestWait is between two looks at a state that could not be taken.
+const longestWait = 10 * time.Minute
+
 // Watch calls on with the state that holds and with each newer one, one call at
 // a time, until ctx ends; states written between two looks are skipped but for
 // the last. It looks every so often, give or take a quarter, so that replicas
-// do not all ask at once. An error is passed on once, with a zero state, until
-// a look succeeds or it changes; nothing promoted yet is no error.
-func Watch(ctx context.Context, st Store, shop features.ShopID, every time.Duration, on func(Serving, error)) {
-	var last int64
-	var said string
+// do not all ask at once. A state for which on returns an error is offered
+// again, after twice the wait each time, up to ten minutes. That the state
+// cannot be read is passed on once for each way it fails; nothing promoted yet
+// is no error.
+func Watch(ctx context.Context, st Store, shop features.ShopID, every time.Duration, on func(Serving, error) error) {
+	w := watch{every: every, wait: every}
 	for {
-		s, err := Current(ctx, st, shop)
-		switch {
-		case ctx.Err() != nil:
-			return
-		case errors.Is(err, ErrNotFound):
-			said = ""
-		case err != nil:
-			if err.Error() != said {
-				said = err.Error()
-				on(Serving{}, err)
-			}
-		default:
-			said = ""
-			if s.Number != last {
-				last = s.Number
-				on(s, nil)
-			}
-		}
-		wait := time.NewTimer(time.Duration((.75 + rand.Float64()/2) * float64(every)))
+		w.look(ctx, st, shop, on)
+		timer := time.NewTimer(time.Duration((.75 + rand.Float64()/2) * float64(every)))
 		select {
 		case <-ctx.Done():
-			wait.Stop()
+			timer.Stop()
 			return
-		case <-wait.C:
+		case <-timer.C:
 		}
 	}
+}
+
+type watch struct {
+	every, wait time.Duration
+	taken       int64     // the last state that on took
+	tried       int64     // the last one that it was offered
+	again       time.Time // when the refused one is offered again
+	said        string
+}
+
+func (w *watch) look(ctx context.Context, st Store, shop features.ShopID, on func(Serving, error) error) {
+	s, err := Current(ctx, st, shop)
+	switch {
+	case ctx.Err() != nil:
+		return
+	case errors.Is(err, ErrNotFound):
+		w.said = ""
+		return
+	case err != nil:
+		if text := err.Error(); text != w.said {
+			w.said = text
+			on(Serving{}, err)
+		}
+		return
+	}
+	w.said = ""
+	if s.Number == w.taken || s.Number == w.tried && time.Now().Before(w.again) {
+		return
+	}
+	if s.Number != w.tried {
+		w.wait = w.every
+	}
+	w.tried = s.Number
+	if on(s, nil) == nil {
+		w.taken = s.Number
+		return
+	}
+	w.wait = min(2*w.wait, longestWait)
+	w.again = time.Now().Add(w.wait)
 }
 
 // Prune removes a shop's releases but for those the current state names, the
@@ -56,7 +82,7 @@ func Prune(ctx context.Context, st Store, shop features.ShopID, keep int) ([]str
 	if keep < 1 {
 		return nil, wrap(fmt.Errorf("keep %d: expected at least 1", keep))
 	}
-	states, err := History(ctx, st, shop)
+	states, err := History(ctx, st, shop, Remembered)
 	if err != nil {
 		return nil, wrap(err)
 	}

@@ -98,3 +98,38 @@ func TestNewExactRefuses(t *testing.T) {
 		}
 	}
 }
+
+// The best rows have codes of nothing but zeros, and a hundred others codes
+// that promise twice what they hold: an order by codes, however deep it is
+// looked into, is wrong, and only the bound tells.
+func TestExactWhereCodesLie(t *testing.T) {
+	const n, dim, best, decoys = 4000, 65, 10, 100
+	vecs := make([]float32, n*dim)
+	q := make([]float32, dim)
+	for j := 1; j < dim; j++ {
+		q[j] = 1
+	}
+	for i := range n {
+		row := vecs[i*dim:][:dim]
+		row[0] = 127 // a step of 1
+		for j := 1; j < dim; j++ {
+			switch {
+			case i%(n/best) == n/best-1:
+				row[j] = .49 // rounds to 0
+			case i%(n/decoys) != 0:
+				row[j] = -.51
+			case j%8 < 5:
+				row[j] = .51 // rounds to 1
+			}
+		}
+	}
+	got, err := exact(t, vecs, dim).Search(t.Context(), q, best, models.Where{}, nil)
+	if err != nil || len(got) != best {
+		t.Fatalf("got %v, %v, want %d hits", got, err, best)
+	}
+	for i, h := range got {
+		if want := rowOf((i+1)*(n/best) - 1); h.Row != want {
+			t.Errorf("place %d: got row %d, want %d", i, h.Row, want)
+		}
+	}
+}

@@ -12,7 +12,10 @@ import (
 
 // Names turns a shop's ids into keys.
 type Names interface {
+	// Pseudonyms makes the shop when it is new.
 	Pseudonyms(ctx context.Context, shop features.ShopID) (*features.Pseudonyms, error)
+	// Known is nil for a shop of which nothing is stored.
+	Known(ctx context.Context, shop features.ShopID) (*features.Pseudonyms, error)
 }
 
 // Recommendation is RecommendationService.
@@ -53,15 +56,18 @@ func (s *Recommendation) answer() *recommend.Answer {
 
 // query is what a request asks, and what its page tokens are bound to.
 func (s *Recommendation) query(ctx context.Context, shop features.ShopID, r *attunev1.RecommendRequest) (*recommend.Query, string, error) {
-	names, err := s.Names.Pseudonyms(ctx, shop)
+	names, err := s.Names.Known(ctx, shop)
 	if err != nil {
 		return nil, "", err
 	}
 	c := r.GetContext()
 	q := &recommend.Query{
-		Shop: shop, User: names.User(r.GetUser()), Session: names.Session(r.GetSession()), Surface: r.GetSurface(),
+		Shop: shop, Surface: r.GetSurface(),
 		Market: c.GetMarket(), Locale: c.GetLocale(), Currency: c.GetCurrency(), Channel: c.GetChannel(),
 		Text: r.GetQuery(), Item: r.GetItem(), Cart: r.GetCart(), Exclude: r.GetExclude(), Limit: limitOf(r.GetLimit(), defaultLimit),
+	}
+	if names != nil {
+		q.User, q.Session = names.User(r.GetUser()), names.Session(r.GetSession())
 	}
 	purpose := "recommend/" + string(shop) + "/" + r.GetSurface() + "/" + q.User.String() + "/" + q.Session.String() + "/" + r.GetItem()
 	if r.GetPageToken() != "" {

@@ -57,7 +57,7 @@ type Pipeline interface {
 type Releases interface {
 	// Acquire is the release that the shopper receives; ErrNoRelease when the
 	// shop has none. key is zero for nobody.
-	Acquire(shop features.ShopID, key features.UserKey) (Release, error)
+	Acquire(ctx context.Context, shop features.ShopID, key features.UserKey) (Release, error)
 }
 
 // Shoppers hands out the live state of shoppers.

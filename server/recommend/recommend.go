@@ -76,7 +76,7 @@ func (rec *Recommender) Recommend(ctx context.Context, q *Query, ans *Answer) er
 	if key.IsZero() {
 		key = q.Session
 	}
-	rel, err := rec.o.Releases.Acquire(q.Shop, key)
+	rel, err := rec.o.Releases.Acquire(ctx, q.Shop, key)
 	if err != nil {
 		return err
 	}

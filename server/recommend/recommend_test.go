@@ -48,7 +48,7 @@ func newStand(version string, n int) *stand {
 	return s
 }
 
-func (s *stand) Acquire(features.ShopID, features.UserKey) (Release, error) {
+func (s *stand) Acquire(context.Context, features.ShopID, features.UserKey) (Release, error) {
 	if s.none {
 		return nil, ErrNoRelease
 	}

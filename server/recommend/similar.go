@@ -15,7 +15,7 @@ const SurfaceSimilar = "similar"
 // no shopper, and nothing is recorded. It fails with ErrItem for an item the
 // shop does not have, and as Recommend does.
 func (rec *Recommender) Similar(ctx context.Context, q *Query, ans *Answer) error {
-	rel, err := rec.o.Releases.Acquire(q.Shop, features.UserKey{})
+	rel, err := rec.o.Releases.Acquire(ctx, q.Shop, features.UserKey{})
 	if err != nil {
 		return err
 	}

@@ -130,7 +130,7 @@ const maxRequestID = 64
 func identify(ctx context.Context) (context.Context, string) {
 	id := ""
 	if md, ok := metadata.FromIncomingContext(ctx); ok {
-		if v := md.Get(RequestIDHeader); len(v) > 0 && plain(v[0]) {
+		if v := md.Get(RequestIDHeader); len(v) > 0 && Plain(v[0]) {
 			id = v[0]
 		}
 	}
@@ -140,8 +140,8 @@ func identify(ctx context.Context) (context.Context, string) {
 	return telemetry.WithRequestID(ctx, id), id
 }
 
-// plain reports whether an id is safe to log and to send back.
-func plain(id string) bool {
+// Plain reports whether an id is safe to log and to send back.
+func Plain(id string) bool {
 	if id == "" || len(id) > maxRequestID {
 		return false
 	}

@@ -3,7 +3,8 @@
 // collected, so that a shopper's next answer reflects what they just did.
 //
 // Histories are kept in the shop's own ids, so that a swap of releases costs a
-// new view of them and not a new read. It imports features and features/store.
+// new view of them and not a new read. It imports features, features/history
+// and features/store.
 // Start reading at Cache.Get.
 package shopper
 
@@ -31,16 +32,10 @@ type Consents interface {
 	Consent(ctx context.Context, shop features.ShopID, key features.UserKey) (features.Purposes, error)
 }
 
-// Fold makes what models see of events, oldest first, in the rows of a
-// catalogue: at most features.HistoryCap interactions, and the items never to
-// be shown.
-type Fold func(events []features.Event, items features.Catalog) ([]features.Interaction, *features.Bitmap)
-
-// Options are what a Cache works with. History, Consents and Fold are needed.
+// Options are what a Cache works with. History and Consents are needed.
 type Options struct {
 	History    History
 	Consents   Consents
-	Fold       Fold
 	Size       int           // shoppers kept; 0: 100,000
 	Load       time.Duration // a read of the store may take so long; 0: 500 ms
 	Registerer prometheus.Registerer
@@ -61,8 +56,8 @@ type id struct {
 
 // New returns an empty cache.
 func New(o Options) (*Cache, error) {
-	if o.History == nil || o.Consents == nil || o.Fold == nil {
-		return nil, errors.New("shopper cache: history, consents and fold are needed")
+	if o.History == nil || o.Consents == nil {
+		return nil, errors.New("shopper cache: history and consents are needed")
 	}
 	if o.Size <= 0 {
 		o.Size = 100_000
@@ -117,11 +112,11 @@ func (c *Cache) Get(ctx context.Context, shop features.ShopID, user, session fea
 	if visit != known {
 		visit.mu.Lock()
 		defer visit.mu.Unlock()
-		if visit.strangerTo(known, user) {
-			return visit.merged(known, user, v, c.o.Fold), nil
+		if visit.strangerTo(known) {
+			return visit.merged(known, v), nil
 		}
 	}
-	return known.shopper(v, c.o.Fold), nil
+	return known.shopper(v), nil
 }
 
 func (c *Cache) one(ctx context.Context, k id, v View) (*features.Shopper, error) {
@@ -131,7 +126,7 @@ func (c *Cache) one(ctx context.Context, k id, v View) (*features.Shopper, error
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.shopper(v, c.o.Fold), nil
+	return e.shopper(v), nil
 }
 
 // load is the entry of k with its history read.
@@ -156,7 +151,7 @@ func (c *Cache) load(ctx context.Context, k id) (*entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read shopper's consent: %w", err)
 	}
-	events, err := c.o.History.History(ctx, k.shop, k.key, eventsKept)
+	events, err := c.history(ctx, k)
 	if err != nil {
 		return nil, fmt.Errorf("read shopper's history: %w", err)
 	}
@@ -166,6 +161,28 @@ func (c *Cache) load(ctx context.Context, k id) (*entry, error) {
 	}
 	e.fill(events, aliases, consent)
 	return e, nil
+}
+
+// maxEvents bounds the search for a full history among impressions and the like.
+const maxEvents = 1 << 14
+
+// history is enough of the newest events to fill a book, or all there are.
+func (c *Cache) history(ctx context.Context, k id) ([]features.Event, error) {
+	for limit := 2 * features.HistoryCap; ; limit *= 4 {
+		events, err := c.o.History.History(ctx, k.shop, k.key, limit)
+		if err != nil || len(events) < limit || limit >= maxEvents {
+			return events, err
+		}
+		kept := 0
+		for i := range events {
+			if e := &events[i]; e.Item != "" && e.Type.AboutItem() && e.Type != features.Impression {
+				kept++
+			}
+		}
+		if kept >= features.HistoryCap {
+			return events, nil
+		}
+	}
 }
 
 // Stored takes durable events into the states they concern. It implements

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -80,19 +79,9 @@ func (r rows) Item(features.Row) *features.Item      { return nil }
 func (r rows) ID(row features.Row) string            { return string(r[row]) }
 func (r rows) Where(string, string) *features.Bitmap { return nil }
 
-func fold(events []features.Event, items features.Catalog) ([]features.Interaction, *features.Bitmap) {
-	var out []features.Interaction
-	for _, e := range events {
-		if row, ok := items.Row(e.Item); ok {
-			out = append(out, features.Interaction{Row: row, Type: e.Type, TimeMS: e.Time.UnixMilli()})
-		}
-	}
-	return out, nil
-}
-
 func cache(t *testing.T, l *log) *Cache {
 	t.Helper()
-	c, err := New(Options{History: l, Consents: l, Fold: fold})
+	c, err := New(Options{History: l, Consents: l})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,30 +249,24 @@ func TestFailedReadIsTriedAgain(t *testing.T) {
 	}
 }
 
-func TestOnlyTheNewestAreKept(t *testing.T) {
+func TestHistoryIsFilledPastImpressions(t *testing.T) {
 	l := &log{}
-	c := cache(t, l)
-	letters(t, c, 1, 0, abc)
-	for i := range eventsKept + 10 {
-		e := l.put(1, 0, "abc"[i%3:i%3+1])
-		c.Stored("default", []features.Event{e})
+	for range features.HistoryCap + 10 {
+		l.put(1, 0, "a")
 	}
-	s, err := c.Get(context.Background(), "default", key(1), features.UserKey{}, abc)
-	if err != nil {
-		t.Fatal(err)
+	for range 3 * features.HistoryCap {
+		l.put(1, 0, "b")
+		l.events[len(l.events)-1].Type = features.Impression
 	}
-	if len(s.Recent) != eventsKept || s.Recent[0].TimeMS != 10 || s.Recent[eventsKept-1].TimeMS != eventsKept+9 {
-		t.Fatalf("got %d events from %d, want the newest %d", len(s.Recent), s.Recent[0].TimeMS, eventsKept)
-	}
-	if !slices.IsSortedFunc(s.Recent, func(a, b features.Interaction) int { return int(a.TimeMS - b.TimeMS) }) {
-		t.Fatal("not in log order")
+	if got := letters(t, cache(t, l), 1, 0, abc); got != strings.Repeat("a", features.HistoryCap) {
+		t.Fatalf("got %d events of history, want %d", len(got), features.HistoryCap)
 	}
 }
 
 // Whoever reads after an event was acknowledged sees it, whatever else happens.
 func TestReadYourWritesUnderConcurrency(t *testing.T) {
 	l := &log{links: map[features.UserKey]features.UserKey{}}
-	c, err := New(Options{History: l, Consents: l, Fold: fold, Size: 3})
+	c, err := New(Options{History: l, Consents: l, Size: 3})
 	if err != nil {
 		t.Fatal(err)
 	}

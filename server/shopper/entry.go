@@ -1,16 +1,12 @@
 package shopper
 
 import (
-	"cmp"
 	"slices"
 	"sync"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/history"
 )
-
-// eventsKept is how many of the newest events are kept of a shopper: some of
-// those that fill a view may name items that no release knows.
-const eventsKept = 2 * features.HistoryCap
 
 // entry is what is kept of one user or session.
 type entry struct {
@@ -18,38 +14,53 @@ type entry struct {
 
 	mu      sync.Mutex
 	loaded  bool
-	events  []past // by sequence number
-	own     []features.UserKey
+	own     []features.UserKey // the key and those linked to it
+	book    history.Book
+	unknown history.Book // the part of book that was done before anyone was known
+	last    int64        // number of the newest event taken in
 	consent features.Purposes
 	version uint64
 
 	view view
-	both view // of the user it was last asked together with
+	both view // together with the user it was last asked with
 }
 
 // view is a Shopper in the rows of a release.
 type view struct {
-	shopper  *features.Shopper
-	release  string
-	items    int // length of the catalogue it was made for
-	version  uint64
-	with     features.UserKey
-	version2 uint64
+	shopper *features.Shopper
+	of      viewKey
 }
 
-// fill takes what the store knows. Events of a shared session that belong to
-// another known user stay out.
+type viewKey struct {
+	release       string
+	items         int // length of the catalogue it was made for
+	version       uint64
+	with          features.UserKey
+	versionOfWith uint64
+}
+
+// fill takes what the store knows, oldest first.
 func (e *entry) fill(events []features.Event, aliases []features.UserKey, consent features.Purposes) {
 	e.own = append(aliases, e.key)
-	e.consent = consent
-	e.events = e.events[:0]
-	for i := range events {
-		if e.mine(&events[i]) {
-			e.events = append(e.events, pastOf(&events[i]))
-		}
-	}
+	e.book, e.unknown, e.last, e.consent = history.Book{}, history.Book{}, 0, consent
 	e.loaded = true
 	e.version++
+	for i := range events {
+		e.take(&events[i])
+	}
+}
+
+func (e *entry) take(ev *features.Event) {
+	e.last = ev.Seq
+	if !e.mine(ev) {
+		return
+	}
+	if e.book.Fold(ev) {
+		e.version++
+	}
+	if ev.User.IsZero() {
+		e.unknown.Fold(ev)
+	}
 }
 
 // mine reports whether an event is part of this one's history: a session has
@@ -58,64 +69,45 @@ func (e *entry) mine(ev *features.Event) bool {
 	return ev.User.IsZero() || ev.Session == e.key || slices.Contains(e.own, ev.User)
 }
 
-// add puts one more event in its place; it may be there already.
+// add takes one more durable event in. Events that overtook each other on their
+// way here are read again, in order.
 func (e *entry) add(ev *features.Event) {
-	at, found := slices.BinarySearchFunc(e.events, ev.Seq, func(x past, seq int64) int { return cmp.Compare(x.seq, seq) })
-	if found || !e.mine(ev) {
-		return
+	switch {
+	case ev.Seq > e.last:
+		e.take(ev)
+	case ev.Seq < e.last:
+		e.loaded = false
 	}
-	if len(e.events) >= eventsKept {
-		if at == 0 {
-			return
-		}
-		copy(e.events, e.events[1:at])
-		e.events[at-1] = pastOf(ev)
-	} else {
-		e.events = slices.Insert(e.events, at, pastOf(ev))
-	}
-	e.version++
 }
 
 // shopper is the state in the rows of a release, made anew only when something
 // has changed.
-func (e *entry) shopper(v View, fold Fold) *features.Shopper {
-	n := v.Items.Len()
-	if s := &e.view; s.shopper == nil || s.release != v.Release || s.items != n || s.version != e.version {
-		e.view = view{shopper: makeShopper(e.key, e.events, e.consent, e.version, v, fold), release: v.Release, items: n, version: e.version}
+func (e *entry) shopper(v View) *features.Shopper {
+	of := viewKey{release: v.Release, items: v.Items.Len(), version: e.version}
+	if e.view.shopper == nil || e.view.of != of {
+		e.view = view{e.make(&e.book, e.key, e.consent, of.version, v), of}
 	}
 	return e.view.shopper
 }
 
 // strangerTo reports whether a session has events that the user's history
-// lacks and may have.
-func (e *entry) strangerTo(known *entry, user features.UserKey) bool {
-	if slices.Contains(known.own, e.key) {
-		return false
-	}
-	for i := range e.events {
-		if e.events[i].anonymous {
-			return true
-		}
-	}
-	return false
+// lacks and should have.
+func (e *entry) strangerTo(known *entry) bool {
+	return e.unknown.Version() > 0 && !slices.Contains(known.own, e.key)
 }
 
 // merged is the user's state with what was done in this session unknown.
-func (e *entry) merged(known *entry, user features.UserKey, v View, fold Fold) *features.Shopper {
-	n := v.Items.Len()
-	s := &e.both
-	if s.shopper == nil || s.release != v.Release || s.items != n || s.with != user || s.version != e.version || s.version2 != known.version {
-		events := slices.Clone(known.events)
-		for i := range e.events {
-			if e.events[i].anonymous {
-				events = append(events, e.events[i])
-			}
-		}
-		slices.SortFunc(events, func(a, b past) int { return cmp.Compare(a.seq, b.seq) })
-		e.both = view{
-			shopper: makeShopper(user, events, known.consent, known.version+e.version, v, fold),
-			release: v.Release, items: n, version: e.version, with: user, version2: known.version,
-		}
+func (e *entry) merged(known *entry, v View) *features.Shopper {
+	of := viewKey{release: v.Release, items: v.Items.Len(), version: e.version, with: known.key, versionOfWith: known.version}
+	if e.both.shopper == nil || e.both.of != of {
+		book := history.Merge(&known.book, &e.unknown)
+		e.both = view{e.make(book, known.key, known.consent, e.version+known.version, v), of}
 	}
 	return e.both.shopper
+}
+
+func (e *entry) make(book *history.Book, key features.UserKey, consent features.Purposes, version uint64, v View) *features.Shopper {
+	s := book.Shopper(v.Items)
+	s.Key, s.Consent, s.Version = key, consent, version
+	return s
 }

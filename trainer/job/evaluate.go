@@ -18,7 +18,7 @@ type Evaluate struct {
 	KeepSeen   bool     `help:"A second table in which items of the shopper's history are ranked as well."`
 	LimitUsers int      `help:"Judge on a seeded sample of so many cases; 0 takes all." default:"0"`
 	History    int      `help:"Interactions of a shopper that a request shows, the newest; 0 as many as are served, -1 all." default:"0"`
-	Compare    string   `help:"Show the paired difference of each model to this one; the last of --model when there are several, \"none\" for no comparison." placeholder:"MODEL"`
+	Compare    string   `help:"Show the paired difference of this model to each other one; the last of --model when there are several, \"none\" for no comparison." placeholder:"MODEL"`
 	Segments   bool     `help:"Also by length of history, market and new items." default:"true" negatable:""`
 	HTML       string   `help:"Write the report as a page to this file as well." placeholder:"FILE"`
 	Ties       string   `help:"Where a positive comes among sampled candidates of equal score: ${enum}." enum:"last,row,first" default:"last"`
@@ -60,7 +60,7 @@ func (e *Evaluate) Run(env *Env) error {
 }
 
 func (e *Evaluate) evaluate(env *Env) (*eval.Report, error) {
-	specs, err := e.specs()
+	p, err := e.plan()
 	if err != nil {
 		return nil, err
 	}
@@ -82,16 +82,21 @@ func (e *Evaluate) evaluate(env *Env) (*eval.Report, error) {
 		return nil, err
 	}
 	report := &eval.Report{Dataset: e.summary(task, cases, split)}
-	for _, s := range specs {
-		entry, err := e.judge(env, s, split, task, cases, options)
+	training := newTraining(env, split, &e.Models, p, e.Seed)
+	for _, s := range p.specs {
+		f, err := training.fit(s)
+		if err != nil {
+			return nil, err
+		}
+		entry, err := e.judge(env, f, task, cases, options)
 		if err != nil {
 			return nil, err
 		}
 		report.Models = append(report.Models, *entry)
 	}
 	base := e.Compare
-	if base == "" && len(specs) > 1 {
-		base = specs[len(specs)-1].name
+	if base == "" && len(p.specs) > 1 {
+		base = p.specs[len(p.specs)-1].name
 	}
 	if base != "" && base != "none" {
 		if err := report.Compare(base, e.Seed, e.Workers); err != nil {
@@ -129,17 +134,13 @@ func (e *Evaluate) summary(t eval.Task, c *eval.Cases, s *dataset.Split) eval.Su
 	return sum
 }
 
-func (e *Evaluate) judge(env *Env, s spec, split *dataset.Split, t eval.Task, c *eval.Cases, o eval.Options) (*eval.Entry, error) {
-	f, err := s.fit(env, split, &e.Models, e.Seed)
-	if err != nil {
-		return nil, err
-	}
-	bar := env.Progress("evaluate " + s.name)
+func (e *Evaluate) judge(env *Env, f *fitted, t eval.Task, c *eval.Cases, o eval.Options) (*eval.Entry, error) {
+	bar := env.Progress("evaluate " + f.name)
 	defer bar.Done()
 	o.Progress = func(done, total int) { bar.Step(done, total, "") }
 	res, err := eval.Run(env.Ctx, f.model, t, c, o)
 	if err != nil {
-		return nil, fmt.Errorf("evaluate %s: %w", s.name, err)
+		return nil, fmt.Errorf("evaluate %s: %w", f.name, err)
 	}
 	var kept *eval.Result
 	if e.KeepSeen && t.Negatives == nil {
@@ -149,11 +150,11 @@ func (e *Evaluate) judge(env *Env, s spec, split *dataset.Split, t eval.Task, c 
 			return nil, err
 		}
 		if kept, err = eval.Run(env.Ctx, f.model, t, all, o); err != nil {
-			return nil, fmt.Errorf("evaluate %s: %w", s.name, err)
+			return nil, fmt.Errorf("evaluate %s: %w", f.name, err)
 		}
 	}
 	entry := &eval.Entry{
-		Name: s.name, Kind: s.kind.Name, Params: f.raw,
+		Name: f.name, Kind: f.kind.Name, Params: f.raw, Parts: f.parts,
 		FitCPU: f.cpu.Seconds(), FitWall: f.wall.Seconds(), PeakRSS: f.peakRSS,
 	}
 	entry.Fill(res, kept, e.Seed, e.Workers)

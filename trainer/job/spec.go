@@ -3,13 +3,10 @@ package job
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
-	"runtime/debug"
-	"slices"
 	"strings"
-	"time"
 
-	"github.com/attune-rec/attune/features/dataset"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/kind"
 	"go.yaml.in/yaml/v3"
@@ -19,6 +16,7 @@ import (
 type Models struct {
 	Model      []string           `help:"Models to train: kinds, or name=kind to train one kind several ways." placeholder:"KIND" required:""`
 	Params     []string           `help:"A model's parameter: ials.factors=128; several by repeating the flag." sep:"none" placeholder:"MODEL.PARAM=VALUE"`
+	Parts      []string           `help:"Models that composites are made of; a kind's own choice when not given." placeholder:"KIND"`
 	ParamsFile string             `help:"YAML file of parameters by model." type:"existingfile" placeholder:"FILE"`
 	Weight     map[string]float64 `help:"Weight of an event type: view=0.2,purchase=1." mapsep:"," placeholder:"TYPE=WEIGHT"`
 	Workers    int                `help:"Goroutines at work at most; 0 takes all cores." default:"0"`
@@ -31,6 +29,13 @@ type spec struct {
 	params map[string]any
 }
 
+// plan is the models to train in their order, and parameters for parts of
+// composites that are not among them.
+type plan struct {
+	specs []spec
+	parts map[string]map[string]any // by kind
+}
+
 // Validate implements kong's check: kinds exist, parameters belong to a model.
 func (m *Models) Validate() error {
 	if m.Workers < 0 {
@@ -39,12 +44,18 @@ func (m *Models) Validate() error {
 	if _, err := models.WeightsOf(m.Weight); err != nil {
 		return err
 	}
-	_, err := m.specs()
+	for _, part := range m.Parts {
+		if _, err := kind.Of(part); err != nil {
+			return fmt.Errorf("--parts: %w", err)
+		}
+	}
+	_, err := m.plan()
 	return err
 }
 
-func (m *Models) specs() ([]spec, error) {
-	var specs []spec
+func (m *Models) plan() (*plan, error) {
+	p := &plan{parts: map[string]map[string]any{}}
+	composite := false
 	for _, s := range m.Model {
 		name, of, named := strings.Cut(strings.TrimSpace(s), "=")
 		if !named {
@@ -52,39 +63,54 @@ func (m *Models) specs() ([]spec, error) {
 		}
 		k, err := kind.Of(of)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("--model: %w", err)
 		}
-		if slices.ContainsFunc(specs, func(o spec) bool { return o.name == name }) {
+		if p.find(name) != nil {
 			return nil, fmt.Errorf("--model has %q twice: name one of them, such as other=%s", name, of)
 		}
-		specs = append(specs, spec{name: name, kind: k, params: map[string]any{}})
+		p.specs = append(p.specs, spec{name: name, kind: k, params: map[string]any{}})
+		composite = composite || k.Parts != nil
 	}
-	if len(specs) == 0 {
+	if len(p.specs) == 0 {
 		return nil, fmt.Errorf("--model is empty: expected some of %s", strings.Join(kind.Names(), ", "))
 	}
+	if composite {
+		for _, name := range kind.Names() {
+			p.parts[name] = map[string]any{}
+		}
+	}
 	if m.ParamsFile != "" {
-		if err := readParams(m.ParamsFile, specs); err != nil {
+		if err := p.read(m.ParamsFile); err != nil {
 			return nil, err
 		}
 	}
-	for _, p := range m.Params {
-		if err := setParam(p, specs); err != nil {
+	for _, text := range m.Params {
+		if err := p.set(text); err != nil {
 			return nil, err
 		}
 	}
-	return specs, nil
+	return p, nil
 }
 
-func find(specs []spec, name string) *spec {
-	for i := range specs {
-		if specs[i].name == name {
-			return &specs[i]
+func (p *plan) find(name string) *spec {
+	for i := range p.specs {
+		if p.specs[i].name == name {
+			return &p.specs[i]
 		}
 	}
 	return nil
 }
 
-func readParams(path string, specs []spec) error {
+// params is where the parameters of a model, or of a part, are kept; nil when
+// there is none of that name.
+func (p *plan) params(name string) map[string]any {
+	if s := p.find(name); s != nil {
+		return s.params
+	}
+	return p.parts[name]
+}
+
+func (p *plan) read(path string) error {
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return err
@@ -94,34 +120,29 @@ func readParams(path string, specs []spec) error {
 		return fmt.Errorf("%s: %w: expected parameters under each model's name", path, err)
 	}
 	for name, params := range byModel {
-		s := find(specs, name)
-		if s == nil {
-			continue // one file may serve several runs
-		}
-		for key, v := range params {
-			s.params[key] = v
+		if to := p.params(name); to != nil { // one file may serve several runs
+			maps.Copy(to, params)
 		}
 	}
 	return nil
 }
 
-// setParam reads "ials.factors=128"; dots after the first go into objects.
-func setParam(p string, specs []spec) error {
-	path, text, ok := strings.Cut(p, "=")
+// set reads "ials.factors=128"; dots after the first go into objects.
+func (p *plan) set(text string) error {
+	path, value, ok := strings.Cut(text, "=")
 	name, key, dotted := strings.Cut(path, ".")
 	if !ok || !dotted || key == "" {
-		return fmt.Errorf("--params is %q: expected MODEL.PARAM=VALUE, such as ials.factors=128", p)
+		return fmt.Errorf("--params is %q: expected MODEL.PARAM=VALUE, such as ials.factors=128", text)
 	}
-	s := find(specs, name)
-	if s == nil {
-		return fmt.Errorf("--params is %q, and no model is called %q: expected one of --model", p, name)
+	at := p.params(name)
+	if at == nil {
+		return fmt.Errorf("--params is %q, and no model is called %q: expected one of --model", text, name)
 	}
 	var v any
-	if err := json.Unmarshal([]byte(text), &v); err != nil {
-		v = text
+	if err := json.Unmarshal([]byte(value), &v); err != nil {
+		v = value
 	}
 	keys := strings.Split(key, ".")
-	at := s.params
 	for _, k := range keys[:len(keys)-1] {
 		inner, ok := at[k].(map[string]any)
 		if !ok {
@@ -132,48 +153,4 @@ func setParam(p string, specs []spec) error {
 	}
 	at[keys[len(keys)-1]] = v
 	return nil
-}
-
-// fitted is a trained model and what it cost.
-type fitted struct {
-	spec
-	model   models.Model
-	raw     json.RawMessage // the parameters it was given
-	cpu     time.Duration
-	wall    time.Duration
-	peakRSS int64
-}
-
-// fit trains one model.
-func (s spec) fit(env *Env, d *dataset.Split, m *Models, seed uint64) (*fitted, error) {
-	raw, err := json.Marshal(s.params)
-	if err != nil {
-		return nil, fmt.Errorf("parameters of %s: %w", s.name, err)
-	}
-	bar := env.Progress("fit " + s.name)
-	defer bar.Done()
-	debug.FreeOSMemory()
-	resetPeak()
-	cpu, start := cpuTime(), time.Now()
-	model, err := s.kind.Fit(env.Ctx, models.FitInput{
-		Train: d.Train, Validate: d.Validate, Params: raw, Seed: seed, Workers: m.Workers, Weights: m.Weight,
-		Progress: func(p models.Progress) { bar.Step(p.Step, p.Steps, p.Stage+figures(p.Figures)) },
-	})
-	if err != nil {
-		return nil, fmt.Errorf("fit %s: %w", s.name, err)
-	}
-	return &fitted{spec: s, model: model, raw: raw, cpu: cpuTime() - cpu, wall: time.Since(start), peakRSS: peakRSS()}, nil
-}
-
-func figures(f map[string]float64) string {
-	names := make([]string, 0, len(f))
-	for name := range f {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	var b strings.Builder
-	for _, name := range names {
-		fmt.Fprintf(&b, " %s=%.5g", name, f[name])
-	}
-	return b.String()
 }

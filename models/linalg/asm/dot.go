@@ -207,7 +207,7 @@ func (s isa) dotGather() {
 		MOVLQSX(Mem{Base: rows, Disp: 4 * i}, p)
 		IMULQ(inMemory("stride"), p)
 		SHLQ(U8(2), p)
-		ADDQ(sliceInMemory("mat"), p)
+		ADDQ(memory(Param("mat").Base()), p)
 		return p
 	}
 	TESTQ(n, n)
@@ -236,7 +236,7 @@ func (s isa) dotGather() {
 	CMPQ(off, end)
 	JLT(LabelRef("blockChunk"))
 	Label("blockTail")
-	CMPQ(off, lengthInMemory("q"))
+	CMPQ(off, memory(Param("q").Len()))
 	JGE(LabelRef("blockSum"))
 	s.loadTail(Mem{Base: q, Index: off, Scale: 4}, m, s.v(8))
 	for i := range rp {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/gotypes"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -206,23 +207,17 @@ func integer(name string) reg.GPVirtual {
 	return r
 }
 
-// inMemory returns the memory operand of an integer parameter.
-func inMemory(name string) Mem {
-	b, err := Param(name).Resolve()
+// memory returns where a part of the arguments lies, for instructions that read it from there.
+func memory(c gotypes.Component) Mem {
+	b, err := c.Resolve()
 	if err != nil {
-		panic(fmt.Sprintf("asm: parameter %s: %v", name, err))
+		panic(fmt.Sprintf("asm: argument: %v", err))
 	}
 	return b.Addr
 }
 
-// sliceInMemory returns the memory operand that holds the base of a slice parameter.
-func sliceInMemory(name string) Mem {
-	b, err := Param(name).Base().Resolve()
-	if err != nil {
-		panic(fmt.Sprintf("asm: parameter %s: %v", name, err))
-	}
-	return b.Addr
-}
+// inMemory is memory for a parameter that is a number or a pointer.
+func inMemory(name string) Mem { return memory(Param(name)) }
 
 var (
 	zmm = [32]reg.VecPhysical{
@@ -237,12 +232,3 @@ var (
 	}
 	opmask = [8]reg.Register{reg.K0, reg.K1, reg.K2, reg.K3, reg.K4, reg.K5, reg.K6, reg.K7}
 )
-
-// lengthInMemory returns the memory operand that holds the length of a slice parameter.
-func lengthInMemory(name string) Mem {
-	b, err := Param(name).Len().Resolve()
-	if err != nil {
-		panic(fmt.Sprintf("asm: parameter %s: %v", name, err))
-	}
-	return b.Addr
-}

@@ -126,7 +126,8 @@ func (m *parity) Explain(r *features.Request, item features.Row) (models.Evidenc
 	return models.Evidence{}, false
 }
 
-// beside is neighbours: of the same parity, the nearer number the closer.
+// beside is neighbours: of the same parity, the nearer number the closer, the
+// lower of two before the higher.
 type beside struct{ parity }
 
 func (m *beside) Neighbours(item features.Row, k int, allow *features.Bitmap, dst []models.Neighbour) []models.Neighbour {
@@ -137,7 +138,11 @@ func (m *beside) Neighbours(item features.Row, k int, allow *features.Bitmap, ds
 	for row := range features.Row(shelfItems) {
 		d := m.number[row] - m.number[item]
 		if d != 0 && d%2 == 0 && (allow == nil || allow.Has(row)) {
-			dst = append(dst, models.Neighbour{Row: row, Score: 1 / float32(1+d*d)})
+			far := float32(1+d*d) + float32(m.number[item])/500 // no ties: they would fall by row
+			if d > 0 {
+				far += .1
+			}
+			dst = append(dst, models.Neighbour{Row: row, Score: 1 / far})
 		}
 	}
 	slices.SortFunc(dst[start:], func(a, b models.Neighbour) int {

@@ -69,16 +69,22 @@ func (s *caps) Select(r *features.Request, cs []pipeline.Candidate) []pipeline.C
 			full(t.seller, it.Seller, s.limits.Seller) || full(t.group, it.Group, s.limits.Group) {
 			continue
 		}
-		t.category[leaf]++
-		t.brand[it.Brand]++
-		t.seller[it.Seller]++
-		t.group[it.Group]++
+		count(t.category, leaf, s.limits.Category)
+		count(t.brand, it.Brand, s.limits.Brand)
+		count(t.seller, it.Seller, s.limits.Seller)
+		count(t.group, it.Group, s.limits.Group)
 		out = append(out, c)
 	}
 	return out
 }
 
 // full reports whether there are limit of name; what has no name is not limited.
-func full(count map[string]int, name string, limit int) bool {
-	return limit > 0 && name != "" && count[name] >= limit
+func full(had map[string]int, name string, limit int) bool {
+	return limit > 0 && name != "" && had[name] >= limit
+}
+
+func count(had map[string]int, name string, limit int) {
+	if limit > 0 && name != "" {
+		had[name]++
+	}
 }

@@ -6,13 +6,15 @@ import (
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/linalg"
 	"github.com/attune-rec/attune/models/pipeline"
 )
 
-// neighbours is what lies beside an item: by the model's own lists, or by the
-// vectors of the model where it has an index.
+// neighbours is what lies beside an item: by the model's vectors where there
+// is an index over them, which knows items newer than the model too, and by
+// the model's own lists otherwise.
 type neighbours struct {
-	lists models.Neighbourhood
+	lists models.Neighbourhood // nil: by vectors
 	embed models.Embedder
 	fresh models.ItemEmbedder
 	index models.Index
@@ -23,19 +25,20 @@ func newNeighbours(spec models.SourceSpec, env pipeline.Env) (*neighbours, error
 	if err != nil {
 		return nil, err
 	}
-	n := &neighbours{}
-	if lists, ok := m.(models.Neighbourhood); ok {
-		n.lists = lists
-		return n, nil
-	}
-	embed, ok := m.(models.Embedder)
-	if !ok {
+	lists, listed := m.(models.Neighbourhood)
+	embed, embeds := m.(models.Embedder)
+	if !listed && !embeds {
 		return nil, fmt.Errorf("model %q of kind %s has neither neighbours nor vectors", spec.Model, m.Kind())
 	}
-	n.embed = embed
-	n.fresh, _ = m.(models.ItemEmbedder)
-	n.index, err = env.Index(spec.Model)
-	return n, err
+	index, err := env.Index(spec.Model)
+	if embeds && err == nil {
+		fresh, _ := m.(models.ItemEmbedder)
+		return &neighbours{embed: embed, fresh: fresh, index: index}, nil
+	}
+	if !listed {
+		return nil, err
+	}
+	return &neighbours{lists: lists}, nil
 }
 
 // of leaves at most k eligible neighbours of item, itself not among them, in
@@ -46,39 +49,56 @@ func (n *neighbours) of(ctx context.Context, r *features.Request, item features.
 		b.near = n.lists.Neighbours(item, k, r.Eligible, b.near)
 		return nil
 	}
-	dim := n.embed.Dim()
-	vecs := n.embed.Vectors()
-	var vec []float32
-	switch {
-	case item >= 0 && (int(item)+1)*dim <= len(vecs):
-		vec = vecs[int(item)*dim:][:dim]
-	case n.fresh != nil && r.Catalog != nil && r.Catalog.Item(item) != nil:
-		if cap(b.vec) < dim {
-			b.vec = make([]float32, dim)
-		}
-		vec = b.vec[:dim]
-		if !n.fresh.EmbedItem(r.Catalog.Item(item), vec) {
-			return nil
-		}
-	default:
+	vec := n.vector(r, item, &b.vec)
+	if vec == nil {
 		return nil
 	}
 	var err error
 	b.hits, err = n.index.Search(ctx, vec, k+1, models.Where{Allow: r.Eligible}, b.hits[:0])
 	for _, h := range b.hits {
-		if h.Row != item && len(b.near) < k {
+		if h.Row != item && h.Score > 0 && len(b.near) < k {
 			b.near = append(b.near, models.Neighbour{Row: h.Row, Score: h.Score})
 		}
 	}
 	return err
 }
 
-// beside reports whether item is among the k neighbours of anchor, and how
-// close.
-func (n *neighbours) beside(r *features.Request, anchor, item features.Row, k int, b *buffers) (float32, bool) {
-	if n.of(context.Background(), r, anchor, k, b) != nil {
-		return 0, false
+// vector is the item's own, made in memory from what the catalogue says when
+// the item is newer than the model; nil when it has none.
+func (n *neighbours) vector(r *features.Request, item features.Row, memory *[]float32) []float32 {
+	dim := n.embed.Dim()
+	if vecs := n.embed.Vectors(); item >= 0 && (int(item)+1)*dim <= len(vecs) {
+		return vecs[int(item)*dim:][:dim]
 	}
+	if n.fresh == nil || r.Catalog == nil {
+		return nil
+	}
+	it := r.Catalog.Item(item)
+	if it == nil {
+		return nil
+	}
+	if cap(*memory) < dim {
+		*memory = make([]float32, dim)
+	}
+	vec := (*memory)[:dim]
+	if !n.fresh.EmbedItem(it, vec) {
+		return nil
+	}
+	return vec
+}
+
+// beside says how close item lies to anchor: among its first k neighbours, or,
+// by vectors, whatever lies between them. False where it does not lie close.
+func (n *neighbours) beside(r *features.Request, anchor, item features.Row, k int, b *buffers) (float32, bool) {
+	if n.lists == nil {
+		x, y := n.vector(r, anchor, &b.vec), n.vector(r, item, &b.score)
+		if x == nil || y == nil {
+			return 0, false
+		}
+		score := linalg.Dot(x, y)
+		return score, score > 0
+	}
+	b.near = n.lists.Neighbours(anchor, k, r.Eligible, b.near[:0])
 	for _, x := range b.near {
 		if x.Row == item && x.Score > 0 {
 			return x.Score, true

@@ -43,6 +43,7 @@ CREATE TABLE segments (
 CREATE TABLE dead_letters (
   shop           TEXT    NOT NULL,
   id             INTEGER NOT NULL,
+  letter_key     TEXT    NOT NULL,             -- the sender's own id; '': none
   received       INTEGER NOT NULL,
   source         TEXT    NOT NULL,             -- file and line, or the RPC
   rule           TEXT    NOT NULL,             -- the rule that refused it
@@ -52,6 +53,7 @@ CREATE TABLE dead_letters (
   replayed       INTEGER NOT NULL DEFAULT 0,   -- when; 0: not yet
   PRIMARY KEY (shop, id)
 ) WITHOUT ROWID;
+CREATE UNIQUE INDEX dead_letters_by_key ON dead_letters (shop, letter_key) WHERE letter_key <> '';
 
 CREATE TABLE items (
   shop           TEXT    NOT NULL,

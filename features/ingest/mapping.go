@@ -1,0 +1,93 @@
+package ingest
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/attune-rec/attune/features"
+)
+
+// Mapping says which column fills which field of an event, and how its values
+// are to be read. It is read-only during an import.
+type Mapping struct {
+	Columns      map[string]string  // field, one of Fields or attr.NAME -> column
+	Type         features.EventType // of rows without a type column; 0: Purchase
+	Currency     string             // of rows without a currency column
+	Market       string             // of rows without a market column
+	Zone         *time.Location     // of times that name none; nil: UTC
+	Layouts      []string           // of times, in Go's notation, tried before the usual ones
+	DecimalComma bool               // 1.234,5 is one thousand two hundred and thirty-four and a half
+	Missing      []string           // values that mean there is none, beside the empty one
+	ItemCode     *regexp.Regexp     // what a product's code looks like; nil: any
+	UpperItem    bool               // letter case in item codes means nothing
+	Cancelled    string             // prefix of the orders that are cancellations; "": none
+	Names        map[string]string  // of markets in the file -> in the store; others stay as they are
+}
+
+// Fields lists what a column can fill.
+func Fields() []string {
+	return []string{"user", "session", "item", "time", "type", "quantity", "price", "currency", "market", "order", "channel", "device",
+		"locale", "surface", "value", "text", "target", "recommendation", "position", "id", "title"}
+}
+
+// ParseColumns reads "user=CustomerID,item=StockCode,...", or the name of a
+// mapping that is known: "online-retail".
+func ParseColumns(s string) (Mapping, error) {
+	if s == "online-retail" {
+		return OnlineRetail(), nil
+	}
+	m := Mapping{Columns: map[string]string{}}
+	for _, pair := range strings.Split(s, ",") {
+		field, column, ok := strings.Cut(strings.TrimSpace(pair), "=")
+		if !ok || column == "" {
+			return m, fmt.Errorf("columns: %q is not field=column, nor the name of a mapping (online-retail)", pair)
+		}
+		if _, twice := m.Columns[field]; twice {
+			return m, fmt.Errorf("columns: field %q is given twice", field)
+		}
+		m.Columns[field] = column
+	}
+	return m, m.check()
+}
+
+// OnlineRetail is the mapping of the UCI Online Retail data set: invoice lines
+// of a British shop, whose cancellations have invoices that begin with C.
+func OnlineRetail() Mapping {
+	return Mapping{
+		Columns: map[string]string{"user": "CustomerID", "item": "StockCode", "time": "InvoiceDate", "quantity": "Quantity",
+			"price": "UnitPrice", "market": "Country", "order": "InvoiceNo", "title": "Description"},
+		Type: features.Purchase, Currency: "GBP", Missing: []string{"0.0", "0", "nan", "Missing_Description"},
+		ItemCode: regexp.MustCompile(`^\d{5}[A-Za-z]{0,2}$`), UpperItem: true, Cancelled: "C",
+	}
+}
+
+func (m *Mapping) check() error {
+	fields := Fields()
+	for field := range m.Columns {
+		if name, ok := strings.CutPrefix(field, "attr."); ok && name != "" {
+			continue
+		}
+		if !slices.Contains(fields, field) {
+			return fmt.Errorf("columns: no field %q: there are %s and attr.NAME", field, strings.Join(fields, ", "))
+		}
+	}
+	if m.Columns["time"] == "" {
+		return fmt.Errorf("columns: none is named for time: add time=COLUMN")
+	}
+	if m.Columns["user"] == "" && m.Columns["session"] == "" {
+		return fmt.Errorf("columns: none is named for user or session: add user=COLUMN")
+	}
+	return nil
+}
+
+// missing is v, or "" when v means that there is none.
+func (m *Mapping) missing(v string) string {
+	v = strings.TrimSpace(v)
+	if slices.Contains(m.Missing, v) {
+		return ""
+	}
+	return v
+}

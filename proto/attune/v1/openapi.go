@@ -1,0 +1,10 @@
+package attunev1
+
+import _ "embed"
+
+//go:embed attune.swagger.json
+var openAPI []byte
+
+// OpenAPI is the description of the REST form of the API, in OpenAPI 2.0 JSON.
+// The caller must not change it.
+func OpenAPI() []byte { return openAPI }

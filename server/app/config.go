@@ -1,0 +1,116 @@
+// Package app is the server put together: it builds every part from one
+// configuration, runs them, and stops them in order. It is what main runs and
+// what the end-to-end tests run, in one process.
+//
+// Start reading at Config, then at Build.
+package app
+
+import (
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"time"
+)
+
+// Config is the server's configuration: flags, ATTUNE_* variables and a YAML
+// file, in this order of precedence. Its defaults work.
+type Config struct {
+	Data     string `help:"Data directory; it is made when it is not there." default:"data" placeholder:"DIR"`
+	Releases string `help:"Releases: a folder or a bucket's URL. Default: releases in the data directory." placeholder:"WHERE"`
+
+	GRPC  string `name:"grpc" help:"Address of gRPC." default:"127.0.0.1:9090" placeholder:"HOST:PORT"`
+	HTTP  string `name:"http" help:"Address of REST, /openapi.json and /docs." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
+	Admin string `help:"Address of metrics, profiles and /healthz; empty: none." default:"127.0.0.1:9100" placeholder:"HOST:PORT"`
+
+	TLSCert  string   `name:"tls-cert" help:"Certificate, PEM." type:"path" placeholder:"FILE"`
+	TLSKey   string   `name:"tls-key" help:"Its private key, PEM." type:"path" placeholder:"FILE"`
+	Insecure bool     `help:"Listen beyond this machine without TLS."`
+	Origins  []string `name:"cors-origin" help:"Origins that browsers may call from; none by default." placeholder:"ORIGIN"`
+
+	LogLevel  slog.Level `help:"Least level of log lines: debug, info, warn or error." default:"info"`
+	LogFormat string     `help:"Form of log lines: text or json." enum:"text,json" default:"text"`
+	OTLP      string     `name:"otlp-endpoint" help:"Where traces go by OTLP over gRPC; empty: nowhere." placeholder:"URL"`
+	Traced    float64    `name:"trace-share" help:"Share of requests that are traced, 0 to 1." default:"0.01"`
+
+	Follow     time.Duration `help:"Time between two looks at what is to be served." default:"2s"`
+	IdleShop   time.Duration `help:"Unload a shop that nobody asked for so long; 0: never." default:"0"`
+	Shoppers   int           `help:"Shoppers whose state is kept in memory." default:"100000"`
+	Queue      int           `name:"served-queue" help:"Records of answers that may wait to be written." default:"65536"`
+	EventAge   time.Duration `help:"Older events are refused." default:"9600h"`
+	ClockAhead time.Duration `help:"A client's clock may be ahead by so much." default:"5m"`
+	MaxMessage int           `help:"Bytes of a request at most." default:"8388608"`
+	Grace      time.Duration `help:"Time that running requests have to end at shutdown." default:"10s"`
+	PageSecret string        `help:"Secret of page tokens, at least 16 characters, shared by replicas. Default: a random one kept in the data directory." placeholder:"SECRET"`
+}
+
+// Validate reports the first thing that cannot work. kong calls it.
+func (c *Config) Validate() error {
+	if c.Data == "" {
+		return fmt.Errorf("--data: expected a directory: got nothing")
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return fmt.Errorf("--tls-cert and --tls-key belong together: give both or neither")
+	}
+	for _, a := range []struct{ flag, address string }{{"grpc", c.GRPC}, {"http", c.HTTP}, {"admin", c.Admin}} {
+		if a.address == "" && a.flag == "admin" {
+			continue
+		}
+		host, _, err := net.SplitHostPort(a.address)
+		if err != nil {
+			return fmt.Errorf("--%s: expected HOST:PORT, such as 127.0.0.1:9090: got %q", a.flag, a.address)
+		}
+		safe := c.TLSCert != "" && a.flag != "admin"
+		if !loopback(host) && !safe && !c.Insecure {
+			return fmt.Errorf("--%s %s would be open to other machines without TLS: give --tls-cert and --tls-key, listen on 127.0.0.1, or give --insecure if something else protects it", a.flag, a.address)
+		}
+	}
+	for _, n := range []struct {
+		flag string
+		bad  bool
+	}{
+		{"trace-share: expected 0 to 1", c.Traced < 0 || c.Traced > 1},
+		{"follow: expected at least 10ms", c.Follow < 10*time.Millisecond},
+		{"idle-shop: expected 0 or more", c.IdleShop < 0},
+		{"shoppers: expected at least 1", c.Shoppers < 1},
+		{"served-queue: expected at least 1", c.Queue < 1},
+		{"event-age: expected more than 0", c.EventAge <= 0},
+		{"clock-ahead: expected more than 0", c.ClockAhead <= 0},
+		{"max-message: expected at least 1024", c.MaxMessage < 1024},
+		{"grace: expected more than 0", c.Grace <= 0},
+		{"page-secret: expected at least 16 characters", c.PageSecret != "" && len(c.PageSecret) < 16},
+	} {
+		if n.bad {
+			return fmt.Errorf("--%s", n.flag)
+		}
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+func (c *Config) releases() string {
+	if c.Releases != "" {
+		return c.Releases
+	}
+	return filepath.Join(c.Data, "releases")
+}
+
+// certificate is the server's TLS, or nil for plain text.
+func (c *Config) certificate() (*tls.Config, error) {
+	if c.TLSCert == "" {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
+	if err != nil {
+		return nil, fmt.Errorf("--tls-cert, --tls-key: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+}

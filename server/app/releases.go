@@ -1,0 +1,93 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/kind"
+	"github.com/attune-rec/attune/models/pipeline"
+	"github.com/attune-rec/attune/server/engine"
+	"github.com/attune-rec/attune/server/live"
+	"github.com/attune-rec/attune/server/recommend"
+)
+
+// served is what requests get their release from.
+type served struct{ set *live.Set[*engine.Engine] }
+
+// Acquire implements recommend.Releases.
+func (s served) Acquire(ctx context.Context, shop features.ShopID, key features.UserKey) (recommend.Release, error) {
+	var who []byte
+	if !key.IsZero() {
+		who = key[:]
+	}
+	l, err := s.set.Acquire(ctx, shop, who)
+	if errors.Is(err, live.ErrNotServed) {
+		return nil, fmt.Errorf("shop %s: %w", shop, recommend.ErrNoRelease)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return lease{l}, nil
+}
+
+// lease is a release held for one request.
+type lease struct{ *live.Loaded[*engine.Engine] }
+
+// Catalog implements recommend.Release.
+func (l lease) Catalog() features.Catalog { return l.Value.Catalog() }
+
+// Surfaces implements recommend.Release.
+func (l lease) Surfaces() []string { return l.Value.Surfaces() }
+
+// Pipeline implements recommend.Release.
+func (l lease) Pipeline(surface string) recommend.Pipeline {
+	if p := l.Value.Pipeline(surface); p != nil {
+		return p
+	}
+	return nil
+}
+
+// kinds finds a kind of model.
+func kinds(name string) (models.Kind, bool) {
+	k, err := kind.Of(name)
+	return k, err == nil
+}
+
+// probe answers a few requests with a new release before anyone else does: for
+// nobody and for a shopper who did something with its first items, on every
+// surface. A part that fails keeps the old release.
+func probe(ctx context.Context, l *live.Loaded[*engine.Engine]) error {
+	items := l.Value.Catalog()
+	someone := &features.Shopper{Consent: features.AllPurposes}
+	for row := range features.Row(min(3, items.Len())) {
+		someone.Recent = append(someone.Recent, features.Interaction{Row: row, Type: features.Purchase, Quantity: 1, TimeMS: int64(row)})
+	}
+	page := features.NoRow
+	var cart []features.Row
+	if items.Len() > 0 {
+		page, cart = 0, []features.Row{0}
+	}
+	var ans pipeline.Answer
+	for _, surface := range l.Value.Surfaces() {
+		for _, who := range []*features.Shopper{nil, someone} {
+			r := &features.Request{
+				Query:   features.Query{Shop: l.Release.Manifest.Shop, Surface: surface, Now: l.Release.Manifest.Created, Limit: 10},
+				Shopper: who, Item: page, Cart: cart, Catalog: items,
+			}
+			if err := l.Value.Pipeline(surface).Answer(ctx, r, &ans); err != nil {
+				return fmt.Errorf("surface %s: %w", surface, err)
+			}
+			for _, d := range ans.Degraded {
+				if d.Why == "error" {
+					return fmt.Errorf("surface %s: component %s fails", surface, d.Component)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func notServed(err error) bool { return errors.Is(err, live.ErrNotServed) }

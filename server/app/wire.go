@@ -1,0 +1,259 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/test/bufconn"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/store"
+	"github.com/attune-rec/attune/models/release"
+	"github.com/attune-rec/attune/server/api"
+	"github.com/attune-rec/attune/server/auth"
+	"github.com/attune-rec/attune/server/collect"
+	"github.com/attune-rec/attune/server/engine"
+	"github.com/attune-rec/attune/server/gateway"
+	"github.com/attune-rec/attune/server/journal"
+	"github.com/attune-rec/attune/server/live"
+	"github.com/attune-rec/attune/server/recommend"
+	"github.com/attune-rec/attune/server/rpc"
+	"github.com/attune-rec/attune/server/shopper"
+	"github.com/attune-rec/attune/server/telemetry"
+)
+
+// Server is everything that runs. Build it, Run it; Run closes it.
+type Server struct {
+	config  Config
+	log     *slog.Logger
+	metrics telemetry.Metrics
+	traces  telemetry.Traces
+	health  *health.Server
+
+	store    *store.Store
+	releases release.Store
+	engines  *engine.Engines
+	set      *live.Set[*engine.Engine]
+	journal  *journal.Journal
+
+	outer, inner *grpc.Server // for callers, and for the gateway
+	pipe         *bufconn.Listener
+	conn         *grpc.ClientConn
+	web, admin   *http.Server
+
+	grpcListener, httpListener, adminListener net.Listener
+	closers                                   []func() error // in the order of building
+	once                                      sync.Once      // of saying that there is no release
+}
+
+// Build puts the server together and opens its ports, so that whatever cannot
+// work is known before anyone is told that it runs. version is the program's.
+func Build(ctx context.Context, c Config, log *slog.Logger, version string) (s *Server, err error) {
+	s = &Server{config: c, log: log, metrics: telemetry.NewMetrics(version), health: health.NewServer()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	s.serving(false)
+	if err := s.listen(); err != nil {
+		return s, err
+	}
+	if err := prepare(c.Data); err != nil {
+		return s, err
+	}
+	if s.traces, err = telemetry.NewTraces(ctx, c.OTLP, c.Traced, version); err != nil {
+		return s, err
+	}
+	s.closing(func() error { return within(c.Grace, s.traces.Shutdown) })
+	if s.store, err = store.Open(ctx, store.Options{Dir: filepath.Join(c.Data, "store"), Logger: log}); err != nil {
+		return s, explain(c.Data, err)
+	}
+	s.closing(s.store.Close)
+	if s.releases, err = release.OpenStore(ctx, c.releases(), filepath.Join(c.Data, "cache")); err != nil {
+		return s, err
+	}
+	s.closing(s.releases.Close)
+	if err := s.liveReleases(); err != nil {
+		return s, err
+	}
+	services, err := s.services()
+	if err != nil {
+		return s, err
+	}
+	return s, s.servers(ctx, services)
+}
+
+func (s *Server) closing(f func() error) { s.closers = append(s.closers, f) }
+
+func within(d time.Duration, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	return f(ctx)
+}
+
+func (s *Server) listen() (err error) {
+	for _, l := range []struct {
+		flag, address string
+		to            *net.Listener
+	}{{"grpc", s.config.GRPC, &s.grpcListener}, {"http", s.config.HTTP, &s.httpListener}, {"admin", s.config.Admin, &s.adminListener}} {
+		if l.address == "" {
+			continue
+		}
+		if *l.to, err = listen(l.flag, l.address); err != nil {
+			return err
+		}
+		listener := *l.to
+		s.closing(func() error {
+			if err := listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+				return err
+			}
+			return nil
+		})
+	}
+	return nil
+}
+
+// liveReleases is the part that serves releases and swaps them.
+func (s *Server) liveReleases() (err error) {
+	s.engines = engine.New(engine.Options{
+		Changes: s.store, Observer: telemetry.NewComponents(s.metrics), Workers: runtime.GOMAXPROCS(0), Logger: s.log,
+	})
+	events := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "attune_release_events_total", Help: "What happened to releases: loaded, refused, swapped, freed, unloaded.",
+	}, []string{"shop", "what"})
+	current := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "attune_release_served", Help: "The release that is served by shop; always 1.",
+	}, []string{"shop", "version"})
+	s.metrics.MustRegister(events, current)
+	s.set, err = live.New(live.Options[*engine.Engine]{
+		Store: s.releases, Kinds: kinds, Build: s.engines.Build, Free: s.engines.Free, Probe: probe,
+		Every: s.config.Follow, Idle: s.config.IdleShop, Log: s.log,
+		Observe: func(e live.Event) {
+			events.WithLabelValues(string(e.Shop), e.What).Inc()
+			if e.What == live.EventSwapped {
+				current.DeletePartialMatch(prometheus.Labels{"shop": string(e.Shop)})
+				current.WithLabelValues(string(e.Shop), e.Version).Set(1)
+				s.serving(true)
+			}
+		},
+	})
+	if err != nil {
+		return err
+	}
+	s.closing(s.set.Close)
+	return nil
+}
+
+func (s *Server) services() (rpc.Services, error) {
+	none := rpc.Services{}
+	validate, err := rpc.NewValidator()
+	if err != nil {
+		return none, err
+	}
+	secret, err := pageSecret(s.config.PageSecret, s.config.Data)
+	if err != nil {
+		return none, err
+	}
+	tokens, names := api.NewTokens(secret), shopper.NewNames(s.store)
+	shoppers, err := shopper.New(shopper.Options{History: s.store, Consents: s.store, Size: s.config.Shoppers, Registerer: s.metrics})
+	if err != nil {
+		return none, err
+	}
+	s.journal = journal.New(s.store, journal.Options{Queue: s.config.Queue, Logger: s.log, Registerer: s.metrics})
+	s.closing(func() error { return within(s.config.Grace, s.journal.Close) })
+	collector, err := collect.New(collect.Options{
+		Log: s.store, Morgue: s.store, Links: s.store, Listener: shoppers,
+		MaxAge: s.config.EventAge, MaxAhead: s.config.ClockAhead, Logger: s.log, Registerer: s.metrics,
+	})
+	if err != nil {
+		return none, err
+	}
+	recommender, err := recommend.New(recommend.Options{
+		Releases: served{s.set}, Shoppers: shoppers, Journal: s.journal, Parallel: runtime.GOMAXPROCS(0), Logger: s.log,
+	})
+	if err != nil {
+		return none, err
+	}
+	return rpc.Services{
+		Recommendation: &api.Recommendation{Recommender: recommender, Names: names, Tokens: tokens},
+		Events:         &api.Events{Collector: collector, Names: names, Validate: validate},
+		Catalog: &api.Catalog{Store: s.store, Validate: validate, Tokens: tokens, Changed: func(shop features.ShopID) {
+			s.engines.Changed(context.Background(), shop)
+		}},
+		Users:    &api.Users{Store: s.store, Validate: validate, Tokens: tokens, Changed: shoppers.Forget},
+		Releases: &api.Releases{Store: s.releases, Kinds: kinds, Service: s.set, Tokens: tokens},
+		Health:   s.health,
+	}, nil
+}
+
+// servers are the ways in: gRPC, REST over the gRPC server in the process, and
+// the operators' port.
+func (s *Server) servers(ctx context.Context, services rpc.Services) error {
+	policies, err := auth.Methods()
+	if err != nil {
+		return err
+	}
+	validate, err := rpc.NewValidator()
+	if err != nil {
+		return err
+	}
+	certificate, err := s.config.certificate()
+	if err != nil {
+		return err
+	}
+	o := rpc.Options{
+		Policies: policies, Validate: validate, Logger: s.log, Traces: s.traces, MaxMessage: s.config.MaxMessage,
+		Calls: rpc.NewCalls(s.metrics, telemetry.Buckets()),
+	}
+	s.inner = rpc.New(services, o)
+	if certificate != nil {
+		o.TLS = credentials.NewTLS(certificate)
+	}
+	s.outer = rpc.New(services, o)
+	s.pipe = bufconn.Listen(1 << 20)
+	s.conn, err = grpc.NewClient("passthrough:///gateway",
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return s.pipe.DialContext(ctx) }),
+		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20)))
+	if err != nil {
+		return fmt.Errorf("gateway: %w", err)
+	}
+	s.closing(s.conn.Close)
+	rest, err := gateway.New(ctx, s.conn, gateway.Options{MaxBody: int64(s.config.MaxMessage), Origins: s.config.Origins})
+	if err != nil {
+		return err
+	}
+	s.web = &http.Server{
+		Handler: rest, TLSConfig: certificate, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+	}
+	s.admin = &http.Server{Handler: s.operators(), ReadHeaderTimeout: 10 * time.Second}
+	return nil
+}
+
+// operators is what is for operators only.
+func (s *Server) operators() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", s.metrics.Handler())
+	mux.HandleFunc("GET /healthz", s.healthz)
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	return mux
+}

@@ -1,0 +1,168 @@
+// Package engine makes an opened release ready to answer: indexes over its
+// vectors, a pipeline for each surface, and the catalogue kept up to date with
+// what the shop changed since, new items at once in the tail.
+//
+// Start reading at Engines.Build.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/catalog"
+	"github.com/attune-rec/attune/features/store"
+	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/pipeline"
+	"github.com/attune-rec/attune/models/pipeline/kit"
+	"github.com/attune-rec/attune/models/release"
+	"github.com/attune-rec/attune/models/vector"
+)
+
+// Engine is a release that answers. It is safe for concurrent use.
+type Engine struct {
+	version   string
+	pipelines map[string]*pipeline.Pipeline
+	surfaces  []string
+	items     atomic.Pointer[catalog.Snapshot]
+
+	mu    sync.Mutex // of those who bring changes
+	next  int64      // the catalogue change to go on from
+	base  []features.Item
+	tails []tail
+}
+
+// tail is an index that takes new items in.
+type tail struct {
+	name  string
+	index *vector.Tailed
+	embed models.ItemEmbedder // nil: it cannot give an item a vector
+	dim   int
+}
+
+// Version is the release's version.
+func (e *Engine) Version() string { return e.version }
+
+// Catalog is the shop's items as they stand, by the release's rows.
+func (e *Engine) Catalog() features.Catalog { return e.items.Load() }
+
+// Pipeline answers a surface; nil when the release has no recipe for it.
+func (e *Engine) Pipeline(surface string) *pipeline.Pipeline { return e.pipelines[surface] }
+
+// Surfaces lists those that have a recipe, in order.
+func (e *Engine) Surfaces() []string { return e.surfaces }
+
+// Options are what engines are made with. Changes is needed.
+type Options struct {
+	Changes  Changes
+	Observer pipeline.Observer // nil: nobody watches
+	Switches *pipeline.Switches
+	Workers  int          // goroutines that make an index; 0: 1
+	Logger   *slog.Logger // nil: slog.Default
+}
+
+// Changes is where what the shop changed is read from.
+type Changes interface {
+	Changes(ctx context.Context, shop features.ShopID, from int64, f func(store.Change) error) (next int64, err error)
+}
+
+// Engines makes engines and keeps those in service up to date. It is safe for
+// concurrent use.
+type Engines struct {
+	o   Options
+	mu  sync.Mutex
+	all map[*Engine]features.ShopID
+}
+
+// New returns a maker of engines.
+func New(o Options) *Engines {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	o.Workers = max(o.Workers, 1)
+	return &Engines{o: o, all: map[*Engine]features.ShopID{}}
+}
+
+// Build makes r ready, with the catalogue as it stands. Free it.
+func (es *Engines) Build(ctx context.Context, r *release.Release) (*Engine, error) {
+	env := pipeline.Env{Models: map[string]models.Model{}, Indexes: map[string]models.Index{}}
+	e := &Engine{version: r.Version(), pipelines: map[string]*pipeline.Pipeline{}, base: r.Items, next: 1}
+	for _, p := range r.Models() {
+		env.Models[p.Name] = p.Model
+	}
+	for name := range indexed(r.Recipes, env) {
+		t, err := makeTail(name, env.Models[name], es.o.Workers)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("index of model %q: %w", name, err), e.close())
+		}
+		env.Indexes[name] = t.index
+		e.tails = append(e.tails, t)
+	}
+	for _, recipe := range r.Recipes {
+		p, err := kit.New(recipe, env, pipeline.Options{Observer: es.o.Observer, Switches: es.o.Switches, Rows: len(r.Items)})
+		if err != nil {
+			return nil, errors.Join(err, e.close())
+		}
+		e.pipelines[recipe.Surface] = p
+		e.surfaces = append(e.surfaces, recipe.Surface)
+	}
+	slices.Sort(e.surfaces)
+	items, err := catalog.Of(r.Items)
+	if err != nil {
+		return nil, errors.Join(err, e.close())
+	}
+	e.items.Store(items)
+	shop := r.Manifest.Shop
+	es.mu.Lock()
+	es.all[e] = shop // before the changes are read: none may slip between
+	es.mu.Unlock()
+	if err := es.sync(ctx, shop, e); err != nil {
+		return nil, errors.Join(err, es.Free(e))
+	}
+	return e, nil
+}
+
+// indexed is the models whose vectors the recipes search.
+func indexed(recipes []models.Recipe, env pipeline.Env) map[string]bool {
+	names := map[string]bool{}
+	for _, r := range recipes {
+		for _, s := range append(slices.Clone(r.Sources), r.Fallback...) {
+			if _, ok := env.Models[s.Model].(models.Embedder); ok {
+				names[s.Model] = true
+			}
+		}
+	}
+	return names
+}
+
+func makeTail(name string, m models.Model, workers int) (tail, error) {
+	embed := m.(models.Embedder)
+	base, err := vector.NewExact(embed.Vectors(), embed.Dim(), workers)
+	if err != nil {
+		return tail{}, err
+	}
+	t := tail{name: name, index: vector.WithTail(base, m.Items(), embed.Dim()), dim: embed.Dim()}
+	t.embed, _ = m.(models.ItemEmbedder)
+	return t, nil
+}
+
+// Free gives back what Build made.
+func (es *Engines) Free(e *Engine) error {
+	es.mu.Lock()
+	delete(es.all, e)
+	es.mu.Unlock()
+	return e.close()
+}
+
+func (e *Engine) close() error {
+	var errs []error
+	for i := range e.tails {
+		errs = append(errs, e.tails[i].index.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,145 @@
+package job
+
+import (
+	"encoding/json"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/dataset"
+	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/release"
+)
+
+// Fit trains models on files and keeps them as a release that nobody serves
+// yet.
+type Fit struct {
+	Data   `embed:""`
+	Models `embed:""`
+	To     string `help:"Where releases are kept: a folder, or the URL of a bucket." default:"releases" placeholder:"WHERE"`
+	Shop   string `help:"The shop that the release belongs to." default:"default"`
+}
+
+// Validate implements kong's check of flags that depend on one another. Where
+// no split is asked for, everything is trained on.
+func (f *Fit) Validate() error {
+	if f.Split == "" {
+		f.Split = string(dataset.Given)
+	}
+	if err := f.Data.Validate(); err != nil {
+		return err
+	}
+	if err := f.Models.Validate(); err != nil {
+		return err
+	}
+	return features.ShopID(f.Shop).Validate()
+}
+
+// fitSummary is the command's result.
+type fitSummary struct {
+	Shop    string       `json:"shop"`
+	Version string       `json:"version"`
+	To      string       `json:"to"`
+	Bytes   int64        `json:"bytes"`
+	Users   int          `json:"users"`
+	Items   int          `json:"items"`
+	Rows    int          `json:"interactions"`
+	Remarks []string     `json:"remarks,omitempty"`
+	Models  []fitOutcome `json:"models"`
+}
+
+type fitOutcome struct {
+	Name    string          `json:"name"`
+	Kind    string          `json:"kind"`
+	Params  json.RawMessage `json:"params"`
+	FitCPU  float64         `json:"fit_cpu_s"`
+	FitWall float64         `json:"fit_wall_s"`
+	PeakRSS int64           `json:"peak_rss_bytes"`
+}
+
+// Run implements the command.
+func (f *Fit) Run(env *Env) error {
+	p, err := f.plan()
+	if err != nil {
+		return err
+	}
+	split, err := f.load(env)
+	if err != nil {
+		return err
+	}
+	t := newTraining(env, split, &f.Models, p, f.Seed)
+	for _, s := range p.specs {
+		if _, err := t.fit(s); err != nil {
+			return err
+		}
+	}
+	store, err := release.OpenStore(env.Ctx, f.To, "")
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	manifest, err := release.Publish(env.Ctx, store, f.draft(split, t))
+	if err != nil {
+		return err
+	}
+	d := split.Train
+	sum := fitSummary{
+		Shop: f.Shop, Version: manifest.Version, To: f.To, Bytes: manifest.Bytes(),
+		Users: d.NumUsers(), Items: d.NumItems(), Rows: len(d.Log), Remarks: split.Remarks,
+	}
+	for _, name := range t.order {
+		m := t.done[name]
+		sum.Models = append(sum.Models, fitOutcome{m.name, m.kind.Name, m.raw, m.cpu.Seconds(), m.wall.Seconds(), m.peakRSS})
+	}
+	if env.JSON {
+		return env.WriteJSON(sum)
+	}
+	return sum.text(env)
+}
+
+// draft is the release: items by name only, unless the data has a catalogue.
+func (f *Fit) draft(split *dataset.Split, t *training) release.Draft {
+	d := split.Train
+	draft := release.Draft{Shop: features.ShopID(f.Shop), Items: make([]features.Item, d.NumItems())}
+	for row, name := range d.Items {
+		draft.Items[row] = features.Item{ID: name, Kind: features.Product}
+		if d.Catalog != nil {
+			if it := d.Catalog.Item(features.Row(row)); it != nil {
+				draft.Items[row] = *it
+			}
+		}
+	}
+	draft.Lineage = release.Lineage{Events: int64(len(d.Log)), Users: d.NumUsers(), Seed: f.Seed, Parameters: map[string]any{}, EventWeights: f.Weight}
+	var from, to int64
+	for i := range d.Log {
+		ms := d.Log[i].TimeMS
+		if ms > 0 && (from == 0 || ms < from) {
+			from = ms
+		}
+		to = max(to, ms)
+	}
+	if from > 0 {
+		draft.Lineage.DataFrom, draft.Lineage.DataTo = time.UnixMilli(from).UTC(), time.UnixMilli(to).UTC()
+	}
+	for _, name := range t.order {
+		m := t.done[name]
+		draft.Models = append(draft.Models, models.Part{Name: name, Model: m.model})
+		draft.Lineage.Parameters[name] = m.params
+	}
+	return draft
+}
+
+func (s *fitSummary) text(env *Env) error {
+	fmt.Fprintf(env.Out, "release %s of shop %s in %s: %d users, %d items, %d interactions, %.1f MB\n",
+		s.Version, s.Shop, s.To, s.Users, s.Items, s.Rows, float64(s.Bytes)/(1<<20))
+	for _, remark := range s.Remarks {
+		fmt.Fprintf(env.Out, "remark: %s\n", remark)
+	}
+	w := tabwriter.NewWriter(env.Out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "model\tkind\tCPU s\twall s\tpeak MB\n")
+	for _, m := range s.Models {
+		fmt.Fprintf(w, "%s\t%s\t%.2f\t%.2f\t%d\n", m.Name, m.Kind, m.FitCPU, m.FitWall, m.PeakRSS>>20)
+	}
+	return w.Flush()
+}

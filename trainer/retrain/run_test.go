@@ -1,0 +1,146 @@
+package retrain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/store"
+	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/kind"
+	"github.com/attune-rec/attune/models/release"
+)
+
+type silent struct{}
+
+func (silent) Step(int, int, string) {}
+func (silent) Done()                 {}
+
+func watch(string) Step { return silent{} }
+
+// shop is a store in which even shoppers buy even items and odd ones odd,
+// over so many days.
+func shop(t *testing.T, days int) *store.Store {
+	t.Helper()
+	ctx := context.Background()
+	s, err := store.Open(ctx, store.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	const users, items = 40, 120
+	var goods []features.Item
+	for i := range items {
+		goods = append(goods, features.Item{
+			ID: fmt.Sprintf("item-%03d", i), Kind: features.Product, Title: []string{"red ceramic mug", "blue woollen scarf"}[i%2],
+		})
+	}
+	if err := s.PutItems(ctx, features.DefaultShop, goods); err != nil {
+		t.Fatal(err)
+	}
+	var events []features.Event
+	random := rand.New(rand.NewPCG(1, 2))
+	start := time.Date(2011, 6, 1, 0, 0, 0, 0, time.UTC)
+	for day := range days {
+		for u := range users {
+			if (u+day)%4 != 0 {
+				continue
+			}
+			at := start.Add(time.Duration(day)*24*time.Hour + time.Duration(u)*time.Minute)
+			events = append(events, features.Event{
+				Shop: features.DefaultShop, ID: fmt.Sprintf("%d-%d", day, u), Type: features.Purchase, User: features.UserKey{1, byte(u)},
+				Item: fmt.Sprintf("item-%03d", random.IntN(items/2)*2+u%2), Market: "DE", Time: at, Received: at, Quantity: 1,
+			})
+		}
+	}
+	if _, err := s.Append(ctx, features.DefaultShop, events); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestRunPublishesWhatItJudged(t *testing.T) {
+	ctx := context.Background()
+	s := shop(t, 150)
+	to, err := release.OpenStore(ctx, t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer to.Close()
+	out, err := Run(ctx, s, features.DefaultShop, to, Default(), watch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out.Report == nil || len(out.Report.Models) != 5 {
+		t.Fatalf("got report %+v, want five models judged", out.Report)
+	}
+	last := out.Report.Models[4]
+	if last.Name != "hybrid" || !(last.Metrics["hr@10"].Value > out.Report.Models[0].Metrics["hr@10"].Value) {
+		t.Errorf("got %s with %v, want the hybrid above popularity's %v", last.Name, last.Metrics["hr@10"], out.Report.Models[0].Metrics["hr@10"])
+	}
+	if len(last.KeepSeen) == 0 {
+		t.Error("there is no table with items already bought")
+	}
+	opened, err := release.Open(ctx, to, features.DefaultShop, out.Version, func(name string) (models.Kind, bool) {
+		got, err := kind.Of(name)
+		return got, err == nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opened.Close()
+	m := opened.Manifest
+	if m.Items != 120 || m.Lineage.Users != 40 || m.Lineage.Events != out.Events || m.Lineage.LastSeq != out.Events {
+		t.Errorf("got manifest %+v", m)
+	}
+}
+
+func TestShortLogIsTrainedAndNotJudged(t *testing.T) {
+	ctx := context.Background()
+	s := shop(t, 20)
+	to, err := release.OpenStore(ctx, t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer to.Close()
+	out, err := Run(ctx, s, features.DefaultShop, to, Default(), watch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out.Report != nil || len(out.Remarks) != 1 {
+		t.Fatalf("got report %v and remarks %q, want none and one", out.Report, out.Remarks)
+	}
+}
+
+func TestEmptyStoreSaysWhatToDo(t *testing.T) {
+	ctx := context.Background()
+	s, err := store.Open(ctx, store.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := Run(ctx, s, features.DefaultShop, nil, Default(), watch); !errors.Is(err, ErrTooLittle) {
+		t.Fatalf("got %v, want ErrTooLittle", err)
+	}
+}
+
+func TestBadPlans(t *testing.T) {
+	p := Default()
+	p.Models = p.Models[4:]
+	if err := p.Validate(); err == nil {
+		t.Error("a hybrid without its parts was taken")
+	}
+	p = Default()
+	p.Models[0].Kind = "crystal-ball"
+	if err := p.Validate(); err == nil {
+		t.Error("an unknown kind was taken")
+	}
+}
