@@ -372,7 +372,7 @@ func (m *Ranking) Embed(r *features.Request, dst []float32) bool {
 	up, down := scratch.Floats(n), scratch.Floats(len(m.pool))
 	mine, theirs := scratch.Floats(n), scratch.Floats(len(m.pool))
 	copy(ahead, dst)
-	reg := 2 * float32(m.params.Regularisation) * likes
+	reg := float32(m.params.Regularisation) * likes
 	rate := 1 / (reg + likes*m.bend(p.Rows))
 	for step := range m.params.Steps {
 		linalg.DotGather(ahead, m.table.Data, p.Rows, mine)
