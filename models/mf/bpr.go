@@ -35,7 +35,7 @@ type BPRParams struct {
 
 // BPRDefaults are the parameters of "bpr" where none are given.
 func BPRDefaults() BPRParams {
-	return BPRParams{Factors: 64, Epochs: 60, Rate: .05, Regularisation: .01, Popularity: .5, Spread: .1, Patience: 5, Pool: 200, Steps: 20}
+	return BPRParams{Factors: 64, Epochs: 60, Rate: .1, Regularisation: .003, Popularity: .5, Spread: .1, Patience: 5, Pool: 200, Steps: 20}
 }
 
 func (p *BPRParams) check() error {
