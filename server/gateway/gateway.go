@@ -50,11 +50,12 @@ func New(ctx context.Context, conn *grpc.ClientConn, o Options) (http.Handler, e
 		runtime.WithRoutingErrorHandler(lost),
 	)
 	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
-		attunev1.RegisterRecommendationServiceHandler,
 		attunev1.RegisterEventServiceHandler,
 		attunev1.RegisterCatalogServiceHandler,
 		attunev1.RegisterUserServiceHandler,
 		attunev1.RegisterReleaseServiceHandler,
+		// The last is asked first: items/{item}:similar before items/{id}.
+		attunev1.RegisterRecommendationServiceHandler,
 	} {
 		if err := register(ctx, mux, conn); err != nil {
 			return nil, fmt.Errorf("gateway: %w", err)
