@@ -7,9 +7,9 @@ import (
 )
 
 // spread is how many robust standard deviations above the median, on the
-// logarithmic scale, a quantity may lie. On a normal scale five are passed once
-// in three million.
-const spread = 5
+// logarithmic scale, a quantity may lie. On a normal scale six are passed once
+// in a thousand million.
+const spread = 6
 
 // minQuantities is how many quantities a limit needs to rest on.
 const minQuantities = 100

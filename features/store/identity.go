@@ -23,11 +23,11 @@ func (s *Store) Link(ctx context.Context, shop features.ShopID, alias, user feat
 	if alias.IsZero() || user.IsZero() || alias == user {
 		return fmt.Errorf("link: an alias and another key are needed: got %s and %s", alias, user)
 	}
-	end, err := s.Resolve(ctx, shop, user)
+	circle, err := s.follow(ctx, shop, user, alias)
 	if err != nil {
 		return fmt.Errorf("link: %w", err)
 	}
-	if end == alias {
+	if circle == alias {
 		return fmt.Errorf("link: %s is linked to %s already", user, alias)
 	}
 	l.mu.RLock()
@@ -81,7 +81,15 @@ func oneRow(r sql.Result) error {
 // Resolve is the user that key was linked to, through every link; key itself
 // when there is none.
 func (s *Store) Resolve(ctx context.Context, shop features.ShopID, key features.UserKey) (features.UserKey, error) {
+	return s.follow(ctx, shop, key, features.UserKey{})
+}
+
+// follow goes from link to link, as far as they lead or until it meets stop.
+func (s *Store) follow(ctx context.Context, shop features.ShopID, key, stop features.UserKey) (features.UserKey, error) {
 	for range maxLinks {
+		if key == stop {
+			return key, nil
+		}
 		var b []byte
 		err := s.read.QueryRowContext(ctx, `SELECT user_key FROM identities WHERE shop = ? AND alias_key = ? AND undone = 0`,
 			string(shop), key[:]).Scan(&b)

@@ -50,6 +50,8 @@ type Store struct {
 
 	background sync.WaitGroup
 	stop       context.CancelFunc
+	sealQueue  chan *shopLog
+	sealing    sync.Mutex // one segment is made at a time
 }
 
 var (
@@ -72,7 +74,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	s := &Store{opts: opts, log: opts.Logger, shops: map[features.ShopID]*shopLog{}, stop: func() {}}
+	s := &Store{opts: opts, log: opts.Logger, shops: map[features.ShopID]*shopLog{}, stop: func() {}, sealQueue: make(chan *shopLog, 16)}
 	if err := s.open(ctx); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("open store %s: %w", opts.Dir, err)
@@ -84,7 +86,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 // owns it. What would change it gives ErrReadOnly.
 func OpenReader(ctx context.Context, opts Options) (*Store, error) {
 	opts = opts.withDefaults()
-	s := &Store{opts: opts, log: opts.Logger, shops: map[features.ShopID]*shopLog{}, stop: func() {}}
+	s := &Store{opts: opts, log: opts.Logger, shops: map[features.ShopID]*shopLog{}, stop: func() {}, sealQueue: make(chan *shopLog, 16)}
 	if err := s.openReader(ctx); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("open store %s for reading: %w", opts.Dir, err)

@@ -80,7 +80,7 @@ func (b *beyond) value(m Metric, u int, w *worker, keepSeen bool) float64 {
 	case Novelty:
 		return b.novelty(list)
 	case Diversity:
-		return b.diversity(list)
+		return b.diversity(list, w.alike)
 	case Serendipity:
 		w.seen = w.seen[:0]
 		if !keepSeen {
@@ -107,7 +107,7 @@ func (b *beyond) novelty(list []features.Row) float64 {
 
 // diversity is over all pairs: 1 less the Jaccard likeness of the categories
 // where the catalogue has any, else 1 less the cosine of who had them.
-func (b *beyond) diversity(list []features.Row) float64 {
+func (b *beyond) diversity(list []features.Row, alike map[uint64]float64) float64 {
 	if len(list) < 2 {
 		return math.NaN()
 	}
@@ -124,15 +124,33 @@ func (b *beyond) diversity(list []features.Row) float64 {
 				}
 				continue
 			}
-			sum++
-			if nx, ny := b.users(x), b.users(y); nx > 0 && ny > 0 {
-				ux, _ := b.had.Row(int(x))
-				uy, _ := b.had.Row(int(y))
-				sum -= float64(common(ux, uy, true)) / math.Sqrt(float64(nx)*float64(ny))
-			}
+			sum += 1 - b.cosine(x, y, alike)
 		}
 	}
 	return sum / float64(pairs)
+}
+
+// mostAlike bounds what a worker remembers of pairs.
+const mostAlike = 1 << 20
+
+// cosine is how alike two items are by who had them, remembered in alike:
+// popular pairs are long to compare and come up often.
+func (b *beyond) cosine(x, y features.Row, alike map[uint64]float64) float64 {
+	nx, ny := b.users(x), b.users(y)
+	if nx == 0 || ny == 0 {
+		return 0
+	}
+	key := uint64(min(x, y))<<32 | uint64(max(x, y))
+	c, ok := alike[key]
+	if !ok {
+		ux, _ := b.had.Row(int(x))
+		uy, _ := b.had.Row(int(y))
+		c = float64(common(ux, uy, true)) / math.Sqrt(float64(nx)*float64(ny))
+		if len(alike) < mostAlike {
+			alike[key] = c
+		}
+	}
+	return c
 }
 
 // common counts what is in both; sorted says that both ascend.

@@ -9,7 +9,7 @@ import (
 // The interval of a mean of n normal values is close to ±1.96/√n.
 func TestIntervalsOfKnownSpread(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
-	const n = 4000
+	const n = 2000
 	x, y, holes := make([]float64, n), make([]float64, n), make([]float64, n)
 	for i := range x {
 		x[i] = rng.NormFloat64()

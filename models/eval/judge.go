@@ -38,7 +38,9 @@ type worker struct {
 	best   []linalg.Scored
 	list   []features.Row // the ranking
 	hits   []bool
-	counts [][]int32 // by lengths, then item: how often it was among the first
+	found  []float32          // the scores of the relevant items
+	alike  map[uint64]float64 // cosines of pairs of items, for diversity
+	counts [][]int32          // by lengths, then item: how often it was among the first
 	silent int
 }
 
@@ -78,7 +80,7 @@ func newJudge(t Task, c *Cases, o Options) *judge {
 		workers = linalg.Workers()
 	}
 	for range workers {
-		w := &worker{counts: make([][]int32, len(j.lengths))}
+		w := &worker{counts: make([][]int32, len(j.lengths)), alike: map[uint64]float64{}}
 		for i := range w.counts {
 			w.counts[i] = make([]int32, n)
 		}
@@ -189,7 +191,7 @@ func (j *judge) measure(w *worker, c int, rows []features.Row, scores []float32)
 		case m.ofWhole():
 		case m.ofRanks():
 			if math.IsNaN(first) {
-				auc, first = ranks(rows, scores, relevant)
+				auc, first = w.ranks(rows, scores, relevant)
 			}
 			j.values[i][c] = first
 			if m.Name == AUC {
@@ -206,50 +208,73 @@ func (j *judge) measure(w *worker, c int, rows []features.Row, scores []float32)
 // ranks is the AUC of a scored list and the reciprocal rank of its first
 // relevant item. What has no score is not ranked, save for relevant items,
 // which are then below everything.
-func ranks(rows []features.Row, scores []float32, relevant []features.Row) (auc, first float64) {
-	found := make([]float64, 0, len(relevant)) // the scores of relevant items, ascending
-	best, bestRow := math.Inf(-1), features.NoRow
-	for i, row := range rows {
-		if _, ok := slices.BinarySearch(relevant, row); !ok {
-			continue
+func (w *worker) ranks(rows []features.Row, scores []float32, relevant []features.Row) (auc, first float64) {
+	none := float32(math.Inf(-1))
+	w.found = w.found[:0] // the scores of relevant items, ascending
+	best, bestRow, scored := none, features.NoRow, 0
+	for _, row := range relevant {
+		at := int(row)
+		if len(rows) <= at || rows[at] != row { // sampled candidates
+			at = slices.Index(rows, row)
 		}
-		s := float64(scores[i])
-		if math.IsNaN(s) {
-			s = math.Inf(-1)
-		} else if s > best || bestRow == features.NoRow {
+		s := scores[at]
+		switch {
+		case s != s:
+			s = none
+		case s > best || bestRow == features.NoRow:
 			best, bestRow = s, row
+			fallthrough
+		default:
+			scored++
 		}
-		found = append(found, s)
+		w.found = append(w.found, s)
 	}
-	slices.Sort(found)
-	others, above, ahead := 0, 0., 0
-	for i, row := range rows {
-		s := float64(scores[i])
-		if math.IsNaN(s) {
-			continue
+	slices.Sort(w.found)
+	lowest, n := w.found[0], float64(len(w.found))
+	// Relevant items are counted as the others are, and taken off afterwards.
+	above, others, ahead := 0., 0, 0
+	for i, s := range scores {
+		switch {
+		case s < lowest: // as most are
+			others++
+			above += n
+		case s == s:
+			others++
+			above += wins(w.found, s)
+			if s > best || s == best && rows[i] < bestRow {
+				ahead++
+			}
 		}
-		if _, ok := slices.BinarySearch(relevant, row); ok {
-			continue
-		}
-		others++
-		if s > best || s == best && row < bestRow {
-			ahead++
-		}
-		lower, _ := slices.BinarySearch(found, s)
-		upper := lower
-		for upper < len(found) && found[upper] == s {
-			upper++
-		}
-		above += float64(len(found)-upper) + float64(upper-lower)/2
 	}
+	for _, row := range relevant {
+		at := int(row)
+		if len(rows) <= at || rows[at] != row {
+			at = slices.Index(rows, row)
+		}
+		if s := scores[at]; s == s {
+			above -= wins(w.found, s)
+		}
+	}
+	others -= scored
 	auc = math.NaN()
-	if others > 0 && len(found) > 0 {
-		auc = above / float64(others) / float64(len(found))
+	if others > 0 {
+		auc = above / float64(others) / n
 	}
 	if bestRow != features.NoRow {
 		first = 1 / float64(1+ahead)
 	}
 	return auc, first
+}
+
+// wins counts the scores above s, and those equal to it as halves; found
+// ascends.
+func wins(found []float32, s float32) float64 {
+	lower, _ := slices.BinarySearch(found, s)
+	upper := lower
+	for upper < len(found) && found[upper] == s {
+		upper++
+	}
+	return float64(len(found)-upper) + float64(upper-lower)/2
 }
 
 func (j *judge) result() *Result {

@@ -11,6 +11,7 @@ import (
 	"github.com/attune-rec/attune/models/content"
 	"github.com/attune-rec/attune/models/graph"
 	"github.com/attune-rec/attune/models/hybrid"
+	"github.com/attune-rec/attune/models/imported"
 	"github.com/attune-rec/attune/models/knn"
 	"github.com/attune-rec/attune/models/mf"
 	"github.com/attune-rec/attune/models/popular"
@@ -23,10 +24,12 @@ func All() []models.Kind {
 		graph.GFCF(),
 		graph.LowPass(),
 		hybrid.Kind(),
+		imported.Kind(),
 		knn.EASE(),
 		knn.Item(),
 		knn.Path(),
 		knn.SLIM(),
+		knn.User(),
 		mf.IALS(),
 		popular.Kind(),
 	}

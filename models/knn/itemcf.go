@@ -15,7 +15,7 @@ const KindItem = "item-cf"
 
 // The similarities.
 const (
-	Cosine    = "cosine"    // dot / (|i|·|j| + shrink)
+	Cosine    = "cosine"    // dot / (|i|^(2·From)·|j|^(2−2·From) + shrink)
 	Jaccard   = "jaccard"   // dot / (|i|² + |j|² − dot + shrink), Tanimoto's form
 	Euclidean = "euclidean" // 1 / (1 + the distance + shrink)
 	Pearson   = "pearson"   // the cosine of centred rows; user-cf only
@@ -32,6 +32,11 @@ const (
 type ItemParams struct {
 	Similarity string  `json:"similarity"`
 	Weighting  string  `json:"weighting"`
+	User       float64 `json:"user"` // a user with n items counts n^-User in every comparison
+	// From is how much of the cosine's norm is the history item's, the rest being
+	// the scored one's: .5 is symmetric, above it popular items answer more often
+	// (Aiolli 2013).
+	From       float64 `json:"from"`
 	Shrink     float64 `json:"shrink"`
 	Neighbours int     `json:"neighbours"`
 	taste.Options
@@ -39,7 +44,7 @@ type ItemParams struct {
 
 // ItemDefaults are the parameters of "item-cf" where none are given.
 func ItemDefaults() ItemParams {
-	return ItemParams{Similarity: Cosine, Weighting: BM25, Shrink: 10, Neighbours: 300}
+	return ItemParams{Similarity: Cosine, Weighting: BM25, From: .5, Shrink: 10, Neighbours: 300}
 }
 
 func (p *ItemParams) check() error {
@@ -47,6 +52,12 @@ func (p *ItemParams) check() error {
 		return err
 	}
 	if err := models.CheckRange("neighbours", float64(p.Neighbours), 1, 100_000); err != nil {
+		return err
+	}
+	if err := models.CheckRange("user", p.User, 0, 4); err != nil {
+		return err
+	}
+	if err := models.CheckRange("from", p.From, 0, 1); err != nil {
 		return err
 	}
 	if p.Similarity != Cosine && p.Similarity != Jaccard && p.Similarity != Euclidean {
@@ -73,7 +84,7 @@ func Item() models.Kind {
 		Space: []models.Range{
 			{Param: "similarity", Values: []any{Cosine, Jaccard, Euclidean}},
 			{Param: "weighting", Values: []any{Plain, TFIDF, BM25}},
-			{Param: "shrink", Low: 1, High: 1000, Log: true},
+			{Param: "user", Low: 0, High: 1}, {Param: "from", Low: .3, High: .9}, {Param: "shrink", Low: 1, High: 1000, Log: true},
 			{Param: "neighbours", Values: []any{50, 100, 300, 1000}},
 		},
 	}
@@ -101,16 +112,19 @@ func fitItem(ctx context.Context, in models.FitInput) (models.Model, error) {
 	}
 	// Items are the documents, users the words.
 	y := reweigh(x.Transpose(), p.Weighting).Transpose()
+	if p.User > 0 {
+		y = scaled(y, powers(rowSums(x), p.User/2), nil)
+	}
 	square := squares(y)
-	length := make([]float32, len(square))
+	from, to := make([]float32, len(square)), make([]float32, len(square))
 	for i, s := range square {
-		length[i] = float32(math.Sqrt(float64(s)))
+		from[i], to[i] = float32(math.Pow(float64(s), p.From)), float32(math.Pow(float64(s), 1-p.From))
 	}
 	shrink := float32(p.Shrink)
 	var weight func(i, j int32, dot float32) float32
 	switch p.Similarity {
 	case Cosine:
-		weight = func(i, j int32, dot float32) float32 { return dot / (length[i]*length[j] + shrink) }
+		weight = func(i, j int32, dot float32) float32 { return dot / (from[i]*to[j] + shrink) }
 	case Jaccard:
 		weight = func(i, j int32, dot float32) float32 { return dot / (square[i] + square[j] - dot + shrink) }
 	case Euclidean:

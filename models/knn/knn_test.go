@@ -16,6 +16,7 @@ func TestKinds(t *testing.T) {
 		{knn.Path(), []string{``, `{"preset": "p3alpha"}`, `{"preset": "rp3beta", "recency": 30}`}},
 		{knn.Item(), []string{``, `{"similarity": "jaccard", "weighting": "plain"}`, `{"similarity": "euclidean", "weighting": "tfidf"}`}},
 		{knn.EASE(), []string{``, `{"neighbours": 30, "recency": 30}`}},
+		{knn.User(), []string{``, `{"reverse": false}`, `{"similarity": "pearson", "weighting": "tfidf"}`, `{"weighting": "plain", "recency": 30}`}},
 		{knn.SLIM(), []string{``, `{"lasso": 0.001, "non_negative": true}`}},
 	} {
 		for _, params := range c.params {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"math/bits"
 	"sync"
 
 	"github.com/attune-rec/attune/features"
@@ -268,10 +269,12 @@ var minusInf = float32(math.Inf(-1))
 
 // sink sets the scores whose bit is not in m to -Inf.
 func sink(scores []float32, m uint64) {
-	for i := range scores {
-		if m&(1<<uint(i)) == 0 {
-			scores[i] = minusInf
+	for out := ^m; out != 0; out &= out - 1 {
+		i := bits.TrailingZeros64(out)
+		if i >= len(scores) {
+			return
 		}
+		scores[i] = minusInf
 	}
 }
 

@@ -377,8 +377,8 @@ func (o Options) concurrent(t *testing.T) {
 }
 
 func (o Options) steady(t *testing.T) {
-	if o.Allocates {
-		t.Skip("may allocate")
+	if o.Allocates || underRace {
+		t.Skip("may allocate, or the race detector empties pools")
 	}
 	x := o.build(t, Vectors(o.Rows, dim, seed), dim)
 	q := queries(1, dim)

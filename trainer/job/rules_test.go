@@ -21,8 +21,9 @@ import (
 func run(t testing.TB, args ...string) (string, error) {
 	t.Helper()
 	var cli struct {
-		JSON  bool         `name:"json"`
-		Rules job.RulesCmd `cmd:""`
+		JSON     bool            `name:"json"`
+		Rules    job.RulesCmd    `cmd:""`
+		Forecast job.ForecastCmd `cmd:""`
 	}
 	parser, err := kong.New(&cli, kong.Exit(func(int) {}))
 	if err != nil {

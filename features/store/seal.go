@@ -1,0 +1,279 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/attune-rec/attune/features"
+)
+
+// Seal moves the events with Seq < upTo (0: all) of a shop, in whole pages, to
+// Parquet. A segment is written beside the log, made durable, and takes the
+// place of its rows in one transaction: whenever the program ends, every event
+// is in exactly one of the two. It returns the number of events moved.
+func (s *Store) Seal(ctx context.Context, shop features.ShopID, upTo int64) (moved int64, err error) {
+	if err := s.writable(); err != nil {
+		return 0, fmt.Errorf("seal: %w", err)
+	}
+	l, err := s.knownShop(ctx, shop)
+	if errors.Is(err, ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("seal: %w", err)
+	}
+	for {
+		n, err := l.sealOne(ctx, upTo)
+		moved += n
+		if err != nil {
+			return moved, fmt.Errorf("seal shop %s: %w", shop, err)
+		}
+		if n == 0 {
+			return moved, nil
+		}
+	}
+}
+
+// sealOne makes one segment of the oldest pages.
+func (l *shopLog) sealOne(ctx context.Context, upTo int64) (int64, error) {
+	s := l.store
+	s.sealing.Lock()
+	defer s.sealing.Unlock()
+	l.mu.RLock()
+	first, end := l.tailFrom, l.end
+	l.mu.RUnlock()
+	if upTo <= 0 || upTo > end {
+		upTo = end
+	}
+	last, err := l.lastToSeal(ctx, first, upTo)
+	if err != nil || last < first {
+		return 0, err
+	}
+	g := Segment{First: first, Last: last, Sealed: s.now(),
+		File: filepath.ToSlash(filepath.Join("segments", string(l.shop), fmt.Sprintf("%012d-%012d.parquet", first, last)))}
+	if err := l.writeSegment(ctx, &g); err != nil {
+		return 0, err
+	}
+	if err := s.opts.seam("written"); err != nil {
+		return 0, err
+	}
+	seg, err := l.openSegment(ctx, g)
+	if err != nil {
+		return 0, err
+	}
+	err = s.writer.doThen(context.WithoutCancel(ctx), func(tx *transaction) error { return l.replacePages(tx, &g) }, func() {
+		l.mu.Lock()
+		l.sealed(seg)
+		l.mu.Unlock()
+	})
+	if err != nil {
+		return 0, errors.Join(err, seg.index.close())
+	}
+	s.log.Info("sealed", "shop", string(l.shop), "first", first, "last", last, "bytes", g.Bytes)
+	return g.Rows, nil
+}
+
+func (l *shopLog) replacePages(tx *transaction, g *Segment) error {
+	if _, err := tx.exec(`INSERT INTO segments (shop, first_seq, last_seq, file, rows, bytes, sha256, newest, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		string(l.shop), g.First, g.Last, g.File, g.Rows, g.Bytes, g.SHA256, g.Newest.UnixMilli(), g.Sealed.UnixMilli()); err != nil {
+		return err
+	}
+	if err := l.store.opts.seam("recorded"); err != nil {
+		return err
+	}
+	if _, err := tx.exec(`DELETE FROM pages WHERE shop = ? AND first_seq >= ? AND last_seq <= ?`, string(l.shop), g.First, g.Last); err != nil {
+		return err
+	}
+	return l.store.opts.seam("deleted")
+}
+
+// lastToSeal is the end of the pages that make one segment.
+func (l *shopLog) lastToSeal(ctx context.Context, first, upTo int64) (last int64, err error) {
+	most := min(upTo, first+int64(l.store.opts.SegmentRows))
+	err = l.store.read.QueryRowContext(ctx, `SELECT coalesce(max(last_seq), 0) FROM pages WHERE shop = ? AND first_seq >= ? AND first_seq < ? AND last_seq < ?`,
+		string(l.shop), first, most, most).Scan(&last)
+	return last, err
+}
+
+// writeSegment writes the Parquet file and its index, and fills in what they
+// are.
+func (l *shopLog) writeSegment(ctx context.Context, g *Segment) error {
+	path := filepath.Join(l.store.opts.Dir, g.File)
+	if err := makeDirs(filepath.Dir(path), l.store.opts.Dir); err != nil {
+		return err
+	}
+	var index sidecarBuilder
+	err := writeDurable(path, 0o600, func(f *os.File) error {
+		w := newSegmentWriter(f, l.shop)
+		batch := make([]segmentRow, 0, pageEvents)
+		flush := func() error {
+			_, err := w.Write(batch)
+			batch = batch[:0]
+			return err
+		}
+		err := l.eachStored(ctx, g.First, g.Last+1, func(e *stored) error {
+			index.add(&e.Event, uint32(g.Rows))
+			g.Rows++
+			if e.Received.After(g.Newest) {
+				g.Newest = e.Received
+			}
+			if batch = append(batch, rowOf(e)); len(batch) < cap(batch) {
+				return nil
+			}
+			return flush()
+		})
+		if err = errors.Join(err, flush(), w.Close()); err != nil {
+			return err
+		}
+		g.Bytes, g.SHA256, err = digest(f)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return writeDurable(sidecarPath(path), 0o600, func(f *os.File) error { return index.writeTo(f) })
+}
+
+// eachStored calls f with the events of a range of pages.
+func (l *shopLog) eachStored(ctx context.Context, from, to int64, f func(*stored) error) error {
+	for from < to {
+		next, err := l.scanPages(ctx, from, to, f)
+		if err != nil {
+			return err
+		}
+		if next == from {
+			return fmt.Errorf("%w: event %d of shop %s was sealed twice", ErrCorrupt, from, l.shop)
+		}
+		from = next
+	}
+	return nil
+}
+
+func digest(f *os.File) (int64, string, error) {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return 0, "", err
+	}
+	h := sha256.New()
+	n, err := io.Copy(h, f)
+	return n, hexSum(h.Sum(nil)), err
+}
+
+// makeDirs makes the directories from dir up to the existing root, durably.
+func makeDirs(dir, root string) error {
+	if dir == root {
+		return nil
+	}
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := makeDirs(filepath.Dir(dir), root); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDir(filepath.Dir(dir))
+}
+
+// sweep removes what a sealing that did not end has left.
+func (s *Store) sweep(ctx context.Context) error {
+	known := map[string]bool{}
+	shops, err := s.Shops(ctx)
+	if err != nil {
+		return err
+	}
+	for _, shop := range shops {
+		all, err := s.Segments(ctx, shop)
+		if err != nil {
+			return err
+		}
+		for _, g := range all {
+			known[g.File] = true
+		}
+	}
+	err = filepath.WalkDir(filepath.Join(s.opts.Dir, "segments"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(s.opts.Dir, path)
+		if err != nil {
+			return err
+		}
+		if known[strings.TrimSuffix(filepath.ToSlash(rel), ".idx")] {
+			return nil
+		}
+		s.log.Info("removing a segment that was not finished", "file", rel)
+		return os.Remove(path)
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// startSealing begins to seal in the background what exceeds SealAt.
+func (s *Store) startSealing() error {
+	if s.opts.SealAt < 0 {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s.stop = cancel
+	s.background.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case l := <-s.sealQueue:
+				s.sealOldest(ctx, l)
+			}
+		}
+	})
+	for _, l := range s.shops {
+		s.wantSealing(l)
+	}
+	return nil
+}
+
+// sealPause is how long sealing rests after it failed.
+const sealPause = 10 * time.Second
+
+func (s *Store) sealOldest(ctx context.Context, l *shopLog) {
+	for l.tooLong() && ctx.Err() == nil {
+		n, err := l.sealOne(ctx, 0)
+		if err != nil && ctx.Err() == nil {
+			s.log.Error("sealing failed; the events stay in the database", "shop", string(l.shop), "err", err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(sealPause):
+			}
+		}
+		if n == 0 {
+			return
+		}
+	}
+}
+
+func (l *shopLog) tooLong() bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.end-l.tailFrom >= int64(l.store.opts.SealAt)
+}
+
+// wantSealing tells the background that a log may be long enough.
+func (s *Store) wantSealing(l *shopLog) {
+	if s.opts.SealAt < 0 || !l.tooLong() {
+		return
+	}
+	select {
+	case s.sealQueue <- l:
+	default: // it is busy, and will be told again
+	}
+}

@@ -1,0 +1,266 @@
+package store
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"slices"
+	"sort"
+
+	"github.com/attune-rec/attune/features"
+)
+
+// A sidecar is the index of a segment, in a file beside it: 8 bytes of magic,
+// the numbers of keys, postings and ids as uint32, then
+//
+//	keys       16 bytes each, ascending
+//	ends       uint32 each: where the key's postings end
+//	postings   uint32 each: rows of the segment, ascending within a key
+//	ids        16 bytes each, ascending: 96 bits of hash, then the row
+//
+// and a CRC-32C of all before; integers are big-endian, so that order is that
+// of bytes. It can be made anew from the segment.
+const (
+	sidecarMagic = "ATTUIDX1"
+	sidecarHead  = len(sidecarMagic) + 12
+)
+
+// sidecarBuilder collects what a sidecar says.
+type sidecarBuilder struct {
+	rows map[features.UserKey][]uint32
+	ids  [][16]byte
+	n    int
+}
+
+func (b *sidecarBuilder) add(e *features.Event, row uint32) {
+	if b.rows == nil {
+		b.rows = map[features.UserKey][]uint32{}
+	}
+	if !e.User.IsZero() {
+		b.rows[e.User] = append(b.rows[e.User], row)
+		b.n++
+	}
+	if !e.Session.IsZero() && e.Session != e.User {
+		b.rows[e.Session] = append(b.rows[e.Session], row)
+		b.n++
+	}
+	if e.ID != "" {
+		b.ids = append(b.ids, entry(hashID(e.ID), row))
+	}
+}
+
+func entry(h idHash, row uint32) (x [16]byte) {
+	binary.BigEndian.PutUint64(x[:], h.a)
+	binary.BigEndian.PutUint32(x[8:], h.b)
+	binary.BigEndian.PutUint32(x[12:], row)
+	return x
+}
+
+func (b *sidecarBuilder) writeTo(out io.Writer) error {
+	sum := crc32.New(castagnoli)
+	w := bufio.NewWriterSize(io.MultiWriter(out, sum), 1<<16)
+	keys := make([]features.UserKey, 0, len(b.rows))
+	for k := range b.rows {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, func(x, y features.UserKey) int { return bytes.Compare(x[:], y[:]) })
+	slices.SortFunc(b.ids, func(x, y [16]byte) int { return bytes.Compare(x[:], y[:]) })
+	w.WriteString(sidecarMagic)
+	var number [4]byte
+	put := func(n int) {
+		binary.BigEndian.PutUint32(number[:], uint32(n))
+		w.Write(number[:])
+	}
+	put(len(keys))
+	put(b.n)
+	put(len(b.ids))
+	for _, k := range keys {
+		w.Write(k[:])
+	}
+	end := 0
+	for _, k := range keys {
+		end += len(b.rows[k])
+		put(end)
+	}
+	for _, k := range keys {
+		for _, row := range b.rows[k] {
+			put(int(row))
+		}
+	}
+	for i := range b.ids {
+		w.Write(b.ids[i][:])
+	}
+	if err := w.Flush(); err != nil { // and what Write met before
+		return err
+	}
+	binary.BigEndian.PutUint32(number[:], sum.Sum32())
+	_, err := out.Write(number[:])
+	return err
+}
+
+// sidecar is an open one: its ids are in a filter in memory, the rest is read
+// when needed.
+type sidecar struct {
+	file             *os.File
+	keys, posts, ids int64
+	filter           filter
+}
+
+// openSidecar reads the file through once, to check it and to fill the filter.
+func openSidecar(path string) (*sidecar, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	c := &sidecar{file: f}
+	if err := c.load(); err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: %s: %w", ErrCorrupt, path, err), f.Close())
+	}
+	return c, nil
+}
+
+func (c *sidecar) load() error {
+	sum := crc32.New(castagnoli)
+	in := bufio.NewReaderSize(c.file, 1<<16)
+	r := io.TeeReader(in, sum)
+	head := make([]byte, sidecarHead)
+	if _, err := io.ReadFull(r, head); err != nil {
+		return err
+	}
+	if string(head[:len(sidecarMagic)]) != sidecarMagic {
+		return errors.New("is not an index of this form")
+	}
+	numbers := head[len(sidecarMagic):]
+	c.keys, c.posts, c.ids = int64(binary.BigEndian.Uint32(numbers)), int64(binary.BigEndian.Uint32(numbers[4:])), int64(binary.BigEndian.Uint32(numbers[8:]))
+	info, err := c.file.Stat()
+	if err != nil {
+		return err
+	}
+	if want := c.idsAt() + 16*c.ids + 4; info.Size() != want {
+		return fmt.Errorf("has %d bytes, want %d", info.Size(), want)
+	}
+	if _, err := io.CopyN(io.Discard, r, c.idsAt()-int64(sidecarHead)); err != nil {
+		return err
+	}
+	c.filter = newFilter(int(c.ids))
+	var x [16]byte
+	for range c.ids {
+		if _, err := io.ReadFull(r, x[:]); err != nil {
+			return err
+		}
+		c.filter.add(binary.BigEndian.Uint64(x[:]))
+	}
+	want := sum.Sum32()
+	if _, err := io.ReadFull(in, x[:4]); err != nil {
+		return err
+	}
+	if got := binary.BigEndian.Uint32(x[:]); got != want {
+		return errors.New("has a wrong checksum")
+	}
+	return nil
+}
+
+func (c *sidecar) endsAt() int64  { return int64(sidecarHead) + 16*c.keys }
+func (c *sidecar) postsAt() int64 { return c.endsAt() + 4*c.keys }
+func (c *sidecar) idsAt() int64   { return c.postsAt() + 4*c.posts }
+
+func (c *sidecar) close() error { return c.file.Close() }
+
+// find is the row of the event with that id.
+func (c *sidecar) find(id idHash) (row uint32, ok bool, err error) {
+	if !c.filter.has(id.a) {
+		return 0, false, nil
+	}
+	want := entry(id, 0)
+	at, x, err := c.search(c.idsAt(), c.ids, func(x []byte) int { return bytes.Compare(x[:12], want[:12]) })
+	if err != nil || at < 0 {
+		return 0, false, err
+	}
+	return binary.BigEndian.Uint32(x[12:]), true, nil
+}
+
+// search is the place of the first of n sorted 16-byte entries that compares
+// as 0; -1 when none does.
+func (c *sidecar) search(from, n int64, compare func([]byte) int) (int64, []byte, error) {
+	var x [16]byte
+	var failed error
+	read := func(i int64) []byte {
+		if _, err := c.file.ReadAt(x[:], from+16*i); err != nil {
+			failed = err
+		}
+		return x[:]
+	}
+	at := int64(sort.Search(int(n), func(i int) bool { return failed != nil || compare(read(int64(i))) >= 0 }))
+	if failed != nil || at == n || compare(read(at)) != 0 {
+		return -1, nil, failed
+	}
+	return at, x[:], failed
+}
+
+// newest is the rows of at most limit newest events of k, ascending.
+func (c *sidecar) newest(k features.UserKey, limit int) ([]int64, error) {
+	at, _, err := c.search(int64(sidecarHead), c.keys, func(x []byte) int { return bytes.Compare(x, k[:]) })
+	if err != nil || at < 0 {
+		return nil, err
+	}
+	var ends [8]byte
+	from := int64(0)
+	if at == 0 {
+		_, err = c.file.ReadAt(ends[4:], c.endsAt())
+	} else {
+		_, err = c.file.ReadAt(ends[:], c.endsAt()+4*(at-1))
+		from = int64(binary.BigEndian.Uint32(ends[:]))
+	}
+	if err != nil {
+		return nil, err
+	}
+	end := int64(binary.BigEndian.Uint32(ends[4:]))
+	from = max(from, end-int64(limit))
+	raw := make([]byte, 4*(end-from))
+	if _, err := c.file.ReadAt(raw, c.postsAt()+4*from); err != nil {
+		return nil, err
+	}
+	rows := make([]int64, end-from)
+	for i := range rows {
+		rows[i] = int64(binary.BigEndian.Uint32(raw[4*i:]))
+	}
+	return rows, nil
+}
+
+// filter is a Bloom filter in blocks of a cache line (Putze, Sanders, Singler
+// 2007): six bits of one block for each hash, 12 bits an entry, about one
+// wrong yes in a hundred.
+type filter struct{ blocks [][8]uint64 }
+
+func newFilter(n int) filter { return filter{make([][8]uint64, min(n, 1+n*12/512))} }
+
+func (f filter) place(h uint64) (block int, bits uint64) {
+	return int((h >> 32) * uint64(len(f.blocks)) >> 32), h * 0x9E3779B97F4A7C15
+}
+
+func (f filter) add(h uint64) {
+	b, bits := f.place(h)
+	for range 6 {
+		f.blocks[b][bits>>6&7] |= 1 << (bits & 63)
+		bits >>= 9
+	}
+}
+
+func (f filter) has(h uint64) bool {
+	if len(f.blocks) == 0 {
+		return false
+	}
+	b, bits := f.place(h)
+	for range 6 {
+		if f.blocks[b][bits>>6&7]&(1<<(bits&63)) == 0 {
+			return false
+		}
+		bits >>= 9
+	}
+	return true
+}

@@ -1,0 +1,107 @@
+package job
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/ingest"
+	"github.com/attune-rec/attune/features/store"
+)
+
+// ImportEvents brings a file of events into the store, cleaned, with a report. A
+// second import of the same file stores nothing anew.
+type ImportEvents struct {
+	File         string `arg:"" type:"existingfile" help:"Events: .csv, .tsv, .jsonl or .parquet, with .gz, .xz or .zst if compressed."`
+	Columns      string `required:"" help:"Which column fills which field, user=CustomerID,item=StockCode,time=InvoiceDate and so on, or the name of a mapping: online-retail." placeholder:"FIELD=COLUMN,..."`
+	Data         string `default:"data" help:"Data directory; it is made when it is not there." placeholder:"DIR"`
+	Shop         string `default:"default" help:"The shop."`
+	Type         string `help:"Event type of rows without a type column; the mapping's when not given." placeholder:"TYPE"`
+	Currency     string `help:"Of rows without a currency column."`
+	Market       string `help:"Of rows without a market column."`
+	Zone         string `help:"Time zone of times that name none, such as Europe/Berlin." default:"UTC"`
+	Encoding     string `enum:"utf-8,windows-1252,latin-1" default:"utf-8" help:"Of text: ${enum}."`
+	DecimalComma bool   `help:"Read 1.234,5 as one thousand two hundred and thirty-four and a half."`
+	NoItems      bool   `help:"Leave the catalogue alone."`
+	ItemMarkets  bool   `help:"An item is sold only in the markets that the rows name."`
+	Refused      string `help:"Write refused rows to this file and not to the store's dead letters." placeholder:"FILE"`
+	Full         bool   `help:"Print every rule with examples."`
+}
+
+// Validate implements kong's check.
+func (c *ImportEvents) Validate() error {
+	if err := features.ShopID(c.Shop).Validate(); err != nil {
+		return err
+	}
+	_, err := c.mapping()
+	return err
+}
+
+func (c *ImportEvents) mapping() (ingest.Mapping, error) {
+	m, err := ingest.ParseColumns(c.Columns)
+	if err != nil {
+		return m, err
+	}
+	if c.Type != "" {
+		if m.Type, err = features.ParseEventType(c.Type); err != nil {
+			return m, fmt.Errorf("--type: %w", err)
+		}
+	}
+	if c.Currency != "" {
+		m.Currency = c.Currency
+	}
+	if c.Market != "" {
+		m.Market = c.Market
+	}
+	if m.Zone, err = time.LoadLocation(c.Zone); err != nil {
+		return m, fmt.Errorf("--zone: %w: expected a name such as Europe/Berlin", err)
+	}
+	m.DecimalComma = m.DecimalComma || c.DecimalComma
+	return m, nil
+}
+
+// Run implements the command.
+func (c *ImportEvents) Run(env *Env) (err error) {
+	mapping, err := c.mapping()
+	if err != nil {
+		return err
+	}
+	src, err := ingest.File(c.File, ingest.Format{Encoding: c.Encoding})
+	if err != nil {
+		return err
+	}
+	s, err := store.Open(env.Ctx, store.Options{Dir: c.Data, Logger: env.Log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	o := ingest.Options{Shop: features.ShopID(c.Shop), Mapping: mapping, NoItems: c.NoItems, ItemMarkets: c.ItemMarkets}
+	if c.Refused != "" {
+		f, err := os.OpenFile(c.Refused, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if err != nil {
+			return fmt.Errorf("--refused: %w", err)
+		}
+		defer func() { err = errors.Join(err, f.Close()) }()
+		o.Sidecar = f
+	}
+	bar := env.Progress("import " + src.Name())
+	o.Progress = func(p ingest.Progress) {
+		bar.Step(int(int64(p.Pass-1)*p.Total+p.Done), int(int64(p.Passes)*p.Total), "")
+	}
+	report, err := ingest.Import(env.Ctx, src, s, o)
+	bar.Done()
+	if err != nil {
+		return err
+	}
+	switch {
+	case env.JSON:
+		return env.WriteJSON(report)
+	case c.Full:
+		_, err = fmt.Fprint(env.Out, report.Text())
+		return err
+	}
+	tellImport(env.Out, &report)
+	return nil
+}

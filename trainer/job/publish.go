@@ -1,0 +1,79 @@
+package job
+
+import (
+	"fmt"
+
+	"github.com/attune-rec/attune/models/release"
+)
+
+// Publish takes a release that was made elsewhere, by fit --out or export, into
+// the store, and promotes it when told so.
+type Publish struct {
+	Releases `embed:""`
+	By       `embed:""`
+	From     string `arg:"" help:"Directory of the release: the one with manifest.json." type:"existingdir"`
+	Promote  bool   `help:"Serve it at once."`
+}
+
+// published is the result of a publication.
+type published struct {
+	Manifest release.Manifest `json:"manifest"`
+	Serving  *release.Serving `json:"serving,omitempty"`
+}
+
+// Run implements the command.
+func (p *Publish) Run(env *Env) error {
+	return p.with(env, func(st release.Store) error {
+		m, err := release.Add(env.Ctx, st, p.From)
+		if err != nil {
+			return err
+		}
+		return finishPublish(env, st, m, p.Promote, p.change())
+	})
+}
+
+// PublishDraft publishes what a training job made, opens it again to be sure
+// that it can be served, and promotes it when told so. It returns what was
+// published, and the serving state when it was promoted.
+func PublishDraft(env *Env, st release.Store, d release.Draft, promote bool, c release.Change) (release.Manifest, *release.Serving, error) {
+	bar := env.Progress("publish")
+	defer bar.Done()
+	m, err := release.Publish(env.Ctx, st, d)
+	if err != nil {
+		return release.Manifest{}, nil, err
+	}
+	s, err := promoteVerified(env, st, m, promote, c)
+	return m, s, err
+}
+
+// promoteVerified opens the release as a server would, then promotes it.
+func promoteVerified(env *Env, st release.Store, m release.Manifest, promote bool, c release.Change) (*release.Serving, error) {
+	r, err := release.Open(env.Ctx, st, m.Shop, m.Version, kinds)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.Close(); err != nil || !promote {
+		return nil, err
+	}
+	s, err := release.Promote(env.Ctx, st, m.Shop, m.Version, c)
+	if err != nil {
+		return nil, err
+	}
+	return &s, nil
+}
+
+// finishPublish verifies, promotes when told so, and writes the result.
+func finishPublish(env *Env, st release.Store, m release.Manifest, promote bool, c release.Change) error {
+	s, err := promoteVerified(env, st, m, promote, c)
+	if err != nil {
+		return err
+	}
+	if env.JSON {
+		return env.WriteJSON(published{m, s})
+	}
+	fmt.Fprintf(env.Out, "published %s: %d items, %d models, %d bytes\n", m.Version, m.Items, len(m.Models), m.Bytes())
+	if s != nil {
+		return writeServing(env, *s)
+	}
+	return nil
+}

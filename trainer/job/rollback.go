@@ -1,0 +1,21 @@
+package job
+
+import "github.com/attune-rec/attune/models/release"
+
+// Rollback goes back to what was served before, or ends a canary.
+type Rollback struct {
+	Releases `embed:""`
+	By       `embed:""`
+	Version  string `arg:"" optional:"" help:"The release to go back to; when none is given, ends the canary, or goes to the release before."`
+}
+
+// Run implements the command.
+func (r *Rollback) Run(env *Env) error {
+	return r.with(env, func(st release.Store) error {
+		s, err := release.Rollback(env.Ctx, st, r.shop(), r.Version, r.change())
+		if err != nil {
+			return err
+		}
+		return writeServing(env, s)
+	})
+}
