@@ -80,7 +80,7 @@ func Build(ctx context.Context, c Config, log *slog.Logger, version string) (s *
 		return s, err
 	}
 	s.closing(func() error { return within(c.Grace, s.traces.Shutdown) })
-	if s.store, err = store.Open(ctx, store.Options{Dir: filepath.Join(c.Data, "store"), Logger: log}); err != nil {
+	if s.store, err = store.Open(ctx, store.Options{Dir: c.Data, Logger: log}); err != nil {
 		return s, explain(c.Data, err)
 	}
 	s.closing(s.store.Close)

@@ -103,7 +103,7 @@ func stock(t *testing.T) string {
 
 func openStore(t *testing.T, dir string) *store.Store {
 	t.Helper()
-	st, err := store.Open(context.Background(), store.Options{Dir: filepath.Join(dir, "store"), Logger: quiet()})
+	st, err := store.Open(context.Background(), store.Options{Dir: dir, Logger: quiet()})
 	must(t, err)
 	return st
 }
