@@ -50,6 +50,8 @@ type Server struct {
 	set      *live.Set[*engine.Engine]
 	journal  *journal.Journal
 
+	recommendation *api.Recommendation
+
 	outer, inner *grpc.Server // for callers, and for the gateway
 	pipe         *bufconn.Listener
 	conn         *grpc.ClientConn
@@ -189,8 +191,9 @@ func (s *Server) services() (rpc.Services, error) {
 	if err != nil {
 		return none, err
 	}
+	s.recommendation = &api.Recommendation{Recommender: recommender, Names: names, Tokens: tokens}
 	return rpc.Services{
-		Recommendation: &api.Recommendation{Recommender: recommender, Names: names, Tokens: tokens},
+		Recommendation: s.recommendation,
 		Events:         &api.Events{Collector: collector, Names: names, Validate: validate},
 		Catalog: &api.Catalog{Store: s.store, Validate: validate, Tokens: tokens, Changed: func(shop features.ShopID) {
 			s.engines.Changed(context.Background(), shop)
