@@ -9,6 +9,7 @@ package gateway
 import (
 	"context"
 	_ "embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -61,15 +62,30 @@ func New(ctx context.Context, conn *grpc.ClientConn, o Options) (http.Handler, e
 			return nil, fmt.Errorf("gateway: %w", err)
 		}
 	}
+	description, err := describe()
+	if err != nil {
+		return nil, err
+	}
 	pages := http.NewServeMux()
 	pages.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(attunev1.OpenAPI())
+		_, _ = w.Write(description)
 	})
 	pages.HandleFunc("GET /docs", docs)
 	pages.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/docs", http.StatusFound) })
 	pages.Handle("/", limit(mux, o.MaxBody))
 	return identify(cross(pages, o.Origins)), nil
+}
+
+// describe is the description of the API with a title of its own: the generator
+// knows files only.
+func describe() ([]byte, error) {
+	var d map[string]json.RawMessage
+	if err := json.Unmarshal(attunev1.OpenAPI(), &d); err != nil {
+		return nil, fmt.Errorf("gateway: description of the API: %w", err)
+	}
+	d["info"] = json.RawMessage(`{"title":"Attune","version":"v1","description":"Recommendations for shops: what should this shopper see now?"}`)
+	return json.Marshal(d)
 }
 
 //go:embed docs.html
