@@ -63,7 +63,7 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 	case err = <-failed:
 	}
 	s.log.Info("attune stops", "grace", s.config.Grace)
-	s.stop()
+	s.stop() //nolint:contextcheck // what ends in order must not end with the context that ended
 	wg.Wait()
 	return errors.Join(err, s.close())
 }

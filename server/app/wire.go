@@ -81,7 +81,7 @@ func Build(ctx context.Context, c Config, log *slog.Logger, version string) (s *
 	if s.traces, err = telemetry.NewTraces(ctx, c.OTLP, c.Traced, version); err != nil {
 		return s, err
 	}
-	s.closing(func() error { return within(c.Grace, s.traces.Shutdown) })
+	s.closing(func() error { return within(c.Grace, s.traces.Shutdown) }) //nolint:contextcheck // runs after the context ended
 	if s.store, err = store.Open(ctx, store.Options{Dir: c.Data, Logger: log}); err != nil {
 		return s, explain(c.Data, err)
 	}
@@ -93,7 +93,7 @@ func Build(ctx context.Context, c Config, log *slog.Logger, version string) (s *
 	if err := s.liveReleases(); err != nil {
 		return s, err
 	}
-	services, err := s.services()
+	services, err := s.services() //nolint:contextcheck // the journal outlives every request
 	if err != nil {
 		return s, err
 	}
