@@ -202,8 +202,12 @@ func (w *pageWriter) bytes() []byte {
 	b = append(b, w.dict...)
 	b = binary.AppendUvarint(b, w.count)
 	b = append(b, w.body...)
-	w.out = binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	w.out = withChecksum(b)
 	return w.out
+}
+
+func withChecksum(b []byte) []byte {
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
 // pageReader unpacks a page event by event. The strings of the events share

@@ -233,11 +233,11 @@ func (c *sidecar) newest(k features.UserKey, limit int) ([]int64, error) {
 }
 
 // filter is a Bloom filter in blocks of a cache line (Putze, Sanders, Singler
-// 2007): six bits of one block for each hash, 12 bits an entry, about one
-// wrong yes in a hundred.
+// 2007): seven bits of one block for each hash, 20 bits an entry, about one
+// wrong yes in a thousand, so that a new id seldom costs a read of any segment.
 type filter struct{ blocks [][8]uint64 }
 
-func newFilter(n int) filter { return filter{make([][8]uint64, min(n, 1+n*12/512))} }
+func newFilter(n int) filter { return filter{make([][8]uint64, min(n, 1+n*20/512))} }
 
 func (f filter) place(h uint64) (block int, bits uint64) {
 	return int((h >> 32) * uint64(len(f.blocks)) >> 32), h * 0x9E3779B97F4A7C15
@@ -245,7 +245,7 @@ func (f filter) place(h uint64) (block int, bits uint64) {
 
 func (f filter) add(h uint64) {
 	b, bits := f.place(h)
-	for range 6 {
+	for range 7 {
 		f.blocks[b][bits>>6&7] |= 1 << (bits & 63)
 		bits >>= 9
 	}
@@ -256,7 +256,7 @@ func (f filter) has(h uint64) bool {
 		return false
 	}
 	b, bits := f.place(h)
-	for range 6 {
+	for range 7 {
 		if f.blocks[b][bits>>6&7]&(1<<(bits&63)) == 0 {
 			return false
 		}
