@@ -3,7 +3,6 @@ package shopper
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -280,7 +279,7 @@ func TestReadYourWritesUnderConcurrency(t *testing.T) {
 				c.Stored("default", []features.Event{e})
 				s, err := c.Get(context.Background(), "default", key(u), features.UserKey{}, abc)
 				if err != nil || len(s.Recent) != i+1 {
-					t.Error(fmt.Errorf("user %d: got %d events, %v, want %d", u, len(s.Recent), err, i+1))
+					t.Errorf("user %d: got %v with %v, want %d events", u, s, err, i+1)
 					return
 				}
 			}
