@@ -44,7 +44,7 @@ type ItemParams struct {
 
 // ItemDefaults are the parameters of "item-cf" where none are given.
 func ItemDefaults() ItemParams {
-	return ItemParams{Similarity: Cosine, Weighting: BM25, From: .5, Shrink: 10, Neighbours: 300}
+	return ItemParams{Similarity: Cosine, Weighting: TFIDF, User: .5, From: .7, Shrink: 1, Neighbours: 300}
 }
 
 func (p *ItemParams) check() error {

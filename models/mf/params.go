@@ -70,7 +70,7 @@ func (p *Params) check() error {
 func (p *Params) resolve(users, items, pairs int) {
 	density := float64(pairs) / math.Max(1, float64(users)*float64(items))
 	if p.Factors == 0 {
-		p.Factors = factors(pairs)
+		p.Factors = factors(pairs, density)
 	}
 	if p.Unobserved == 0 {
 		p.Unobserved = math.Min(math.Max(.5*math.Sqrt(density), .001), 1)
@@ -83,8 +83,18 @@ func (p *Params) resolve(users, items, pairs int) {
 	}
 }
 
-// factors grows with the root of what there is to learn from.
-func factors(pairs int) int {
-	d := 16 * int(math.Round(math.Sqrt(float64(pairs))/80))
-	return min(max(d, 32), 256)
+// factors grows with the root of what there is to learn from, up to three times
+// as fast where pairs are rare, and is held back where training would take
+// hours.
+func factors(pairs int, density float64) int {
+	spread := math.Min(math.Max(math.Sqrt(.01/density), 1), 3)
+	d := 16 * int(math.Round(math.Sqrt(float64(pairs))/80*spread))
+	most := 512
+	switch {
+	case pairs > 10_000_000:
+		most = 128
+	case pairs > 3_000_000:
+		most = 256
+	}
+	return min(max(d, 32), most)
 }
