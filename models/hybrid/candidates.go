@@ -25,8 +25,8 @@ type candidate struct {
 // same release.
 const prefix = "hybrid."
 
-// leastLasting and mostLasting are the half-lives, in newer interactions, that
-// histories are tried with.
+// lasting are the half-lives, in newer interactions, that histories are tried
+// with.
 var lasting = []float64{5, 20}
 
 // starFactors are the weights of ratings in a history that leans on what was
@@ -98,6 +98,7 @@ func candidates(f Facts, p Params) []candidate {
 		recent("paths", "path-knn", .4, map[string]any{"user": .6})
 	}
 	if f.Words {
+		add("content-paths", "content-knn", .6, nil, "contents join items that no user has in common")
 		add("content", "content", .3, nil, "the catalogue has words: items are known before anyone bought them")
 	}
 	sort.SliceStable(out, func(a, b int) bool { return out[a].prior > out[b].prior })
