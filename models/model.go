@@ -54,6 +54,13 @@ type Composite interface {
 	Parts() []Part
 }
 
+// Chooser is a model that chose some of its parameters by itself. Given to its
+// kind as FitInput.Params, what Chosen returns fits the same again without
+// choosing, on this or other data.
+type Chooser interface {
+	Chosen() (json.RawMessage, error)
+}
+
 // Progress is one step of a long fit.
 type Progress struct {
 	Step, Steps int                // from 1; Steps 0 is unknown
@@ -69,9 +76,12 @@ type FitInput struct {
 	Seed     uint64
 	Workers  int                // at most so many goroutines at work; 0: GOMAXPROCS
 	Warm     Model              // an older model of the kind to start from; nil: none
-	Parts    []Part             // what a composite is made of
+	Parts    []Part             // what a composite is made of; none: it fits its own, where it can
 	Progress func(Progress)     // nil: nobody watches
 	Weights  map[string]float64 // by event type's name; nil: the kind's defaults
+	// Kinds finds the kinds that a composite fits its own parts by; nil: it is
+	// given Parts.
+	Kinds func(name string) (Kind, error)
 }
 
 // Kind is a family's entry in models/kind.
@@ -85,7 +95,7 @@ type Kind struct {
 	// Open reads what Save wrote.
 	Open func(r Reader) (Model, error)
 	// Parts names the kinds that a composite of d's items is made of where
-	// nobody names any; nil: not a composite.
+	// nobody names any; none: it chooses and fits its own. nil: not a composite.
 	Parts func(d *dataset.Dataset) []string
 	// Space is what trainer tune may vary; nil: nothing.
 	Space []Range

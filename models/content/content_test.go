@@ -20,6 +20,10 @@ func TestContent(t *testing.T) {
 	modeltest.Run(t, content.Kind(), modeltest.Options{SameContents: true})
 }
 
+func TestSmooth(t *testing.T) {
+	modeltest.Run(t, content.SmoothKind(), modeltest.Options{Params: `{"max_share": 1, "alike": 3, "blend": 0.1}`})
+}
+
 func TestNeedsACatalogue(t *testing.T) {
 	d := modeltest.Board(10, nil)
 	d.Catalog = nil

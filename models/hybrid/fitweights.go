@@ -3,13 +3,13 @@ package hybrid
 import (
 	"math"
 	"slices"
-	"sort"
 	"time"
 
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/dataset"
+	"github.com/attune-rec/attune/models/linalg"
 )
 
 func startOf(d *dataset.Dataset, u int) time.Time {
@@ -20,16 +20,68 @@ func newest(h []features.Interaction) []features.Interaction {
 	return h[max(0, len(h)-features.HistoryCap):]
 }
 
+// pull draws weights towards what they were expected to be: it adds
+// ridge/2·|w − centre|² to the loss.
+type pull struct {
+	centre []float64
+	ridge  float64
+}
+
+// towards is the pull to the prior weights, on the scale that suits the lists
+// best; nil prior: a slight pull to 0. Its strength is that of so many cases
+// among the lists, and at least a hundredth part of a case each, since what is
+// held out is not quite what will be asked.
+func towards(lists []list, prior []float64) pull {
+	if prior == nil {
+		return pull{ridge: 1e-3}
+	}
+	value := func(log float64) float64 {
+		w := make([]float64, len(prior))
+		for k, v := range prior {
+			w[k] = v * math.Exp(log)
+		}
+		return lossOf(lists, w, pull{})
+	}
+	lo, hi := -4., 4.
+	const golden = .6180339887498949
+	a, b := hi-golden*(hi-lo), lo+golden*(hi-lo)
+	fa, fb := value(a), value(b)
+	for range 20 {
+		if fa < fb {
+			hi, b, fb = b, a, fa
+			a = hi - golden*(hi-lo)
+			fa = value(a)
+		} else {
+			lo, a, fa = a, b, fb
+			b = lo + golden*(hi-lo)
+			fb = value(b)
+		}
+	}
+	scale := math.Exp((lo + hi) / 2)
+	p := pull{centre: make([]float64, len(prior)), ridge: math.Max(.01, 20/float64(len(lists))) / (scale * scale)}
+	for k, v := range prior {
+		p.centre[k] = v * scale
+	}
+	return p
+}
+
+func (p pull) from(w []float64, k int) float64 {
+	if p.centre == nil {
+		return w[k]
+	}
+	return w[k] - p.centre[k]
+}
+
 // softmaxWeights minimises the mean over lists of -log softmax of the good
-// candidates, plus a small ridge, by Newton's method; parts whose weight turns
-// below 0 are left out one by one, the lowest first.
-func softmaxWeights(lists []list, parts int) []float64 {
+// candidates, plus the pull, by Newton's method; parts whose weight turns below
+// 0 are left out one by one, the lowest first.
+func softmaxWeights(lists []list, parts int, p pull) []float64 {
 	active := make([]int, parts)
 	for i := range active {
 		active[i] = i
 	}
 	for {
-		w := newton(lists, parts, active)
+		w := newton(lists, parts, active, p)
 		worst, at := 0., -1
 		for i, k := range active {
 			if w[k] < worst {
@@ -46,14 +98,12 @@ func softmaxWeights(lists []list, parts int) []float64 {
 	}
 }
 
-const ridge = 1e-3
-
-func newton(lists []list, parts int, active []int) []float64 {
+func newton(lists []list, parts int, active []int, p pull) []float64 {
 	w := make([]float64, parts)
 	n := len(active)
-	value := lossOf(lists, w)
+	value := lossOf(lists, w, p)
 	for range 30 {
-		gradient, hessian := derivatives(lists, w, active)
+		gradient, hessian := derivatives(lists, w, active, p)
 		var step mat.VecDense
 		if err := step.SolveVec(hessian, gradient); err != nil {
 			break
@@ -64,7 +114,7 @@ func newton(lists []list, parts int, active []int) []float64 {
 			for i, k := range active {
 				next[k] -= size * step.AtVec(i)
 			}
-			if v := lossOf(lists, next); v < value-1e-9*math.Abs(value) {
+			if v := lossOf(lists, next, p); v < value-1e-9*math.Abs(value) {
 				w, value, moved = next, v, true
 				break
 			}
@@ -81,7 +131,7 @@ func newton(lists []list, parts int, active []int) []float64 {
 }
 
 // lossOf is the value that newton minimises.
-func lossOf(lists []list, w []float64) float64 {
+func lossOf(lists []list, w []float64, p pull) float64 {
 	total := 0.
 	var z []float64
 	for i := range lists {
@@ -98,14 +148,15 @@ func lossOf(lists []list, w []float64) float64 {
 		total += top + math.Log(sum) - good/float64(count)
 	}
 	total /= float64(len(lists))
-	for _, v := range w {
-		total += ridge / 2 * v * v
+	for k := range w {
+		d := p.from(w, k)
+		total += p.ridge / 2 * d * d
 	}
 	return total
 }
 
 // derivatives are the gradient and Hessian of lossOf in the active weights.
-func derivatives(lists []list, w []float64, active []int) (*mat.VecDense, *mat.SymDense) {
+func derivatives(lists []list, w []float64, active []int, p pull) (*mat.VecDense, *mat.SymDense) {
 	n, parts := len(active), len(w)
 	g, h := make([]float64, n), make([]float64, n*n)
 	mean, good := make([]float64, n), make([]float64, n)
@@ -146,11 +197,11 @@ func derivatives(lists []list, w []float64, active []int) (*mat.VecDense, *mat.S
 	scale := 1 / float64(len(lists))
 	sym := mat.NewSymDense(n, nil)
 	for a := range n {
-		g[a] = g[a]*scale + ridge*w[active[a]]
+		g[a] = g[a]*scale + p.ridge*p.from(w, active[a])
 		for b := a; b < n; b++ {
 			v := h[a*n+b] * scale
 			if a == b {
-				v += ridge
+				v += p.ridge
 			}
 			sym.SetSym(a, b, v)
 		}
@@ -158,7 +209,8 @@ func derivatives(lists []list, w []float64, active []int) (*mat.VecDense, *mat.S
 	return mat.NewVecDense(n, g), sym
 }
 
-// searchWeights moves one weight at a time by factors while NDCG rises.
+// searchWeights moves one weight at a time by factors while NDCG rises by more
+// than chance: by half the standard error of the difference, case by case.
 func searchWeights(lists []list, w []float64, k int) []float64 {
 	w = slices.Clone(w)
 	largest := slices.Max(w)
@@ -168,7 +220,7 @@ func searchWeights(lists []list, w []float64, k int) []float64 {
 		}
 		largest = 1
 	}
-	best := ndcg(lists, w, k)
+	best := gains(lists, w, k)
 	for _, factor := range []float64{2, 1.4, 1.15} {
 		for range 4 {
 			improved := false
@@ -180,7 +232,7 @@ func searchWeights(lists []list, w []float64, k int) []float64 {
 				}
 				for _, v := range tries {
 					w[i] = v
-					if got := ndcg(lists, w, k); got > best+1e-6 {
+					if got := gains(lists, w, k); better(got, best) {
 						best, old, improved = got, v, true
 					}
 				}
@@ -194,29 +246,56 @@ func searchWeights(lists []list, w []float64, k int) []float64 {
 	return w
 }
 
-// ndcg is the mean over lists of NDCG at k of the candidates by weighted score,
-// ties by row.
+// better reports whether a is above b by more than half a standard error of
+// their mean difference.
+func better(a, b []float64) bool {
+	var sum, squares float64
+	for i := range a {
+		d := a[i] - b[i]
+		sum += d
+		squares += d * d
+	}
+	n := float64(len(a))
+	mean := sum / n
+	return mean > 1e-6 && mean > .5*math.Sqrt(math.Max(squares/n-mean*mean, 0)/n)
+}
+
+// ndcg is the mean over lists of NDCG at k of the candidates by weighted score.
 func ndcg(lists []list, w []float64, k int) float64 {
 	total := 0.
-	var z []float64
-	var order []int
-	for i := range lists {
-		l := &lists[i]
-		z = l.scores(w, z)
-		order = order[:0]
-		for j := range z {
-			order = append(order, j)
-		}
-		sort.SliceStable(order, func(a, b int) bool { return z[order[a]] > z[order[b]] })
-		gain := 0.
-		for rank, j := range order[:min(k, len(order))] {
-			if l.good[j] {
-				gain += 1 / math.Log2(float64(rank)+2)
-			}
-		}
-		total += gain / l.ideal
+	for _, g := range gains(lists, w, k) {
+		total += g
 	}
 	return total / float64(len(lists))
+}
+
+// gains is NDCG at k of each list, ties by row.
+func gains(lists []list, w []float64, k int) []float64 {
+	out := make([]float64, len(lists))
+	linalg.ParallelN(len(lists), 64, linalg.Workers(), func(_, lo, hi int) {
+		var z []float64
+		for i := lo; i < hi; i++ {
+			l := &lists[i]
+			z = l.scores(w, z)
+			gain := 0.
+			for j, good := range l.good {
+				if !good {
+					continue
+				}
+				rank := 0
+				for at, v := range z {
+					if v > z[j] || v == z[j] && at < j {
+						rank++
+					}
+				}
+				if rank < k {
+					gain += 1 / math.Log2(float64(rank)+2)
+				}
+			}
+			out[i] = gain / l.ideal
+		}
+	})
+	return out
 }
 
 func (l *list) scores(w []float64, dst []float64) []float64 {

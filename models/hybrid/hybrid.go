@@ -17,6 +17,7 @@ import (
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/dataset"
 	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/linalg"
 )
 
 // KindName is the kind's name.
@@ -24,12 +25,31 @@ const KindName = "hybrid"
 
 // Params are the kind's parameters.
 type Params struct {
-	Weights map[string]float64 `json:"weights"` // by part; one that is not named weighs 1; none: learnt on validation
-	Anchors int                `json:"anchors"` // items whose scores standardise a part's; as many as there are when fewer
+	Weights map[string]float64 `json:"weights,omitempty"` // by part; one that is not named weighs 1; none: learnt on validation
+	// Anchors are the items whose scores standardise those of a part without
+	// vectors; all where there are fewer.
+	Anchors int `json:"anchors"`
+	// Recipe is the parts to fit and their weights, where no parts are given;
+	// none: they are chosen on a part of the data that is held out.
+	Recipe []Choice `json:"recipe,omitempty"`
+	// BudgetSeconds is how long choosing and fitting the parts may take. What is
+	// begun is ended.
+	BudgetSeconds float64 `json:"budget_seconds"`
+	MemoryMB      int     `json:"memory_mb"` // no part is tried that would take more
 }
 
 // Defaults are the parameters that are used where none are given.
-func Defaults() Params { return Params{Anchors: 1024} }
+func Defaults() Params { return Params{Anchors: 100_000, BudgetSeconds: 3600, MemoryMB: 4000} }
+
+func (p *Params) check() error {
+	if err := models.CheckRange("anchors", float64(p.Anchors), 2, 1e7); err != nil {
+		return err
+	}
+	if err := models.CheckRange("budget_seconds", p.BudgetSeconds, 0, 1e7); err != nil {
+		return err
+	}
+	return models.CheckRange("memory_mb", float64(p.MemoryMB), 1, 1e7)
+}
 
 // Kind is the entry of models/kind.
 func Kind() models.Kind {
@@ -39,24 +59,20 @@ func Kind() models.Kind {
 	}
 }
 
-// Parts names what the hybrid is made of where nobody names any: behaviour
-// three ways, and the catalogue's words where there is one.
-func Parts(d *dataset.Dataset) []string {
-	parts := []string{"ials", "item-cf", "popular"}
-	if d.Catalog != nil {
-		parts = append(parts, "content")
-	}
-	return parts
-}
+// Parts names no kind: where nobody gives parts, Fit chooses and fits its own.
+func Parts(*dataset.Dataset) []string { return nil }
 
 // Model is parts and their weights. It implements models.Model, BatchScorer,
 // Explainer and Composite.
 type Model struct {
 	parts   []models.Part
 	weights []float32
-	keys    []int // what memoises a part's moments: the address of an element
+	gauges  []*gauge // by part; nil where anchors standardise
+	keys    []int    // what memoises a part's moments: the address of an element
 	anchors []features.Row
 	items   int
+	params  Params
+	story   *Story // how the parts were chosen; nil: they were given
 }
 
 var (
@@ -64,19 +80,38 @@ var (
 	_ models.BatchScorer = (*Model)(nil)
 	_ models.Explainer   = (*Model)(nil)
 	_ models.Composite   = (*Model)(nil)
+	_ models.Chooser     = (*Model)(nil)
 )
 
 // Fit puts in.Parts together, which must have been trained on the items of
 // in.Train. With in.Validate and no weights given, the weights are learnt on it
 // (see Learn); without, or where nothing can be learnt, every part weighs 1.
+// Without in.Parts it chooses and fits its own by in.Kinds.
 func Fit(ctx context.Context, in models.FitInput) (models.Model, error) {
 	p := Defaults()
 	if err := models.DecodeParams(in.Params, &p); err != nil {
 		return nil, err
 	}
-	if err := models.CheckRange("anchors", float64(p.Anchors), 2, 1e6); err != nil {
+	if err := p.check(); err != nil {
 		return nil, err
 	}
+	if len(in.Parts) == 0 && in.Kinds != nil {
+		return fitOwn(ctx, in, p)
+	}
+	if len(p.Weights) == 0 && in.Validate != nil && len(in.Parts) > 0 {
+		learnt, err := Learn(ctx, in.Parts, in.Train, in.Validate, LearnOptions{Seed: in.Seed, Workers: in.Workers})
+		switch {
+		case err == nil:
+			p.Weights = learnt.Weights
+		case !errors.Is(err, ErrNothingToLearn):
+			return nil, err
+		}
+	}
+	return put(in, in.Parts, p)
+}
+
+// put makes the model of fitted parts.
+func put(in models.FitInput, parts []models.Part, p Params) (*Model, error) {
 	n := in.Train.NumItems()
 	rows := make([]features.Row, n)
 	for i := range rows {
@@ -88,16 +123,24 @@ func Fit(ctx context.Context, in models.FitInput) (models.Model, error) {
 		rows = rows[:p.Anchors]
 		slices.Sort(rows)
 	}
-	if len(p.Weights) == 0 && in.Validate != nil && len(in.Parts) > 0 {
-		learnt, err := Learn(ctx, in.Parts, in.Train, in.Validate, LearnOptions{Seed: in.Seed, Workers: in.Workers})
-		switch {
-		case err == nil:
-			p.Weights = learnt.Weights
-		case !errors.Is(err, ErrNothingToLearn):
-			return nil, err
-		}
+	m, err := build(parts, p.Weights, rows, n)
+	if err != nil {
+		return nil, err
 	}
-	return build(in.Parts, p.Weights, rows, n)
+	m.params = p
+	m.measure(in.Workers)
+	return m, nil
+}
+
+// measure gauges the parts that have vectors.
+func (m *Model) measure(workers int) {
+	if workers <= 0 {
+		workers = linalg.Workers()
+	}
+	m.gauges = make([]*gauge, len(m.parts))
+	for i, part := range m.parts {
+		m.gauges[i] = gaugeOf(part.Model, workers)
+	}
 }
 
 func build(parts []models.Part, weights map[string]float64, anchors []features.Row, items int) (*Model, error) {
@@ -158,18 +201,26 @@ func (m *Model) Score(r *features.Request, items []features.Row, out []float32) 
 	heard := r.Scratch.Floats(len(items))
 	clear(out)
 	for i, part := range m.parts {
-		moments, ok := r.Scratch.Vector(&m.keys[i], 2, func(dst []float32) bool {
-			scores := r.Scratch.Floats(len(m.anchors))
-			part.Model.Score(r, m.anchors, scores)
-			return standard(scores, dst)
-		})
-		if !ok {
+		moments, ok := r.Scratch.Vector(&m.keys[i], 2, func(dst []float32) bool { return m.moments(i, r, dst) })
+		if !ok || m.weights[i] == 0 {
 			continue
 		}
 		part.Model.Score(r, items, one)
 		m.add(i, moments, one, heard, out)
 	}
 	silence(heard, out)
+}
+
+// moments sets dst to the mean and the deviation of a part's scores over the
+// catalogue; false when the part does not tell items apart for r.
+func (m *Model) moments(part int, r *features.Request, dst []float32) bool {
+	if g := m.gauges[part]; g != nil {
+		vec, ok := g.vector(r)
+		return ok && g.moments(vec, r.Scratch.Floats(len(vec)), dst)
+	}
+	scores := r.Scratch.Floats(len(m.anchors))
+	m.parts[part].Model.Score(r, m.anchors, scores)
+	return standard(scores, dst)
 }
 
 // add puts a part's standardised scores on top of out.
@@ -213,7 +264,7 @@ func standard(scores, dst []float32) bool {
 		}
 	}
 	deviation := math.Sqrt(squares / float64(n))
-	if deviation <= 1e-9*math.Abs(mean) || deviation == 0 {
+	if !tellsApart(mean, deviation) {
 		return false
 	}
 	dst[0], dst[1] = float32(mean), float32(deviation)
@@ -224,19 +275,84 @@ func standard(scores, dst []float32) bool {
 func (m *Model) ScoreMany(rs []*features.Request, items []features.Row, out []float32) {
 	clear(out)
 	n, a := len(items), len(m.anchors)
-	heard := make([]float32, len(rs)*n)
-	one, anchors := make([]float32, len(rs)*n), make([]float32, len(rs)*a)
+	heard, one := make([]float32, len(rs)*n), make([]float32, len(rs)*n)
+	whole := slices.Equal(items, m.anchors)
+	var anchors []float32
 	moments := make([]float32, 2)
 	for i, part := range m.parts {
-		many(part.Model, rs, m.anchors, anchors)
-		many(part.Model, rs, items, one)
-		for u := range rs {
-			if standard(anchors[u*a:(u+1)*a], moments) {
+		if m.weights[i] == 0 {
+			continue
+		}
+		g := m.gauges[i]
+		switch {
+		case g != nil && consecutive(items, m.items):
+			m.byVectors(i, rs, items, one, heard, out)
+			continue
+		case g == nil && whole:
+			many(part.Model, rs, items, one)
+			anchors = one
+		case g == nil:
+			if len(anchors) != len(rs)*a {
+				anchors = make([]float32, len(rs)*a)
+			}
+			many(part.Model, rs, m.anchors, anchors)
+			fallthrough
+		default:
+			many(part.Model, rs, items, one)
+		}
+		for u, r := range rs {
+			ok := false
+			if g == nil {
+				ok = standard(anchors[u*a:(u+1)*a], moments)
+			} else {
+				own := *r
+				own.Scratch = new(features.Scratch)
+				ok = m.moments(i, &own, moments)
+			}
+			if ok {
 				m.add(i, moments, one[u*n:(u+1)*n], heard[u*n:(u+1)*n], out[u*n:(u+1)*n])
 			}
 		}
+		if whole {
+			anchors = nil
+		}
 	}
 	silence(heard, out)
+}
+
+// consecutive reports whether items are ascending rows without a gap below n.
+func consecutive(items []features.Row, n int) bool {
+	if len(items) == 0 || items[0] < 0 || int(items[0])+len(items) > n {
+		return false
+	}
+	for i, row := range items {
+		if row != items[0]+features.Row(i) { // #nosec G115 -- rows are int32 by contract
+			return false
+		}
+	}
+	return true
+}
+
+// byVectors adds the scores of a part that has vectors, each request embedded
+// once for the scores and their moments.
+func (m *Model) byVectors(part int, rs []*features.Request, items []features.Row, one, heard, out []float32) {
+	g, n := m.gauges[part], len(items)
+	dim := g.embedder.Dim()
+	vecs, known := make([]float32, len(rs)*dim), make([]bool, len(rs))
+	moments, work := make([]float32, 2*len(rs)), make([]float32, dim)
+	for u, r := range rs {
+		vec := vecs[u*dim:][:dim]
+		known[u] = g.embedder.Embed(r, vec) && g.moments(vec, work, moments[2*u:2*u+2])
+		if !known[u] {
+			clear(vec)
+		}
+	}
+	linalg.DotRowsMany(vecs, len(rs), g.embedder.Vectors()[int(items[0])*dim:][:n*dim], dim, one)
+	for u := range rs {
+		if known[u] {
+			m.add(part, moments[2*u:2*u+2], one[u*n:(u+1)*n], heard[u*n:(u+1)*n], out[u*n:(u+1)*n])
+		}
+	}
 }
 
 func many(m models.Model, rs []*features.Request, items []features.Row, out []float32) {

@@ -24,6 +24,9 @@ type LearnOptions struct {
 	K       int // the length of the answer that is judged; 0: 20
 	Seed    uint64
 	Workers int
+	// Prior is what the weights are expected to be, up to a common factor; they
+	// are drawn towards it. nil: nothing is expected.
+	Prior map[string]float64
 }
 
 func (o LearnOptions) filled() LearnOptions {
@@ -54,6 +57,7 @@ type Learnt struct {
 // truth holds comes first: a listwise softmax over each user's best candidates
 // (ListNet's top-one loss; Cao et al. 2007), which is convex, then a search
 // along each weight for NDCG itself. history and truth share users and items.
+// Parts are standardised by all their scores.
 func Learn(ctx context.Context, parts []models.Part, history, truth *dataset.Dataset, o LearnOptions) (*Learnt, error) {
 	o = o.filled()
 	rows := make([]features.Row, history.NumItems())
@@ -75,7 +79,13 @@ func Learn(ctx context.Context, parts []models.Part, history, truth *dataset.Dat
 	if len(lists) == 0 {
 		return nil, fmt.Errorf("%w: no user has a history and something in the validation part", ErrNothingToLearn)
 	}
-	w := softmaxWeights(lists, len(m.parts))
+	var prior []float64
+	for _, part := range m.parts {
+		if o.Prior != nil {
+			prior = append(prior, o.Prior[part.Name])
+		}
+	}
+	w := softmaxWeights(lists, len(m.parts), towards(lists, prior))
 	w = searchWeights(lists, w, o.K)
 	out := &Learnt{Weights: map[string]float64{}, Alone: map[string]float64{}, Cases: len(lists), NDCG: ndcg(lists, w, o.K)}
 	for i, part := range m.parts {
@@ -106,7 +116,7 @@ func (m *Model) lists(ctx context.Context, history, truth *dataset.Dataset, o Le
 	random.Shuffle(len(users), func(i, j int) { users[i], users[j] = users[j], users[i] })
 	users = users[:min(len(users), o.Users)]
 	out := make([]list, len(users))
-	const batch = 32
+	batch := max(1, min(32, 4<<20/max(m.items, 1)))
 	linalg.ParallelN(len(users), batch, o.Workers, func(_, lo, hi int) {
 		if ctx.Err() == nil {
 			m.gather(history, truth, users[lo:hi], o, known, out[lo:hi])

@@ -82,17 +82,18 @@ func TestDerivativesAgreeWithDifferences(t *testing.T) {
 		{x: []float32{1.5, .2, -.4, .9, .1, -2}, good: []bool{false, true, true}, ideal: 1},
 	}
 	w := []float64{.4, -.3}
-	g, h := derivatives(lists, w, []int{0, 1})
+	p := pull{centre: []float64{.2, .1}, ridge: .05}
+	g, h := derivatives(lists, w, []int{0, 1}, p)
 	const e = 1e-5
 	for a := range w {
 		up, down := []float64{w[0], w[1]}, []float64{w[0], w[1]}
 		up[a] += e
 		down[a] -= e
-		if want := (lossOf(lists, up) - lossOf(lists, down)) / (2 * e); math.Abs(g.AtVec(a)-want) > 1e-6 {
+		if want := (lossOf(lists, up, p) - lossOf(lists, down, p)) / (2 * e); math.Abs(g.AtVec(a)-want) > 1e-6 {
 			t.Errorf("gradient %d: got %v, want %v", a, g.AtVec(a), want)
 		}
-		gu, _ := derivatives(lists, up, []int{0, 1})
-		gd, _ := derivatives(lists, down, []int{0, 1})
+		gu, _ := derivatives(lists, up, []int{0, 1}, p)
+		gd, _ := derivatives(lists, down, []int{0, 1}, p)
 		for b := range w {
 			if want := (gu.AtVec(b) - gd.AtVec(b)) / (2 * e); math.Abs(h.At(a, b)-want) > 1e-5 {
 				t.Errorf("hessian %d %d: got %v, want %v", a, b, h.At(a, b), want)

@@ -8,11 +8,13 @@ import (
 type saved struct {
 	Items   int                `json:"items"`
 	Weights map[string]float64 `json:"weights"`
+	Params  Params             `json:"params"`
+	Story   *Story             `json:"story,omitempty"`
 }
 
 // Save implements models.Model; the parts are models of the release themselves.
 func (m *Model) Save(w models.Writer) error {
-	if err := w.JSON("hybrid", saved{Items: m.items, Weights: m.Weights()}); err != nil {
+	if err := w.JSON("hybrid", saved{Items: m.items, Weights: m.Weights(), Params: m.params, Story: m.story}); err != nil {
 		return err
 	}
 	return w.Tensor("anchors", models.TensorOf(m.anchors, len(m.anchors)))
@@ -40,5 +42,11 @@ func Open(r models.Reader) (models.Model, error) {
 		}
 		parts = append(parts, models.Part{Name: name, Model: part})
 	}
-	return build(parts, s.Weights, anchors, s.Items)
+	m, err := build(parts, s.Weights, anchors, s.Items)
+	if err != nil {
+		return nil, err
+	}
+	m.params, m.story = s.Params, s.Story
+	m.measure(0)
+	return m, nil
 }

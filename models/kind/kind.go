@@ -21,6 +21,7 @@ import (
 func All() []models.Kind {
 	all := []models.Kind{
 		content.Kind(),
+		content.SmoothKind(),
 		graph.GFCF(),
 		graph.LowPass(),
 		hybrid.Kind(),

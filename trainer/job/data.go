@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/attune-rec/attune/features/catalog"
 	"github.com/attune-rec/attune/features/dataset"
 )
 
@@ -17,6 +18,7 @@ type Data struct {
 	Format    string            `help:"How the files are written: ${enum}." enum:"adjacency,sequences,pairs,counted,events" default:"pairs"`
 	Columns   map[string]string `help:"Columns of events: user=CustomerID,item=StockCode,time=InvoiceDate,type=,quantity=,price=,value=,market=." mapsep:"," placeholder:"KEY=NAME"`
 	Missing   []string          `help:"Users that mean nobody, in events." placeholder:"NAME"`
+	Content   string            `help:"File of the items' words, \"n word:count ...\" a line; the item is the line's number, from 0." placeholder:"FILE" type:"existingfile"`
 	Split     string            `help:"How to part the data: given, leave-one-out, last-positive, temporal or random; given with --test or --negatives, else leave-one-out." enum:",given,leave-one-out,last-positive,temporal,random" default:""`
 	Days      float64           `help:"Days at the end that are test, for temporal." default:"30"`
 	Positive  float64           `help:"Rating from which on an item is to be found, for last-positive." default:"4"`
@@ -83,6 +85,21 @@ func (d *Data) load(env *Env) (*dataset.Split, error) {
 		dataset.Cut{Method: d.method(), TestDays: d.Days, Positive: float32(d.Positive), Share: d.Share, Seed: d.Seed})
 	if err != nil {
 		return nil, err
+	}
+	if d.Content != "" {
+		items, err := dataset.LoadWords(d.Content, s.Train.Items)
+		if err != nil {
+			return nil, err
+		}
+		words, err := catalog.Of(items)
+		if err != nil {
+			return nil, err
+		}
+		for _, part := range []*dataset.Dataset{s.Train, s.Validate, s.Test} {
+			if part != nil {
+				part.Catalog = words
+			}
+		}
 	}
 	if d.HoldOut != "" {
 		h, err := d.hold()

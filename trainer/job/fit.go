@@ -124,8 +124,8 @@ func (f *Fit) draft(split *dataset.Split, t *training) release.Draft {
 	}
 	for _, name := range t.order {
 		m := t.done[name]
-		draft.Models = append(draft.Models, models.Part{Name: name, Model: m.model})
-		draft.Lineage.Parameters[name] = m.params
+		draft.Models = append(append(draft.Models, m.own...), models.Part{Name: name, Model: m.model})
+		draft.Lineage.Parameters[name] = m.raw
 	}
 	return draft
 }

@@ -17,7 +17,8 @@ import (
 type fitted struct {
 	spec
 	model   models.Model
-	parts   []string // of a composite, by name
+	parts   []string      // of a composite, by name
+	own     []models.Part // of them, those that it fitted by itself
 	raw     json.RawMessage
 	cpu     time.Duration
 	wall    time.Duration
@@ -105,13 +106,27 @@ func (t *training) run(f *fitted, parts []models.Part) error {
 	cpu, start := cpuTime(), time.Now()
 	f.model, err = f.kind.Fit(t.env.Ctx, models.FitInput{
 		Train: t.data.Train, Validate: t.data.Validate, Params: f.raw, Seed: t.seed,
-		Workers: t.flags.Workers, Weights: t.flags.Weight, Parts: parts,
+		Workers: t.flags.Workers, Weights: t.flags.Weight, Parts: parts, Kinds: kind.Of,
 		Progress: func(p models.Progress) { bar.Step(p.Step, p.Steps, p.Stage+figures(p.Figures)) },
 	})
 	f.cpu += cpuTime() - cpu
 	f.wall += time.Since(start)
 	f.peakRSS = max(f.peakRSS, peakRSS())
-	return err
+	if err != nil {
+		return err
+	}
+	if c, ok := f.model.(models.Chooser); ok {
+		if f.raw, err = c.Chosen(); err != nil {
+			return err
+		}
+	}
+	if c, ok := f.model.(models.Composite); ok && len(parts) == 0 {
+		f.own = c.Parts()
+		for _, part := range f.own {
+			f.parts = append(f.parts, part.Name)
+		}
+	}
+	return nil
 }
 
 func figures(f map[string]float64) string {

@@ -1,0 +1,106 @@
+package hybrid
+
+import (
+	"encoding/json"
+	"math"
+	"sort"
+)
+
+// Choice is a part that is fitted for the sum.
+type Choice struct {
+	Name   string          `json:"name"` // in the release
+	Kind   string          `json:"kind"`
+	Params json.RawMessage `json:"params,omitempty"`
+	Weight float64         `json:"weight"`
+}
+
+// candidate is a part that may be tried.
+type candidate struct {
+	Choice
+	prior float64 // weight before anything is measured, 1 for a strong part
+	why   string
+}
+
+// prefix sets the parts that a hybrid fits by itself apart from models of the
+// same release.
+const prefix = "hybrid."
+
+// lasting are the half-lives, in newer interactions, that histories are tried
+// with.
+var lasting = []float64{5, 20}
+
+// starFactors are the weights of ratings in a history that leans on what was
+// liked.
+var starFactors = []float64{.3, .3, .7, 1, 1}
+
+// candidates are the parts that are worth trying on data of these facts,
+// the most valuable first.
+func candidates(f Facts, p Params) []candidate {
+	var out []candidate
+	add := func(name, kind string, prior float64, params map[string]any, why string) {
+		raw, _ := json.Marshal(params) // numbers, strings and slices of them always can
+		if len(params) == 0 {
+			raw = nil
+		}
+		out = append(out, candidate{Choice: Choice{Name: prefix + name, Kind: kind, Params: raw}, prior: prior, why: why})
+	}
+	// recent adds what leans on the newest interactions.
+	recent := func(name, kind string, prior float64, params map[string]any) {
+		for i, n := range lasting {
+			own := map[string]any{"recency": n}
+			for k, v := range params {
+				own[k] = v
+			}
+			if f.Stars {
+				own["stars"] = starFactors
+			}
+			add(name+[]string{"-session", "-recent"}[i], kind, prior/2, own, "there are times: the newest interactions may say more")
+		}
+	}
+	add("popular", "popular", .02, nil, "speaks for shoppers of whom nothing is known")
+	pairs := f.Pairs
+	base := 16 * math.Round(math.Sqrt(float64(pairs))/80)
+	sizes := []float64{math.Max(32, 16*math.Round(base*.7/16)), math.Max(64, 16*math.Round(base*1.4/16))}
+	if f.Density < sparse {
+		sizes = []float64{math.Max(64, 16*math.Round(4.5*base/16))}
+	}
+	most := 1024.
+	switch {
+	case pairs > 10_000_000:
+		most = 128
+	case pairs > 3_000_000:
+		most = 256
+	}
+	for i, size := range sizes {
+		name := []string{"factors", "factors-wide"}[i]
+		params := map[string]any{"factors": int(math.Min(size, most))}
+		why := "the strongest single family; more numbers where pairs are rare"
+		if i > 0 {
+			why = "factors of another length err differently"
+		}
+		add(name, "ials", 1/float64(len(sizes)), params, why)
+		if f.Timed && i == 0 {
+			recent(name, "ials", .5, params)
+		}
+	}
+	dense := float64(f.Items) * float64(f.Items) * 4 / (1 << 20)
+	if f.Items <= 8192 && 3*dense <= float64(p.MemoryMB) {
+		add("ease", "ease", 1, nil, "the catalogue is small enough for exact regression of items on items")
+		if f.Timed {
+			recent("ease", "ease", 1, nil)
+		}
+	}
+	if f.Density < sparse {
+		add("low-pass", "low-pass", .4, nil, "pairs are rare: smooth signals on the graph reach further")
+	}
+	add("paths", "path-knn", .4, map[string]any{"user": .6}, "walks over common users see what factors smooth away")
+	if f.Timed {
+		recent("paths", "path-knn", .4, map[string]any{"user": .6})
+	}
+	if f.Words {
+		add("content-paths", "content-knn", .6, nil, "contents join items that no user has in common")
+		add("content", "content", .3, nil, "the catalogue has words: items are known before anyone bought them")
+	}
+	sort.SliceStable(out, func(a, b int) bool { return out[a].prior > out[b].prior })
+	return out
+}

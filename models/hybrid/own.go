@@ -1,0 +1,223 @@
+package hybrid
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/attune-rec/attune/features/dataset"
+	"github.com/attune-rec/attune/models"
+)
+
+// Story is how a hybrid came by its parts.
+type Story struct {
+	Data    Facts   `json:"data"`
+	HeldOut string  `json:"held_out"` // what the parts were to find
+	Cases   int     `json:"cases"`
+	NDCG    float64 `json:"ndcg"` // at 20, of the sum, on what was held out
+	Seconds float64 `json:"seconds"`
+	Tried   []Tried `json:"tried"`
+}
+
+// Tried is a part that was tried.
+type Tried struct {
+	Choice
+	NDCG    float64 `json:"ndcg"` // of the part alone
+	Seconds float64 `json:"seconds"`
+	Kept    bool    `json:"kept"`
+	Why     string  `json:"why"`
+}
+
+// least is the share of all weights below which a part is not worth its cost.
+const least = .02
+
+// fitOwn chooses parts, unless p has a recipe, and fits them.
+func fitOwn(ctx context.Context, in models.FitInput, p Params) (*Model, error) {
+	if len(p.Recipe) > 0 {
+		return fitRecipe(ctx, in, p, nil)
+	}
+	start := time.Now()
+	events, err := models.WeightsOf(in.Weights)
+	if err != nil {
+		return nil, err
+	}
+	facts := survey(in.Train)
+	story := &Story{Data: facts}
+	train, truth := in.Train, in.Validate
+	if truth != nil {
+		story.HeldOut = "the validation data that was given"
+		truth = facts.aims(truth, &events)
+	} else {
+		train, truth, story.HeldOut = facts.holdOut(in.Train, &events, in.Seed)
+	}
+	tried := candidates(facts, p)
+	if len(truth.Log) == 0 || len(train.Log) == 0 {
+		story.HeldOut = "nothing: the data is too small; weights are those that hold elsewhere"
+		p.Recipe = untried(tried, story)
+		return fitRecipe(ctx, in, p, story)
+	}
+	parts, kept, err := fitTried(ctx, in, p, train, tried, story, start)
+	if err != nil {
+		return nil, err
+	}
+	prior := map[string]float64{}
+	for _, c := range kept {
+		prior[c.Name] = c.prior
+	}
+	learnt, err := Learn(ctx, parts, train, truth, LearnOptions{Seed: in.Seed, Workers: in.Workers, Prior: prior})
+	if errors.Is(err, ErrNothingToLearn) {
+		story.HeldOut = "nothing: nobody has both a history and something to be found; weights are those that hold elsewhere"
+		p.Recipe = untried(tried, story)
+		return fitRecipe(ctx, in, p, story)
+	}
+	if err != nil {
+		return nil, err
+	}
+	story.Cases, story.NDCG = learnt.Cases, learnt.NDCG
+	p.Recipe = story.choose(kept, learnt)
+	story.Seconds = time.Since(start).Seconds()
+	if in.Validate == nil {
+		return fitRecipe(ctx, in, p, story)
+	}
+	// What was tried was fitted on all there is to train on.
+	parts = slices.DeleteFunc(parts, func(part models.Part) bool {
+		return !slices.ContainsFunc(p.Recipe, func(c Choice) bool { return c.Name == part.Name })
+	})
+	return finish(in, parts, p, story)
+}
+
+// fitTried fits the candidates on train, until two fifths of the budget are
+// spent: what is kept is fitted again on everything.
+func fitTried(ctx context.Context, in models.FitInput, p Params, train *dataset.Dataset, tried []candidate, story *Story, start time.Time) ([]models.Part, []candidate, error) {
+	var parts []models.Part
+	var kept []candidate
+	for i, c := range tried {
+		t := Tried{Choice: c.Choice, Why: c.why}
+		if len(parts) > 1 && time.Since(start).Seconds() > .4*p.BudgetSeconds {
+			t.Why = "not tried: the time for choosing was spent"
+			story.Tried = append(story.Tried, t)
+			continue
+		}
+		began := time.Now()
+		m, err := fitPart(ctx, in, c.Choice, train)
+		if err != nil {
+			if !errors.Is(err, models.ErrParams) {
+				return nil, nil, err
+			}
+			t.Why = "not tried: " + err.Error()
+			story.Tried = append(story.Tried, t)
+			continue
+		}
+		t.Seconds = time.Since(began).Seconds()
+		story.Tried = append(story.Tried, t)
+		parts, kept = append(parts, models.Part{Name: c.Name, Model: m}), append(kept, c)
+		if in.Progress != nil {
+			in.Progress(models.Progress{Step: i + 1, Steps: len(tried), Stage: "tried " + c.Name})
+		}
+	}
+	return parts, kept, nil
+}
+
+func fitPart(ctx context.Context, in models.FitInput, c Choice, train *dataset.Dataset) (models.Model, error) {
+	k, err := in.Kinds(c.Kind)
+	if err != nil {
+		return nil, err
+	}
+	if k.Parts != nil {
+		return nil, fmt.Errorf("%w: part %q is a composite itself", models.ErrParams, c.Name)
+	}
+	m, err := k.Fit(ctx, models.FitInput{Train: train, Params: c.Params, Seed: in.Seed, Workers: in.Workers, Weights: in.Weights})
+	if err != nil {
+		return nil, fmt.Errorf("part %s: %w", c.Name, err)
+	}
+	return m, nil
+}
+
+// choose keeps the parts that weigh something, and popularity for those of whom
+// nothing is known.
+func (s *Story) choose(kept []candidate, l *Learnt) []Choice {
+	total := 0.
+	for _, w := range l.Weights {
+		total += w
+	}
+	var recipe []Choice
+	for _, c := range kept {
+		w := l.Weights[c.Name]
+		cold := c.Kind == "popular"
+		if cold {
+			w = max(w, 1e-3*total)
+		}
+		keep := cold || w >= least*total
+		for i := range s.Tried {
+			if t := &s.Tried[i]; t.Name == c.Name {
+				t.NDCG, t.Weight, t.Kept = l.Alone[c.Name], w, keep
+			}
+		}
+		if keep {
+			c.Weight = w
+			recipe = append(recipe, c.Choice)
+		}
+	}
+	return recipe
+}
+
+// untried is the recipe where nothing can be held out: what leans on the
+// newest is left out, since nothing shows that it helps.
+func untried(all []candidate, story *Story) []Choice {
+	var recipe []Choice
+	story.Tried = nil
+	for _, c := range all {
+		var lean struct{ Recency float64 }
+		keep := len(c.Params) == 0 || json.Unmarshal(c.Params, &lean) == nil && lean.Recency == 0
+		if keep {
+			c.Weight = c.prior
+			recipe = append(recipe, c.Choice)
+		}
+		story.Tried = append(story.Tried, Tried{Choice: c.Choice, Kept: keep, Why: c.why})
+	}
+	return recipe
+}
+
+// fitRecipe fits p.Recipe on in.Train.
+func fitRecipe(ctx context.Context, in models.FitInput, p Params, story *Story) (*Model, error) {
+	var parts []models.Part
+	for i, c := range p.Recipe {
+		m, err := fitPart(ctx, in, c, in.Train)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, models.Part{Name: c.Name, Model: m})
+		if in.Progress != nil {
+			in.Progress(models.Progress{Step: i + 1, Steps: len(p.Recipe), Stage: "fitted " + c.Name})
+		}
+	}
+	return finish(in, parts, p, story)
+}
+
+func finish(in models.FitInput, parts []models.Part, p Params, story *Story) (*Model, error) {
+	p.Weights = map[string]float64{}
+	for _, c := range p.Recipe {
+		p.Weights[c.Name] = c.Weight
+	}
+	m, err := put(in, parts, p)
+	if err != nil {
+		return nil, err
+	}
+	m.params.Weights, m.story = nil, story
+	return m, nil
+}
+
+// Chosen implements models.Chooser: the recipe, or the weights of given parts.
+func (m *Model) Chosen() (json.RawMessage, error) {
+	p := m.params
+	if len(p.Recipe) == 0 {
+		p.Weights = m.Weights()
+	}
+	return json.Marshal(p)
+}
+
+// Story is how the parts were chosen; nil where they were given.
+func (m *Model) Story() *Story { return m.story }
