@@ -68,7 +68,7 @@ func (p *Pipeline) askOne(w *work, i int, place int32) error {
 		p.missed(w, s, time.Time{}, "off", nil)
 		return nil
 	}
-	if w.budget.Err() != nil {
+	if out := w.budget.Err() != nil; out { // late is no error: the answer says so
 		p.missed(w, s, time.Time{}, "timeout", nil)
 		return nil
 	}

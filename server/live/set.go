@@ -42,7 +42,7 @@ func New[T any](o Options[T]) (*Set[T], error) {
 		o.Now = time.Now
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Set[T]{o: o, ctx: ctx, cancel: cancel}, nil
+	return &Set[T]{o: o, ctx: ctx, cancel: cancel}, nil // #nosec G118 -- Close cancels
 }
 
 // Acquire is the release that the shopper with this key receives: the canary's
