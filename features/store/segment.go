@@ -110,7 +110,7 @@ func (l *shopLog) remakeSidecar(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	return writeDurable(sidecarPath(path), 0o600, func(f *os.File) error { return b.writeTo(f) })
+	return writeDurable(sidecarPath(path), func(f *os.File) error { return b.writeTo(f) })
 }
 
 // sealed makes a segment take the place of its pages. The caller holds mu.

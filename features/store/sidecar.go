@@ -70,17 +70,17 @@ func (b *sidecarBuilder) writeTo(out io.Writer) error {
 	}
 	slices.SortFunc(keys, func(x, y features.UserKey) int { return bytes.Compare(x[:], y[:]) })
 	slices.SortFunc(b.ids, func(x, y [16]byte) int { return bytes.Compare(x[:], y[:]) })
-	w.WriteString(sidecarMagic)
+	_, _ = w.WriteString(sidecarMagic) // Flush says what a write met
 	var number [4]byte
 	put := func(n int) {
 		binary.BigEndian.PutUint32(number[:], uint32(n))
-		w.Write(number[:])
+		_, _ = w.Write(number[:])
 	}
 	put(len(keys))
 	put(b.n)
 	put(len(b.ids))
 	for _, k := range keys {
-		w.Write(k[:])
+		_, _ = w.Write(k[:])
 	}
 	end := 0
 	for _, k := range keys {
@@ -93,7 +93,7 @@ func (b *sidecarBuilder) writeTo(out io.Writer) error {
 		}
 	}
 	for i := range b.ids {
-		w.Write(b.ids[i][:])
+		_, _ = w.Write(b.ids[i][:])
 	}
 	if err := w.Flush(); err != nil { // and what Write met before
 		return err

@@ -41,8 +41,8 @@ func New[T any](o Options[T]) (*Set[T], error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	return &Set[T]{o: o, ctx: ctx, cancel: cancel}, nil // #nosec G118 -- Close cancels
+	ctx, cancel := context.WithCancel(context.Background()) // #nosec G118 -- Close cancels
+	return &Set[T]{o: o, ctx: ctx, cancel: cancel}, nil
 }
 
 // Acquire is the release that the shopper with this key receives: the canary's
