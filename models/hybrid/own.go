@@ -31,6 +31,10 @@ type Tried struct {
 	Why     string  `json:"why"`
 }
 
+// cold is the kind that speaks for those of whom nothing is known: it is always
+// there.
+const cold = "popular"
+
 // least is the share of all weights below which a part is not worth its cost.
 const least = .02
 
@@ -96,7 +100,7 @@ func fitTried(ctx context.Context, in models.FitInput, p Params, train *dataset.
 	var kept []candidate
 	for i, c := range tried {
 		t := Tried{Choice: c.Choice, Why: c.why}
-		if len(parts) > 1 && time.Since(start).Seconds() > .4*p.BudgetSeconds {
+		if len(parts) > 1 && c.Kind != cold && time.Since(start).Seconds() > .4*p.BudgetSeconds {
 			t.Why = "not tried: the time for choosing was spent"
 			story.Tried = append(story.Tried, t)
 			continue
@@ -146,11 +150,10 @@ func (s *Story) choose(kept []candidate, l *Learnt) []Choice {
 	var recipe []Choice
 	for _, c := range kept {
 		w := l.Weights[c.Name]
-		cold := c.Kind == "popular"
-		if cold {
+		if c.Kind == cold {
 			w = max(w, 1e-3*total)
 		}
-		keep := cold || w >= least*total
+		keep := c.Kind == cold || w >= least*total
 		for i := range s.Tried {
 			if t := &s.Tried[i]; t.Name == c.Name {
 				t.NDCG, t.Weight, t.Kept = l.Alone[c.Name], w, keep
@@ -221,3 +224,23 @@ func (m *Model) Chosen() (json.RawMessage, error) {
 
 // Story is how the parts were chosen; nil where they were given.
 func (m *Model) Story() *Story { return m.story }
+
+// Account implements models.Chooser.
+func (m *Model) Account() []string {
+	s := m.story
+	if s == nil {
+		return nil
+	}
+	lines := []string{
+		fmt.Sprintf("%d users, %d items, %d interactions, density %.4g; times %t, stars %t, words %t", s.Data.Users, s.Data.Items, s.Data.Pairs, s.Data.Density, s.Data.Timed, s.Data.Stars, s.Data.Words),
+		fmt.Sprintf("held out: %s; %d cases, NDCG@20 %.4f with these weights, %.0f s", s.HeldOut, s.Cases, s.NDCG, s.Seconds),
+	}
+	for _, t := range s.Tried {
+		verdict := "left out"
+		if t.Kept {
+			verdict = "kept"
+		}
+		lines = append(lines, fmt.Sprintf("%-24s %-8s weight %.4f, alone %.4f, %5.1f s: %s %s (%s)", t.Name, verdict, t.Weight, t.NDCG, t.Seconds, t.Kind, t.Params, t.Why))
+	}
+	return lines
+}
