@@ -32,6 +32,8 @@ type Params struct {
 	// Recipe is the parts to fit and their weights, where no parts are given;
 	// none: they are chosen on a part of the data that is held out.
 	Recipe []Choice `json:"recipe,omitempty"`
+	// Story is how Recipe was chosen; the model keeps it.
+	Story *Story `json:"story,omitempty"`
 	// BudgetSeconds is how long choosing and fitting the parts may take. What is
 	// begun is ended.
 	BudgetSeconds float64 `json:"budget_seconds"`

@@ -41,7 +41,7 @@ const least = .02
 // fitOwn chooses parts, unless p has a recipe, and fits them.
 func fitOwn(ctx context.Context, in models.FitInput, p Params) (*Model, error) {
 	if len(p.Recipe) > 0 {
-		return fitRecipe(ctx, in, p, nil)
+		return fitRecipe(ctx, in, p, p.Story)
 	}
 	start := time.Now()
 	events, err := models.WeightsOf(in.Weights)
@@ -209,13 +209,14 @@ func finish(in models.FitInput, parts []models.Part, p Params, story *Story) (*M
 	if err != nil {
 		return nil, err
 	}
-	m.params.Weights, m.story = nil, story
+	m.params.Weights, m.params.Story, m.story = nil, nil, story
 	return m, nil
 }
 
 // Chosen implements models.Chooser: the recipe, or the weights of given parts.
 func (m *Model) Chosen() (json.RawMessage, error) {
 	p := m.params
+	p.Story = m.story
 	if len(p.Recipe) == 0 {
 		p.Weights = m.Weights()
 	}

@@ -110,12 +110,16 @@ func again(t *testing.T, d *dataset.Dataset, own *hybrid.Model) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := owner().Fit(context.Background(), models.FitInput{Train: d, Params: params, Seed: 1, Workers: 2})
+	asked := 0
+	m, err := hybrid.Fit(context.Background(), models.FitInput{Train: d, Params: params, Seed: 1, Workers: 2, Kinds: func(name string) (models.Kind, error) {
+		asked++
+		return kinds(name)
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.(*hybrid.Model).Story() != nil {
-		t.Error("it chose again")
+	if asked != len(own.Parts()) || len(m.(*hybrid.Model).Account()) != len(own.Account()) {
+		t.Errorf("got %d parts fitted and account %q, want the %d parts that were chosen and their account", asked, m.(*hybrid.Model).Account(), len(own.Parts()))
 	}
 	rows := []features.Row{0, 7, 21, 39}
 	got, want := make([]float32, 4), make([]float32, 4)

@@ -203,12 +203,17 @@ func (s *Search) round(ctx context.Context, st *state, round int, settings []int
 	var lock sync.Mutex
 	var failures []error
 	done, best := before, 0.
+	var open []int // places in settings
 	for i, setting := range settings {
 		if t, ok := st.find(setting, round); ok {
 			out[i] = t
 			done, best = done+1, max(best, t.Value)
 			continue
 		}
+		open = append(open, i)
+	}
+	for _, i := range open {
+		setting := settings[i]
 		slots <- struct{}{}
 		group.Add(1)
 		go func() {
