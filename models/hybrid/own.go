@@ -19,6 +19,7 @@ type Story struct {
 	Cases   int     `json:"cases"`
 	NDCG    float64 `json:"ndcg"` // at 20, of the sum, on what was held out
 	Seconds float64 `json:"seconds"`
+	Formula string  `json:"formula,omitempty"` // of the linear learner
 	Tried   []Tried `json:"tried"`
 }
 
@@ -71,7 +72,7 @@ func fitOwn(ctx context.Context, in models.FitInput, p Params) (*Model, error) {
 	for _, c := range kept {
 		prior[c.Name] = c.prior
 	}
-	learnt, err := Learn(ctx, parts, train, truth, LearnOptions{Seed: in.Seed, Workers: in.Workers, Prior: prior})
+	learnt, err := Learn(ctx, parts, train, truth, LearnOptions{Seed: in.Seed, Workers: in.Workers, Prior: prior, Learner: p.Learner})
 	if errors.Is(err, ErrNothingToLearn) {
 		story.HeldOut = "nothing: nobody has both a history and something to be found; weights are those that hold elsewhere"
 		p.Recipe = untried(tried, story)
@@ -80,7 +81,7 @@ func fitOwn(ctx context.Context, in models.FitInput, p Params) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	story.Cases, story.NDCG = learnt.Cases, learnt.NDCG
+	story.Cases, story.NDCG, story.Formula = learnt.Cases, learnt.NDCG, learnt.Formula
 	p.Recipe = story.choose(kept, learnt)
 	story.Seconds = time.Since(start).Seconds()
 	if in.Validate == nil {
@@ -235,6 +236,9 @@ func (m *Model) Account() []string {
 	lines := []string{
 		fmt.Sprintf("%d users, %d items, %d interactions, density %.4g; times %t, stars %t, words %t", s.Data.Users, s.Data.Items, s.Data.Pairs, s.Data.Density, s.Data.Timed, s.Data.Stars, s.Data.Words),
 		fmt.Sprintf("held out: %s; %d cases, NDCG@20 %.4f with these weights, %.0f s", s.HeldOut, s.Cases, s.NDCG, s.Seconds),
+	}
+	if s.Formula != "" {
+		lines = append(lines, s.Formula)
 	}
 	for _, t := range s.Tried {
 		verdict := "left out"
