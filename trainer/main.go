@@ -25,6 +25,7 @@ type flags struct {
 	Import   job.Import      `cmd:"" help:"Bring in what was made elsewhere: events, or factors."`
 	Fit      job.Fit         `cmd:"" help:"Train models and keep them as a release."`
 	Evaluate job.Evaluate    `cmd:"" help:"Train models and judge them on held-out data."`
+	Tune     job.Tune        `cmd:"" help:"Search the parameters of a model on validation data."`
 	Validate job.Validate    `cmd:"" help:"Check files before training on them."`
 	Publish  job.Publish     `cmd:"" help:"Add a release that was exported elsewhere."`
 	Promote  job.Promote     `cmd:"" help:"Serve a release."`

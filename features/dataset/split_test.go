@@ -2,11 +2,14 @@ package dataset
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/attune-rec/attune/features"
 )
 
 const rated = `a x 5 100
@@ -209,5 +212,33 @@ func TestLastPositiveOfMovieLens(t *testing.T) {
 	}
 	if tests != 942 || same != tests {
 		t.Errorf("got %d test interactions, %d as published, want 942", tests, same)
+	}
+}
+
+func TestNewItemsAreInNoHistory(t *testing.T) {
+	var b Builder
+	for u := range 50 {
+		for i := range 40 {
+			if (u+i)%3 == 0 {
+				b.Add(fmt.Sprint("u", u), fmt.Sprint("i", i), "", features.Interaction{Type: features.Purchase})
+			}
+		}
+	}
+	d := b.Build()
+	s, err := Part(d, Cut{Method: NewItems, Share: .2, Seed: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[features.Row]bool{}
+	for _, it := range s.Train.Log {
+		known[it.Row] = true
+	}
+	for _, it := range s.Test.Log {
+		if known[it.Row] {
+			t.Fatalf("item %d is in training and in the test", it.Row)
+		}
+	}
+	if n := len(s.Train.Log) + len(s.Test.Log); n != len(d.Log) || len(known) < 20 || len(known) > 38 {
+		t.Errorf("got %d interactions and %d known items of 40, want all %d and about 32", n, len(known), len(d.Log))
 	}
 }

@@ -27,6 +27,8 @@ type LearnOptions struct {
 	// Prior is what the weights are expected to be, up to a common factor; they
 	// are drawn towards it. nil: nothing is expected.
 	Prior map[string]float64
+	// Learner is Listwise or Linear; "": Listwise. Linear takes no prior.
+	Learner string
 }
 
 func (o LearnOptions) filled() LearnOptions {
@@ -51,6 +53,7 @@ type Learnt struct {
 	Cases   int
 	NDCG    float64            // at K, of the candidates, with these weights
 	Alone   map[string]float64 // the same of each part by itself
+	Formula string             // of the linear learner
 }
 
 // Learn finds the weights of parts that were trained on history, so that what
@@ -85,9 +88,21 @@ func Learn(ctx context.Context, parts []models.Part, history, truth *dataset.Dat
 			prior = append(prior, o.Prior[part.Name])
 		}
 	}
-	w := softmaxWeights(lists, len(m.parts), towards(lists, prior))
-	w = searchWeights(lists, w, o.K)
-	out := &Learnt{Weights: map[string]float64{}, Alone: map[string]float64{}, Cases: len(lists), NDCG: ndcg(lists, w, o.K)}
+	var w []float64
+	formula := ""
+	if o.Learner == Linear {
+		names := make([]string, len(m.parts))
+		for i, part := range m.parts {
+			names[i] = part.Name
+		}
+		if w, formula, err = linearWeights(lists, names); err != nil {
+			return nil, err
+		}
+	} else {
+		w = softmaxWeights(lists, len(m.parts), towards(lists, prior))
+		w = searchWeights(lists, w, o.K)
+	}
+	out := &Learnt{Weights: map[string]float64{}, Alone: map[string]float64{}, Cases: len(lists), NDCG: ndcg(lists, w, o.K), Formula: formula}
 	for i, part := range m.parts {
 		out.Weights[part.Name] = w[i]
 		alone := make([]float64, len(w))

@@ -19,10 +19,10 @@ type Data struct {
 	Columns   map[string]string `help:"Columns of events: user=CustomerID,item=StockCode,time=InvoiceDate,type=,quantity=,price=,value=,market=." mapsep:"," placeholder:"KEY=NAME"`
 	Missing   []string          `help:"Users that mean nobody, in events." placeholder:"NAME"`
 	Content   string            `help:"File of the items' words, \"n word:count ...\" a line; the item is the line's number, from 0." placeholder:"FILE" type:"existingfile"`
-	Split     string            `help:"How to part the data: given, leave-one-out, last-positive, temporal or random; given with --test or --negatives, else leave-one-out." enum:",given,leave-one-out,last-positive,temporal,random" default:""`
+	Split     string            `help:"How to part the data: given, leave-one-out, last-positive, temporal, random or new-items; given with --test or --negatives, else leave-one-out." enum:",given,leave-one-out,last-positive,temporal,random,new-items" default:""`
 	Days      float64           `help:"Days at the end that are test, for temporal." default:"30"`
 	Positive  float64           `help:"Rating from which on an item is to be found, for last-positive." default:"4"`
-	Share     float64           `help:"Share of interactions that is test, for random." default:"0.2"`
+	Share     float64           `help:"Share of interactions (of items) that is test, for random (new-items)." default:"0.2"`
 	HoldOut   string            `name:"hold-out" help:"Take validation from training: random:SHARE, newest:SHARE (of each user) or days:N." placeholder:"HOW"`
 	Seed      uint64            `help:"Seed of everything random." default:"1"`
 }

@@ -155,7 +155,7 @@ func (e *Evaluate) judge(env *Env, f *fitted, t eval.Task, c *eval.Cases, o eval
 	}
 	entry := &eval.Entry{
 		Name: f.name, Kind: f.kind.Name, Params: f.raw, Parts: f.parts,
-		FitCPU: f.cpu.Seconds(), FitWall: f.wall.Seconds(), PeakRSS: f.peakRSS,
+		Account: f.account, FitCPU: f.cpu.Seconds(), FitWall: f.wall.Seconds(), PeakRSS: f.peakRSS,
 	}
 	entry.Fill(res, kept, e.Seed, e.Workers)
 	if e.Segments {

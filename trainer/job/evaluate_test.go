@@ -27,6 +27,7 @@ func call(t *testing.T, args ...string) (out, errs string, err error) {
 		Fit      Fit      `cmd:""`
 		Evaluate Evaluate `cmd:""`
 		Validate Validate `cmd:""`
+		Tune     Tune     `cmd:""`
 	}
 	var o, e bytes.Buffer
 	parser, err := kong.New(&p, kong.Name("trainer"), kong.Writers(&o, &e), kong.Configuration(Config), kong.Exit(func(int) { t.Error("exit") }))

@@ -76,7 +76,7 @@ func Run(ctx context.Context, store Store, shop features.ShopID, to release.Stor
 	}
 	step = watch("publish")
 	defer step.Done()
-	manifest, err := release.Publish(ctx, to, plan.draft(shop, items, whole, parts, out))
+	manifest, err := release.Publish(ctx, to, plan.draft(shop, items, whole, params, parts, out))
 	if err != nil {
 		return nil, err
 	}
@@ -150,6 +150,12 @@ func (p *Plan) report(ctx context.Context, parts []models.Part, history, test *d
 		}
 		step.Done()
 		e := eval.Entry{Name: part.Name, Kind: part.Model.Kind(), Params: p.Models[i].Params}
+		if c, ok := part.Model.(models.Chooser); ok {
+			if e.Params, err = c.Chosen(); err != nil {
+				return nil, err
+			}
+			e.Account = c.Account()
+		}
 		e.Fill(res, kept, p.Seed, p.Workers)
 		e.Segments = eval.Segments(task, cases, res)
 		report.Models = append(report.Models, e)
@@ -177,18 +183,18 @@ func purchases(d *dataset.Dataset) *dataset.Dataset {
 }
 
 // draft is the release to be published.
-func (p *Plan) draft(shop features.ShopID, items *catalog.Snapshot, whole dataset.Window, parts []models.Part, out *Outcome) release.Draft {
+func (p *Plan) draft(shop features.ShopID, items *catalog.Snapshot, whole dataset.Window, params map[string]json.RawMessage, parts []models.Part, out *Outcome) release.Draft {
 	has := map[string]bool{}
 	parameters := map[string]any{}
 	for i, part := range parts {
 		has[part.Name] = true
 		parameters[part.Name] = p.Models[i].Params
-		if w, ok := out.Weights[part.Name]; ok {
-			parameters[part.Name] = map[string]any{"weights": w}
+		if chosen, ok := params[part.Name]; ok {
+			parameters[part.Name] = chosen
 		}
 	}
 	d := release.Draft{
-		Shop: shop, Items: rows(items), Models: parts, Metrics: release.Metrics{},
+		Shop: shop, Items: rows(items), Models: withParts(parts), Metrics: release.Metrics{},
 		Lineage: release.Lineage{
 			DataFrom: whole.From, DataTo: whole.To, FirstSeq: 1, LastSeq: whole.LastSeq, Events: whole.Events, Users: whole.Data.NumUsers(),
 			Parameters: parameters, Seed: p.Seed, Code: version(), EventWeights: p.Weights,
