@@ -120,7 +120,7 @@ func (l *shopLog) writeSegment(ctx context.Context, g *Segment) error {
 			return err
 		}
 		err := l.eachStored(ctx, g.First, g.Last+1, func(e *stored) error {
-			index.add(&e.Event, uint32(g.Rows))
+			index.add(e, uint32(g.Rows))
 			g.Rows++
 			if e.Received.After(g.Newest) {
 				g.Newest = e.Received
