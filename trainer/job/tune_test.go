@@ -59,7 +59,7 @@ func TestHybridChoosesAndIsKept(t *testing.T) {
 	if !strings.Contains(text, "how hybrid was chosen") || !strings.Contains(text, "hybrid.popular") {
 		t.Errorf("got %s", text)
 	}
-	raw, _, err := call(t, "fit", "--train", data, "--model", "ials,hybrid", "--to", dir, "--json")
+	raw, _, err := call(t, "fit", "--train", data, "--model", "ials,hybrid", "--releases", dir, "--json")
 	if err != nil {
 		t.Fatal(err)
 	}

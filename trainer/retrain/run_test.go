@@ -134,9 +134,9 @@ func TestEmptyStoreSaysWhatToDo(t *testing.T) {
 
 func TestBadPlans(t *testing.T) {
 	p := Default()
-	p.Models = p.Models[4:]
+	p.Models[4].Parts = []string{"no such model"}
 	if err := p.Validate(); err == nil {
-		t.Error("a hybrid without its parts was taken")
+		t.Error("a hybrid of a part that is not there was taken")
 	}
 	p = Default()
 	p.Models[0].Kind = "crystal-ball"
