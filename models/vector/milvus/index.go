@@ -132,7 +132,7 @@ func (x *Index) SearchMany(ctx context.Context, vecs []float32, k int, w models.
 	if f.mask == nil {
 		for lo := 0; lo < len(dst); lo += mostQueries {
 			hi := min(lo+mostQueries, len(dst))
-			if err := x.ask(ctx, vecs[lo*x.dim:hi*x.dim], k, k, f, dst[lo:hi]); err != nil {
+			if _, err := x.ask(ctx, vecs[lo*x.dim:hi*x.dim], k, k, f, dst[lo:hi]); err != nil {
 				return err
 			}
 		}
@@ -157,10 +157,11 @@ func (x *Index) overfetch(ctx context.Context, vec []float32, k int, f filter, d
 	most := max(x.n/namedShare, 1)
 	if f.allowed > most {
 		got := [][]models.Hit{(*dst)[:start]}
-		if err := x.ask(ctx, vec, min(k*x.n/f.allowed*3/2+64, mostHits), k, f, got); err != nil {
+		passed, err := x.ask(ctx, vec, min(k*x.n/f.allowed*3/2+64, mostHits), k, f, got)
+		if err != nil {
 			return err
 		}
-		if *dst = got[0]; len(*dst)-start >= k {
+		if *dst = got[0]; passed >= k {
 			return nil
 		}
 	}
@@ -171,7 +172,7 @@ func (x *Index) overfetch(ctx context.Context, vec []float32, k int, f filter, d
 		part = append(part[:0], nil)
 		named := f
 		named.expr = and(f.expr, expr)
-		if err := x.ask(ctx, vec, k, k, named, part); err != nil {
+		if _, err := x.ask(ctx, vec, k, k, named, part); err != nil {
 			return err
 		}
 		for _, h := range part[0] {
@@ -195,8 +196,8 @@ func appendHits(dst []models.Hit, top *linalg.TopK, k int) []models.Hit {
 }
 
 // ask searches for want rows of each query and appends the k best that pass to
-// dst.
-func (x *Index) ask(ctx context.Context, vecs []float32, want, k int, f filter, dst [][]models.Hit) error {
+// dst. It returns how many that Milvus found pass, for the query with the fewest.
+func (x *Index) ask(ctx context.Context, vecs []float32, want, k int, f filter, dst [][]models.Hit) (passed int, err error) {
 	// Beyond k, so that those whose distances Milvus rounds alike are told apart.
 	want = min(want+16, mostHits, x.n)
 	queries := make([]entity.Vector, len(dst))
@@ -207,7 +208,7 @@ func (x *Index) ask(ctx context.Context, vecs []float32, want, k int, f filter, 
 	width := min(max(c.Width, c.Width*want/calibratedTop, 2*want), 32768)
 	params, err := entity.NewIndexHNSWSearchParam(width)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrConfig, err)
+		return 0, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	sets, err := x.client.sdk.Search(ctx, x.collection, nil, f.expr, nil, queries, vecField, entity.L2, want, params,
 		sdk.WithSearchQueryConsistencyLevel(levels[c.Consistency]))
@@ -215,49 +216,55 @@ func (x *Index) ask(ctx context.Context, vecs []float32, want, k int, f filter, 
 		if ctx.Err() != nil {
 			err = fmt.Errorf("%w: %w", ctx.Err(), err)
 		}
-		return fmt.Errorf("search %s: %w: %w", x.collection, ErrMilvus, err)
+		return 0, fmt.Errorf("search %s: %w: %w", x.collection, ErrMilvus, err)
 	}
 	if len(sets) != len(dst) {
-		return fmt.Errorf("search %s: %w: %d answers to %d queries", x.collection, ErrMilvus, len(sets), len(dst))
+		return 0, fmt.Errorf("search %s: %w: %d answers to %d queries", x.collection, ErrMilvus, len(sets), len(dst))
 	}
+	passed = want
 	for i, set := range sets {
 		if set.Err != nil {
-			return fmt.Errorf("search %s: %w: %w", x.collection, ErrMilvus, set.Err)
+			return 0, fmt.Errorf("search %s: %w: %w", x.collection, ErrMilvus, set.Err)
 		}
-		if dst[i], err = x.hits(vecs[i*x.dim:][:x.dim], set, k, f, dst[i]); err != nil {
-			return err
+		var p int
+		if dst[i], p, err = x.hits(vecs[i*x.dim:][:x.dim], set, k, f, dst[i]); err != nil {
+			return 0, err
 		}
+		passed = min(passed, p)
 	}
-	return nil
+	return passed, nil
 }
 
 // hits appends the best k of an answer and of the longest rows.
-func (x *Index) hits(vec []float32, set sdk.SearchResult, k int, f filter, dst []models.Hit) ([]models.Hit, error) {
+func (x *Index) hits(vec []float32, set sdk.SearchResult, k int, f filter, dst []models.Hit) ([]models.Hit, int, error) {
 	var top linalg.TopK
 	top.Reset(2 * k) // a row may come twice
+	passed := 0
 	offer := func(row int32) {
 		if f.mask == nil || f.mask[row>>6]&(1<<(uint32(row)&63)) != 0 {
 			top.Push(row, linalg.Dot(vec, x.vecs[int(row)*x.dim:][:x.dim]))
+			passed++
 		}
 	}
 	if set.ResultCount > 0 {
 		ids, ok := set.IDs.(*entity.ColumnInt64)
 		if !ok || len(ids.Data()) < set.ResultCount {
-			return dst, fmt.Errorf("search %s: %w: an answer without rows", x.collection, ErrMilvus)
+			return dst, 0, fmt.Errorf("search %s: %w: an answer without rows", x.collection, ErrMilvus)
 		}
 		for _, id := range ids.Data()[:set.ResultCount] {
 			if id < 0 || id >= int64(x.n) {
-				return dst, fmt.Errorf("search %s: %w: row %d of %d", x.collection, ErrMilvus, id, x.n)
+				return dst, 0, fmt.Errorf("search %s: %w: row %d of %d", x.collection, ErrMilvus, id, x.n)
 			}
 			offer(int32(id))
 		}
 	}
+	found := passed
 	if f.expr == "" {
 		for _, row := range x.long {
 			offer(row)
 		}
 	}
-	return appendHits(dst, &top, k), nil
+	return appendHits(dst, &top, k), found, nil
 }
 
 // filter is a models.Where as Milvus is asked.
