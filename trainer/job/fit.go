@@ -9,7 +9,9 @@ import (
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/dataset"
 	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/linalg"
 	"github.com/attune-rec/attune/models/release"
+	"github.com/attune-rec/attune/models/vector"
 )
 
 // Fit trains models on files and keeps them as a release that nobody serves
@@ -79,7 +81,11 @@ func (f *Fit) Run(env *Env) error {
 		return err
 	}
 	defer store.Close()
-	manifest, err := release.Publish(env.Ctx, store, f.draft(split, t))
+	draft := f.draft(split, t)
+	if draft.Index, err = vector.Files(env.Ctx, draft.Models, vector.Options{HNSWOptions: vector.HNSWOptions{Workers: linalg.Workers()}}); err != nil {
+		return err
+	}
+	manifest, err := release.Publish(env.Ctx, store, draft)
 	if err != nil {
 		return err
 	}
