@@ -9,7 +9,9 @@ import (
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/dataset"
 	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/linalg"
 	"github.com/attune-rec/attune/models/release"
+	"github.com/attune-rec/attune/models/vector"
 )
 
 // Fit trains models on the log of a shop, or on files, and keeps them as a
@@ -96,7 +98,11 @@ func (f *Fit) Run(env *Env) error {
 		return err
 	}
 	defer store.Close()
-	manifest, serving, err := PublishDraft(env, store, f.draft(split, t), f.Promote, f.change())
+	draft := f.draft(split, t)
+	if draft.Index, err = vector.Files(env.Ctx, draft.Models, vector.Options{HNSWOptions: vector.HNSWOptions{Workers: linalg.Workers()}}); err != nil {
+		return err
+	}
+	manifest, serving, err := PublishDraft(env, store, draft, f.Promote, f.change())
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/attune-rec/attune/models/pipeline"
 	"github.com/attune-rec/attune/models/release"
 	"github.com/attune-rec/attune/trainer/replay"
+	"github.com/attune-rec/attune/models/vector"
 )
 
 // ErrTooLittle is returned for a store that holds too little to learn from.
@@ -82,7 +83,11 @@ func Run(ctx context.Context, store Store, shop features.ShopID, to release.Stor
 	}
 	step = watch("publish")
 	defer step.Done()
-	manifest, err := release.Publish(ctx, to, plan.draft(shop, items, whole, params, parts, out))
+	draft := plan.draft(shop, items, whole, params, parts, out)
+	if draft.Index, err = vector.Files(ctx, parts, vector.Options{HNSWOptions: vector.HNSWOptions{Workers: plan.Workers}}); err != nil {
+		return nil, err
+	}
+	manifest, err := release.Publish(ctx, to, draft)
 	if err != nil {
 		return nil, err
 	}
