@@ -161,10 +161,10 @@ func testData(t *testing.T, name string) string {
 
 func TestPublicSplits(t *testing.T) {
 	for _, c := range []struct {
-		name                      string
-		format                    Format
-		train, test               string
-		users, items, train_, tst int
+		name                       string
+		format                     Format
+		train, test                string
+		users, items, trained, tst int
 	}{
 		{"gowalla", Adjacency, "gowalla/train.txt.xz", "gowalla/test.txt.xz", 29858, 40981, 810128, 217242},
 		{"movielens1m-m2", Adjacency, "movielens1m-m2/train.txt.xz", "movielens1m-m2/test.txt.xz", 6022, 3043, 796244, 99455},
@@ -177,7 +177,7 @@ func TestPublicSplits(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := [4]int{s.Train.NumUsers(), s.Train.NumItems(), len(s.Train.Log), len(s.Test.Log)}
-			if want := [4]int{c.users, c.items, c.train_, c.tst}; got != want {
+			if want := [4]int{c.users, c.items, c.trained, c.tst}; got != want {
 				t.Errorf("got users, items, train, test %v, want %v", got, want)
 			}
 		})

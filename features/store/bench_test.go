@@ -3,7 +3,9 @@ package store
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -37,13 +39,6 @@ func shopperEvent(n int) features.Event {
 	}
 }
 
-func filled(b *testing.B) *Store {
-	b.Helper()
-	s := open(b, Options{})
-	fill(b, s, 0, held(b))
-	return s
-}
-
 func fill(b *testing.B, s *Store, from, n int) {
 	b.Helper()
 	batch := make([]features.Event, 0, MaxBatch)
@@ -59,11 +54,12 @@ func fill(b *testing.B, s *Store, from, n int) {
 }
 
 func BenchmarkAppend(b *testing.B) {
+	s := open(b, Options{})
+	fill(b, s, 0, held(b))
+	var next atomic.Int64
+	next.Store(int64(held(b)))
 	for _, c := range []struct{ callers, batch int }{{1, 1}, {64, 1}, {16, 100}} {
 		b.Run(fmt.Sprintf("%dx%d", c.callers, c.batch), func(b *testing.B) {
-			s := filled(b)
-			var next atomic.Int64
-			next.Store(int64(held(b)))
 			left := atomic.Int64{}
 			left.Store(int64(b.N))
 			b.ResetTimer()
@@ -87,6 +83,38 @@ func BenchmarkAppend(b *testing.B) {
 			b.ReportMetric(float64(b.N*c.batch)/b.Elapsed().Seconds(), "events/s")
 		})
 	}
+}
+
+// BenchmarkOpen is the start of a program on a store that holds events.
+func BenchmarkOpen(b *testing.B) {
+	dir := b.TempDir()
+	s := open(b, Options{Dir: dir})
+	fill(b, s, 0, max(held(b), 200_000))
+	for b.Loop() {
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+		s = open(b, Options{Dir: dir})
+	}
+	b.ReportMetric(float64(size(b, dir))/float64(max(held(b), 200_000)), "bytes/event")
+}
+
+func size(b *testing.B, dir string) (n int64) {
+	b.Helper()
+	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			n += info.Size()
+		}
+		return err
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return n
 }
 
 func BenchmarkScan(b *testing.B) {
@@ -114,4 +142,40 @@ func BenchmarkHistory(b *testing.B) {
 			b.Fatalf("got %d events, %v", len(got), err)
 		}
 	}
+}
+
+// BenchmarkColdHistory reads shoppers of 128 events each, spread over the log:
+// what the first answer to a shopper costs.
+func BenchmarkColdHistory(b *testing.B) {
+	const events = 1 << 18
+	s := open(b, Options{SealAt: -1})
+	batch := make([]features.Event, 0, MaxBatch)
+	who := func(n int) features.UserKey {
+		u := n * 7919 % (events / 128)
+		return features.UserKey{0: 7, 11: byte(u >> 8), 12: byte(u)}
+	}
+	for i := range events {
+		e := shopperEvent(i)
+		e.User = who(i)
+		if batch = append(batch, e); len(batch) == cap(batch) || i == events-1 {
+			if _, err := s.Append(context.Background(), shop, batch); err != nil {
+				b.Fatal(err)
+			}
+			batch = batch[:0]
+		}
+	}
+	read := func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			got, err := s.History(context.Background(), shop, who(i), features.HistoryCap)
+			if err != nil || len(got) != 128 {
+				b.Fatalf("got %d events, %v, want 128", len(got), err)
+			}
+		}
+	}
+	b.Run("pages", read)
+	if _, err := s.Seal(context.Background(), shop, 0); err != nil {
+		b.Fatal(err)
+	}
+	b.Run("sealed", read)
 }

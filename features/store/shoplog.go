@@ -26,6 +26,7 @@ type shopLog struct {
 	tailFrom int64 // events from here lie in pages, those before in segments
 	tail     []*generation
 	segments []*segment // by first number
+	starts   []int64    // first numbers of the pages, ascending
 	page     pageWriter // of the writer's goroutine
 }
 
@@ -128,6 +129,7 @@ func (l *shopLog) catchUp(ctx context.Context) error {
 			if err := r.open(l.shop, p.first, p.body); err != nil {
 				return err
 			}
+			l.begins(p.first)
 			for r.next(&e) {
 				if e.Seq >= l.end {
 					l.index(&e.Event, idOf(&e.Event))
@@ -138,6 +140,13 @@ func (l *shopLog) catchUp(ctx context.Context) error {
 			}
 			l.end = p.last + 1
 		}
+	}
+}
+
+// begins notes the first number of a page. The caller holds mu.
+func (l *shopLog) begins(first int64) {
+	if n := len(l.starts); n == 0 || l.starts[n-1] < first {
+		l.starts = append(l.starts, first)
 	}
 }
 

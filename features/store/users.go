@@ -191,10 +191,10 @@ func (s *Store) ListUsers(ctx context.Context, shop features.ShopID, after featu
 	return all, rows.Err()
 }
 
-// DeleteUser takes out what a user told the shop, with the data key when no
-// event needs it any more readable: text and attributes of their events and
-// refused rows are lost with it. The events themselves stay, under the
-// pseudonym. ErrNotFound when there is no such user.
+// DeleteUser takes out what a user told the shop and destroys the data key, so
+// that the text and attributes of their events and the payloads of their
+// refused rows are lost too. The events themselves stay, under the pseudonym.
+// ErrNotFound when there is no such user.
 func (s *Store) DeleteUser(ctx context.Context, shop features.ShopID, key features.UserKey) error {
 	if err := s.writable(); err != nil {
 		return fmt.Errorf("delete user: %w", err)

@@ -144,7 +144,7 @@ func fitFilter(ctx context.Context, in models.FitInput, p Params) (*Filter, erro
 // all vectors the filter gives the history back.
 func factors(x linalg.CSR) int {
 	density := float64(x.NNZ()) / (float64(x.Rows) * float64(x.Cols))
-	d := 16 * int(math.Sqrt(float64(x.Cols))/8*math.Min(1, .01/density)+.5)
+	d := 16 * int(math.Sqrt(float64(x.Cols))/6*math.Min(1, .01/density)+.5)
 	return max(2, min(max(d, 48), 512, x.Rows/8, x.Cols/8))
 }
 

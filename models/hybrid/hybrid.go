@@ -309,7 +309,7 @@ func (m *Model) ScoreMany(rs []*features.Request, items []features.Row, out []fl
 			many(part.Model, rs, items, one)
 		}
 		for u, r := range rs {
-			ok := false
+			var ok bool
 			if g == nil {
 				ok = standard(anchors[u*a:(u+1)*a], moments)
 			} else {

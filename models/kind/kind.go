@@ -31,6 +31,7 @@ func All() []models.Kind {
 		knn.Path(),
 		knn.SLIM(),
 		knn.User(),
+		mf.BPR(),
 		mf.IALS(),
 		popular.Kind(),
 	}

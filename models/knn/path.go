@@ -39,7 +39,7 @@ type PathParams struct {
 
 // PathDefaults are the parameters of "path-knn" where none are given.
 func PathDefaults() PathParams {
-	return PathParams{User: .5, From: .5, To: .4, Alpha: 1, Beta: .4, Neighbours: 500}
+	return PathParams{User: .6, From: .6, To: .2, Alpha: 1, Beta: .4, Neighbours: 500}
 }
 
 func (p *PathParams) check() error {

@@ -30,7 +30,7 @@ type SLIMParams struct {
 
 // SLIMDefaults are the parameters of "slim" where none are given.
 func SLIMDefaults() SLIMParams {
-	return SLIMParams{Ridge: 1, User: .5, Item: .2, Candidates: 200, Kept: 2000, Sweeps: 20, Neighbours: 200}
+	return SLIMParams{Ridge: 4, User: .5, Item: .2, Candidates: 200, Kept: 2000, Sweeps: 20, Neighbours: 200}
 }
 
 func (p *SLIMParams) check() error {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"sync"
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models"
@@ -24,7 +23,8 @@ type UserParams struct {
 	Neighbours int     `json:"neighbours"`
 	// Reverse lets those shoppers vote who would count the one who asks among
 	// their own Neighbours nearest. Else the Neighbours nearest to the one who
-	// asks vote, who are as a rule those with the longest histories.
+	// asks vote (all that are as near as the last of them), who are as a rule those
+	// with the longest histories.
 	Reverse bool `json:"reverse"`
 	// Sample is the number of shoppers from whom each one's reach, the
 	// similarity of the last of the nearest, is estimated.
@@ -82,7 +82,6 @@ type Users struct {
 	sums    []float32  // Σ v of each row
 	lengths []float32  // of each row, centred for Pearson
 	reach   []float32  // similarity from which on each shopper votes; nil unless reverse
-	pool    *sync.Pool // of *linalg.TopK and the memory of its answer
 }
 
 type userMeta struct {
@@ -90,11 +89,6 @@ type userMeta struct {
 	Users  int        `json:"users"`
 	Mean   float64    `json:"mean"` // length of a history in training
 	Params UserParams `json:"params"`
-}
-
-type chosen struct {
-	top  linalg.TopK
-	best []linalg.Scored
 }
 
 func fitUser(ctx context.Context, in models.FitInput) (models.Model, error) {
@@ -224,7 +218,6 @@ func (m *Users) prepare() {
 		_, vals := m.rows.Row(row)
 		m.sums[row], m.lengths[row] = m.measure(vals)
 	}
-	m.pool = &sync.Pool{New: func() any { return new(chosen) }}
 }
 
 // measure is the sum and the length of a weighed history, of its difference
@@ -297,17 +290,49 @@ func (m *Users) vote(r *features.Request, dst []float32, scratch *features.Scrat
 		}
 		return true
 	}
-	c := m.pool.Get().(*chosen)
-	defer m.pool.Put(c)
-	c.top.Reset(m.meta.Params.Neighbours)
-	c.top.PushBlock(0, near)
-	c.best = c.top.Sorted(c.best[:0])
-	for _, n := range c.best {
-		if n.Score > 0 {
-			m.add(int(n.Index), n.Score, dst)
+	k := m.meta.Params.Neighbours
+	least := float32(0)
+	if k < len(near) {
+		copied := scratch.Floats(len(near))
+		copy(copied, near)
+		least = largest(copied, k)
+	}
+	for u, v := range near {
+		if v > 0 && v >= least {
+			m.add(u, v, dst)
 		}
 	}
 	return true
+}
+
+// largest is the k-th largest of values, which it reorders; 1 ≤ k ≤ len(values).
+func largest(values []float32, k int) float32 {
+	lo, hi := 0, len(values)-1
+	for lo < hi {
+		pivot := values[(lo+hi)/2]
+		i, j := lo, hi
+		for i <= j {
+			for values[i] > pivot {
+				i++
+			}
+			for values[j] < pivot {
+				j--
+			}
+			if i <= j {
+				values[i], values[j] = values[j], values[i]
+				i, j = i+1, j-1
+			}
+		}
+		switch {
+		case k-1 <= j:
+			hi = j
+		case k-1 >= i:
+			lo = i
+		default:
+			return values[k-1]
+		}
+	}
+	return values[lo]
 }
 
 // add adds a shopper's vote.

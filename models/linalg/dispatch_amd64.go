@@ -193,6 +193,17 @@ func dotInt8(q []int8, bias int32, scale float32, codes []uint8, scales, out []f
 	}
 }
 
+func dotInt8Gather(q []int8, bias int32, scale float32, codes []uint8, scales []float32, rows []int32, out []float32) {
+	switch {
+	case active == avx512 && len(rows) >= 8:
+		dotInt8GatherAVX512(q, bias, scale, codes, scales, rows, out)
+	case active == avx2 && len(rows) >= 8 && len(q) >= 16:
+		dotInt8GatherAVX2(q, bias, scale, codes, scales, rows, out)
+	default:
+		dotInt8GatherGeneric(q, bias, scale, codes, scales, rows, out)
+	}
+}
+
 func addTo(dst, a, b []float32) {
 	switch active {
 	case avx512:

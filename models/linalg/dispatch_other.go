@@ -47,6 +47,10 @@ func dotInt8(q []int8, bias int32, scale float32, codes []uint8, scales, out []f
 	dotInt8Generic(q, bias, scale, codes, scales, out)
 }
 
+func dotInt8Gather(q []int8, bias int32, scale float32, codes []uint8, scales []float32, rows []int32, out []float32) {
+	dotInt8GatherGeneric(q, bias, scale, codes, scales, rows, out)
+}
+
 func addTo(dst, a, b []float32) { addToGeneric(dst, a, b) }
 
 func subTo(dst, a, b []float32) { subToGeneric(dst, a, b) }

@@ -70,6 +70,21 @@ func QuantiseQuery(q []float32, dst *QuantisedQuery) {
 	dst.bias = 128 * sum
 }
 
+// Query makes row i of m a query, in the codes it has, reusing the memory of dst.
+func (m Quantised) Query(i int, dst *QuantisedQuery) {
+	if cap(dst.codes) < m.D {
+		dst.codes = make([]int8, m.D)
+	}
+	dst.codes = dst.codes[:m.D]
+	sum := int32(0)
+	for j, c := range m.Codes[i*m.D:][:m.D] {
+		v := int8(c ^ 128)
+		dst.codes[j] = v
+		sum += int32(v)
+	}
+	dst.scale, dst.bias = m.Scale[i], 128*sum
+}
+
 // quantum returns the step of the codes of x and its inverse, both 0 when x has none.
 func quantum(x []float32) (scale, inv float32) {
 	var top float32
@@ -109,6 +124,29 @@ func DotInt8Rows(q *QuantisedQuery, m Quantised, lo int, out []float32) {
 	dotInt8(q.codes, q.bias, q.scale, codes, scales, out)
 }
 
+// DotInt8Gather sets out[i] to the product of the query and row rows[i], to the same bits as
+// [DotInt8Rows]. Rows may repeat. It panics when a row lies outside m.
+func DotInt8Gather(q *QuantisedQuery, m Quantised, rows []int32, out []float32) {
+	checkLen("DotInt8Gather", len(q.codes), m.D)
+	checkLen("DotInt8Gather", len(out), len(rows))
+	checkRows("DotInt8Gather", rows, min(rowsOf(len(m.Codes), m.D), len(m.Scale)))
+	for step := rowsPerCall(m.D); len(out) > step; out = out[step:] {
+		dotInt8Gather(q.codes, q.bias, q.scale, m.Codes, m.Scale, rows[:step], out[:step])
+		rows = rows[step:]
+	}
+	if n := len(rows); n > 1 && n < 8 { // the kernels take eight at a time: repeat the last
+		var named [8]int32
+		var sums [8]float32
+		for i := range named {
+			named[i] = rows[min(i, n-1)]
+		}
+		dotInt8Gather(q.codes, q.bias, q.scale, m.Codes, m.Scale, named[:], sums[:])
+		copy(out, sums[:])
+		return
+	}
+	dotInt8Gather(q.codes, q.bias, q.scale, m.Codes, m.Scale, rows, out)
+}
+
 func dotInt8Generic(q []int8, bias int32, scale float32, codes []uint8, scales, out []float32) {
 	d := len(q)
 	for i := range out {
@@ -123,5 +161,12 @@ func dotInt8Generic(q []int8, bias int32, scale float32, codes []uint8, scales, 
 			s0 += int32(q[j]) * int32(row[j])
 		}
 		out[i] = float32(s0+s1-bias) * (scale * scales[i])
+	}
+}
+
+func dotInt8GatherGeneric(q []int8, bias int32, scale float32, codes []uint8, scales []float32, rows []int32, out []float32) {
+	d := len(q)
+	for i, r := range rows {
+		dotInt8Generic(q, bias, scale, codes[int(r)*d:][:d], scales[r:][:1], out[i:i+1])
 	}
 }

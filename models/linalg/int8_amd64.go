@@ -7,7 +7,17 @@ package linalg
 //go:noescape
 func dotInt8AVX512(q []int8, bias int32, scale float32, codes []uint8, scales []float32, out []float32)
 
+// dotInt8GatherAVX512 is dotInt8GatherGeneric for 8 rows or more.
+//
+//go:noescape
+func dotInt8GatherAVX512(q []int8, bias int32, scale float32, codes []uint8, scales []float32, rows []int32, out []float32)
+
 // dotInt8AVX2 is dotInt8Generic for 8 rows or more of 16 codes or more.
 //
 //go:noescape
 func dotInt8AVX2(q []int8, bias int32, scale float32, codes []uint8, scales []float32, out []float32)
+
+// dotInt8GatherAVX2 is dotInt8GatherGeneric for 8 rows or more of 16 codes or more.
+//
+//go:noescape
+func dotInt8GatherAVX2(q []int8, bias int32, scale float32, codes []uint8, scales []float32, rows []int32, out []float32)

@@ -133,6 +133,155 @@ done:
 	VZEROUPPER
 	RET
 
+// func dotInt8GatherAVX512(q []int8, bias int32, scale float32, codes []uint8, scales []float32, rows []int32, out []float32)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VNNI, BMI2, CMOV
+TEXT ·dotInt8GatherAVX512(SB), NOSPLIT, $0-128
+	MOVQ         q_base+0(FP), AX
+	MOVQ         rows_base+80(FP), CX
+	MOVQ         out_base+104(FP), DX
+	MOVQ         rows_len+88(FP), BX
+	MOVQ         q_len+8(FP), SI
+	ANDQ         $0x3f, SI
+	MOVQ         $0x00000001, DI
+	SHLXQ        SI, DI, DI
+	DECQ         DI
+	KMOVQ        DI, K1
+	MOVL         bias+24(FP), SI
+	VMOVD        SI, X13
+	VPBROADCASTD X13, Y13
+	VBROADCASTSS scale+28(FP), Y12
+
+block:
+	MOVLQSX (CX), SI
+	IMULQ   q_len+8(FP), SI
+	ADDQ    codes_base+32(FP), SI
+	VPXORD  Z0, Z0, Z0
+	MOVLQSX 4(CX), DI
+	IMULQ   q_len+8(FP), DI
+	ADDQ    codes_base+32(FP), DI
+	VPXORD  Z1, Z1, Z1
+	MOVLQSX 8(CX), R8
+	IMULQ   q_len+8(FP), R8
+	ADDQ    codes_base+32(FP), R8
+	VPXORD  Z2, Z2, Z2
+	MOVLQSX 12(CX), R9
+	IMULQ   q_len+8(FP), R9
+	ADDQ    codes_base+32(FP), R9
+	VPXORD  Z3, Z3, Z3
+	MOVLQSX 16(CX), R10
+	IMULQ   q_len+8(FP), R10
+	ADDQ    codes_base+32(FP), R10
+	VPXORD  Z4, Z4, Z4
+	MOVLQSX 20(CX), R11
+	IMULQ   q_len+8(FP), R11
+	ADDQ    codes_base+32(FP), R11
+	VPXORD  Z5, Z5, Z5
+	MOVLQSX 24(CX), R12
+	IMULQ   q_len+8(FP), R12
+	ADDQ    codes_base+32(FP), R12
+	VPXORD  Z6, Z6, Z6
+	MOVLQSX 28(CX), R13
+	IMULQ   q_len+8(FP), R13
+	ADDQ    codes_base+32(FP), R13
+	VPXORD  Z7, Z7, Z7
+	MOVQ    q_len+8(FP), R14
+	ANDQ    $-64, R14
+	XORQ    R15, R15
+	CMPQ    R15, R14
+	JGE     blockTail
+
+blockChunk:
+	VMOVDQU8 (AX)(R15*1), Z8
+	VMOVDQU8 (SI)(R15*1), Z16
+	VPDPBUSD Z8, Z16, Z0
+	VMOVDQU8 (DI)(R15*1), Z17
+	VPDPBUSD Z8, Z17, Z1
+	VMOVDQU8 (R8)(R15*1), Z18
+	VPDPBUSD Z8, Z18, Z2
+	VMOVDQU8 (R9)(R15*1), Z19
+	VPDPBUSD Z8, Z19, Z3
+	VMOVDQU8 (R10)(R15*1), Z20
+	VPDPBUSD Z8, Z20, Z4
+	VMOVDQU8 (R11)(R15*1), Z21
+	VPDPBUSD Z8, Z21, Z5
+	VMOVDQU8 (R12)(R15*1), Z22
+	VPDPBUSD Z8, Z22, Z6
+	VMOVDQU8 (R13)(R15*1), Z23
+	VPDPBUSD Z8, Z23, Z7
+	ADDQ     $0x40, R15
+	CMPQ     R15, R14
+	JLT      blockChunk
+
+blockTail:
+	CMPQ       R15, q_len+8(FP)
+	JGE        blockSum
+	VMOVDQU8.Z (AX)(R15*1), K1, Z8
+	VMOVDQU8.Z (SI)(R15*1), K1, Z16
+	VPDPBUSD   Z8, Z16, Z0
+	VMOVDQU8.Z (DI)(R15*1), K1, Z17
+	VPDPBUSD   Z8, Z17, Z1
+	VMOVDQU8.Z (R8)(R15*1), K1, Z18
+	VPDPBUSD   Z8, Z18, Z2
+	VMOVDQU8.Z (R9)(R15*1), K1, Z19
+	VPDPBUSD   Z8, Z19, Z3
+	VMOVDQU8.Z (R10)(R15*1), K1, Z20
+	VPDPBUSD   Z8, Z20, Z4
+	VMOVDQU8.Z (R11)(R15*1), K1, Z21
+	VPDPBUSD   Z8, Z21, Z5
+	VMOVDQU8.Z (R12)(R15*1), K1, Z22
+	VPDPBUSD   Z8, Z22, Z6
+	VMOVDQU8.Z (R13)(R15*1), K1, Z23
+	VPDPBUSD   Z8, Z23, Z7
+
+blockSum:
+	VPUNPCKLDQ  Z1, Z0, Z16
+	VPUNPCKHDQ  Z1, Z0, Z17
+	VPADDD      Z17, Z16, Z0
+	VPUNPCKLDQ  Z3, Z2, Z18
+	VPUNPCKHDQ  Z3, Z2, Z19
+	VPADDD      Z19, Z18, Z2
+	VPUNPCKLDQ  Z5, Z4, Z20
+	VPUNPCKHDQ  Z5, Z4, Z21
+	VPADDD      Z21, Z20, Z4
+	VPUNPCKLDQ  Z7, Z6, Z22
+	VPUNPCKHDQ  Z7, Z6, Z23
+	VPADDD      Z23, Z22, Z6
+	VPUNPCKLQDQ Z2, Z0, Z16
+	VPUNPCKHQDQ Z2, Z0, Z17
+	VPADDD      Z17, Z16, Z0
+	VPUNPCKLQDQ Z6, Z4, Z20
+	VPUNPCKHQDQ Z6, Z4, Z21
+	VPADDD      Z21, Z20, Z4
+	VSHUFI32X4  $0x44, Z4, Z0, Z8
+	VSHUFI32X4  $0xee, Z4, Z0, Z9
+	VPADDD      Z9, Z8, Z0
+	VSHUFI32X4  $0x08, Z0, Z0, Z8
+	VSHUFI32X4  $0x0d, Z0, Z0, Z9
+	VPADDD      Y9, Y8, Y0
+	MOVQ        scales_base+56(FP), SI
+	VMOVDQU     (CX), Y10
+	VPCMPEQD    Y11, Y11, Y11
+	VGATHERDPS  Y11, (SI)(Y10*4), Y1
+	VPSUBD      Y13, Y0, Y0
+	VCVTDQ2PS   Y0, Y0
+	VMULPS      Y1, Y12, Y1
+	VMULPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (DX)
+	SUBQ        $0x08, BX
+	JZ          done
+	MOVQ        BX, SI
+	MOVQ        $0x00000008, DI
+	CMPQ        BX, DI
+	CMOVQGT     DI, SI
+	CMOVQLT     DI, BX
+	LEAQ        (DX)(SI*4), DX
+	LEAQ        (CX)(SI*4), CX
+	JMP         block
+
+done:
+	VZEROUPPER
+	RET
+
 DATA wordTable<>+0(SB)/4, $0x00000000
 DATA wordTable<>+4(SB)/4, $0x00000000
 DATA wordTable<>+8(SB)/4, $0x00000000
@@ -275,6 +424,153 @@ blockSum:
 	LEAQ       (DX)(R10*4), DX
 	IMULQ      DI, R10
 	ADDQ       R10, CX
+	JMP        block
+
+done:
+	VZEROUPPER
+	RET
+
+// func dotInt8GatherAVX2(q []int8, bias int32, scale float32, codes []uint8, scales []float32, rows []int32, out []float32)
+// Requires: AVX, AVX2, CMOV
+TEXT ·dotInt8GatherAVX2(SB), NOSPLIT, $0-128
+	MOVQ         q_base+0(FP), AX
+	MOVQ         rows_base+80(FP), CX
+	MOVQ         out_base+104(FP), DX
+	MOVQ         rows_len+88(FP), BX
+	MOVQ         q_len+8(FP), SI
+	MOVQ         SI, DI
+	ANDQ         $0x0f, DI
+	LEAQ         wordTable<>+0(SB), R8
+	VMOVDQU      (R8)(DI*2), Y15
+	VPMOVSXBW    -16(AX)(SI*1), Y14
+	VPAND        Y15, Y14, Y14
+	MOVL         bias+24(FP), SI
+	VMOVD        SI, X13
+	VPBROADCASTD X13, Y13
+	VBROADCASTSS scale+28(FP), Y12
+
+block:
+	MOVLQSX (CX), SI
+	IMULQ   q_len+8(FP), SI
+	ADDQ    codes_base+32(FP), SI
+	VPXOR   Y0, Y0, Y0
+	MOVLQSX 4(CX), DI
+	IMULQ   q_len+8(FP), DI
+	ADDQ    codes_base+32(FP), DI
+	VPXOR   Y1, Y1, Y1
+	MOVLQSX 8(CX), R8
+	IMULQ   q_len+8(FP), R8
+	ADDQ    codes_base+32(FP), R8
+	VPXOR   Y2, Y2, Y2
+	MOVLQSX 12(CX), R9
+	IMULQ   q_len+8(FP), R9
+	ADDQ    codes_base+32(FP), R9
+	VPXOR   Y3, Y3, Y3
+	MOVLQSX 16(CX), R10
+	IMULQ   q_len+8(FP), R10
+	ADDQ    codes_base+32(FP), R10
+	VPXOR   Y4, Y4, Y4
+	MOVLQSX 20(CX), R11
+	IMULQ   q_len+8(FP), R11
+	ADDQ    codes_base+32(FP), R11
+	VPXOR   Y5, Y5, Y5
+	MOVLQSX 24(CX), R12
+	IMULQ   q_len+8(FP), R12
+	ADDQ    codes_base+32(FP), R12
+	VPXOR   Y6, Y6, Y6
+	MOVLQSX 28(CX), R13
+	IMULQ   q_len+8(FP), R13
+	ADDQ    codes_base+32(FP), R13
+	VPXOR   Y7, Y7, Y7
+	MOVQ    q_len+8(FP), R14
+	ANDQ    $-16, R14
+	XORQ    R15, R15
+
+blockChunk:
+	VPMOVSXBW (AX)(R15*1), Y8
+	VPMOVZXBW (SI)(R15*1), Y9
+	VPMADDWD  Y8, Y9, Y9
+	VPADDD    Y9, Y0, Y0
+	VPMOVZXBW (DI)(R15*1), Y9
+	VPMADDWD  Y8, Y9, Y9
+	VPADDD    Y9, Y1, Y1
+	VPMOVZXBW (R8)(R15*1), Y9
+	VPMADDWD  Y8, Y9, Y9
+	VPADDD    Y9, Y2, Y2
+	VPMOVZXBW (R9)(R15*1), Y9
+	VPMADDWD  Y8, Y9, Y9
+	VPADDD    Y9, Y3, Y3
+	VPMOVZXBW (R10)(R15*1), Y9
+	VPMADDWD  Y8, Y9, Y9
+	VPADDD    Y9, Y4, Y4
+	VPMOVZXBW (R11)(R15*1), Y9
+	VPMADDWD  Y8, Y9, Y9
+	VPADDD    Y9, Y5, Y5
+	VPMOVZXBW (R12)(R15*1), Y9
+	VPMADDWD  Y8, Y9, Y9
+	VPADDD    Y9, Y6, Y6
+	VPMOVZXBW (R13)(R15*1), Y9
+	VPMADDWD  Y8, Y9, Y9
+	VPADDD    Y9, Y7, Y7
+	ADDQ      $0x10, R15
+	CMPQ      R15, R14
+	JLT       blockChunk
+	MOVQ      q_len+8(FP), R15
+	CMPQ      R15, R14
+	JEQ       blockSum
+	VPMOVZXBW -16(SI)(R15*1), Y9
+	VPMADDWD  Y14, Y9, Y9
+	VPADDD    Y9, Y0, Y0
+	VPMOVZXBW -16(DI)(R15*1), Y9
+	VPMADDWD  Y14, Y9, Y9
+	VPADDD    Y9, Y1, Y1
+	VPMOVZXBW -16(R8)(R15*1), Y9
+	VPMADDWD  Y14, Y9, Y9
+	VPADDD    Y9, Y2, Y2
+	VPMOVZXBW -16(R9)(R15*1), Y9
+	VPMADDWD  Y14, Y9, Y9
+	VPADDD    Y9, Y3, Y3
+	VPMOVZXBW -16(R10)(R15*1), Y9
+	VPMADDWD  Y14, Y9, Y9
+	VPADDD    Y9, Y4, Y4
+	VPMOVZXBW -16(R11)(R15*1), Y9
+	VPMADDWD  Y14, Y9, Y9
+	VPADDD    Y9, Y5, Y5
+	VPMOVZXBW -16(R12)(R15*1), Y9
+	VPMADDWD  Y14, Y9, Y9
+	VPADDD    Y9, Y6, Y6
+	VPMOVZXBW -16(R13)(R15*1), Y9
+	VPMADDWD  Y14, Y9, Y9
+	VPADDD    Y9, Y7, Y7
+
+blockSum:
+	VPHADDD    Y1, Y0, Y0
+	VPHADDD    Y3, Y2, Y2
+	VPHADDD    Y5, Y4, Y4
+	VPHADDD    Y7, Y6, Y6
+	VPHADDD    Y2, Y0, Y0
+	VPHADDD    Y6, Y4, Y4
+	VPERM2I128 $0x20, Y4, Y0, Y1
+	VPERM2I128 $0x31, Y4, Y0, Y2
+	VPADDD     Y2, Y1, Y0
+	MOVQ       scales_base+56(FP), SI
+	VMOVDQU    (CX), Y10
+	VPCMPEQD   Y11, Y11, Y11
+	VGATHERDPS Y11, (SI)(Y10*4), Y1
+	VPSUBD     Y13, Y0, Y0
+	VCVTDQ2PS  Y0, Y0
+	VMULPS     Y1, Y12, Y1
+	VMULPS     Y1, Y0, Y0
+	VMOVUPS    Y0, (DX)
+	SUBQ       $0x08, BX
+	JZ         done
+	MOVQ       BX, SI
+	MOVQ       $0x00000008, DI
+	CMPQ       BX, DI
+	CMOVQGT    DI, SI
+	CMOVQLT    DI, BX
+	LEAQ       (DX)(SI*4), DX
+	LEAQ       (CX)(SI*4), CX
 	JMP        block
 
 done:

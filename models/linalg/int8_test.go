@@ -40,6 +40,29 @@ func TestInt8(t *testing.T) {
 			}
 		}
 		checkGuard(t, out)
+		if n == 0 {
+			return
+		}
+		var self QuantisedQuery
+		m.Query(lo%n, &self)
+		for j, c := range self.codes {
+			if want := int(m.Codes[lo%n*d+j]) - 128; int(c) != want || self.scale != m.Scale[lo%n] {
+				t.Fatalf("row as a query, code %d: got %d, want %d", j, c, want)
+			}
+		}
+		named := make([]int32, size(t, "named", 40))
+		for i := range named {
+			named[i] = int32(rapid.IntRange(0, n-1).Draw(t, "row"))
+		}
+		gathered, one := s.guarded(len(named)), make([]float32, 1)
+		DotInt8Gather(&qq, m, named, gathered)
+		for i, got := range gathered {
+			DotInt8Rows(&qq, m, int(named[i]), one)
+			if got != one[0] {
+				t.Fatalf("named row %d of %d, d=%d: got %g, want exactly %g", i, len(named), d, got, one[0])
+			}
+		}
+		checkGuard(t, gathered)
 	})
 }
 

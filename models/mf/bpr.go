@@ -35,7 +35,7 @@ type BPRParams struct {
 
 // BPRDefaults are the parameters of "bpr" where none are given.
 func BPRDefaults() BPRParams {
-	return BPRParams{Factors: 64, Epochs: 60, Rate: .05, Regularisation: .01, Popularity: .5, Spread: .1, Patience: 5, Pool: 200, Steps: 20}
+	return BPRParams{Factors: 64, Epochs: 60, Rate: .1, Regularisation: .003, Popularity: .5, Spread: .1, Patience: 5, Pool: 200, Steps: 20}
 }
 
 func (p *BPRParams) check() error {
@@ -372,7 +372,7 @@ func (m *Ranking) Embed(r *features.Request, dst []float32) bool {
 	up, down := scratch.Floats(n), scratch.Floats(len(m.pool))
 	mine, theirs := scratch.Floats(n), scratch.Floats(len(m.pool))
 	copy(ahead, dst)
-	reg := 2 * float32(m.params.Regularisation) * likes
+	reg := float32(m.params.Regularisation) * likes
 	rate := 1 / (reg + likes*m.bend(p.Rows))
 	for step := range m.params.Steps {
 		linalg.DotGather(ahead, m.table.Data, p.Rows, mine)

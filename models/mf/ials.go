@@ -3,6 +3,7 @@ package mf
 import (
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models"
@@ -16,10 +17,11 @@ import (
 // concurrent use.
 type ALS struct {
 	meta
-	weigher  *taste.Weigher
-	table    factor.Table
-	y        *system
-	userGram linalg.Matrix // unobserved · Σ x·xᵀ over users: what folding in an item takes
+	weigher    *taste.Weigher
+	table      factor.Table
+	y          *system
+	userGram   linalg.Matrix // unobserved · Σ x·xᵀ over users: what folding in an item takes
+	explaining sync.Pool     // of *features.Scratch
 }
 
 // meta is what a release keeps beside the tensors.
@@ -117,7 +119,12 @@ func (m *ALS) Explain(r *features.Request, item features.Row) (models.Evidence, 
 	if item < 0 || int(item) >= m.table.Items {
 		return none, false
 	}
-	scratch := new(features.Scratch)
+	scratch, _ := m.explaining.Get().(*features.Scratch)
+	if scratch == nil {
+		scratch = new(features.Scratch)
+	}
+	defer m.explaining.Put(scratch)
+	scratch.Reset()
 	p := m.weigher.Profile(r.History(), m.table.Items, scratch)
 	if p.Likes() <= 0 {
 		return none, false
@@ -126,17 +133,18 @@ func (m *ALS) Explain(r *features.Request, item features.Row) (models.Evidence, 
 	if !ok {
 		return none, false
 	}
-	z := append([]float32(nil), m.table.Row(item)...)
+	z := scratch.Floats(m.table.Dim)
+	copy(z, m.table.Row(item))
 	solved.apply(z)
-	terms := make([]float32, len(p.Rows))
+	terms := scratch.Floats(len(p.Rows))
 	linalg.DotGather(z, m.table.Data, p.Rows, terms)
-	order := make([]int, 0, len(p.Rows))
+	order := scratch.Ints(len(p.Rows))[:0]
 	for i, w := range p.Weights {
 		if terms[i] *= w; terms[i] > 0 && w > 0 && p.Rows[i] != int32(item) {
-			order = append(order, i)
+			order = append(order, int32(i))
 		}
 	}
-	slices.SortStableFunc(order, func(a, b int) int {
+	slices.SortStableFunc(order, func(a, b int32) int {
 		switch {
 		case terms[a] > terms[b]:
 			return -1
@@ -145,7 +153,7 @@ func (m *ALS) Explain(r *features.Request, item features.Row) (models.Evidence, 
 		}
 		return 0
 	})
-	candidates := make([]features.Row, len(order))
+	candidates := scratch.Rows(len(order))
 	for i, at := range order {
 		candidates[i] = features.Row(p.Rows[at])
 	}

@@ -17,33 +17,49 @@ func (w *Weigher) Confirm(m models.Scorer, r *features.Request, item features.Ro
 	if len(history) == 0 {
 		return models.Evidence{Item: features.NoRow}, false
 	}
-	again, shopper := *r, *r.Shopper
-	again.Shopper, again.Scratch = &shopper, new(features.Scratch)
-	items, score := []features.Row{item}, make([]float32, 1)
-	m.Score(&again, items, score)
-	before := score[0]
+	q, _ := w.questions.Get().(*question)
+	if q == nil {
+		q = new(question)
+	}
+	defer w.questions.Put(q)
+	q.items[0] = item
+	m.Score(r, q.items[:], q.score[:])
+	before := q.score[0]
+	q.request, q.shopper = *r, *r.Shopper
+	q.request.Shopper, q.request.Scratch = &q.shopper, &q.scratch
+	defer func() { q.request, q.shopper = features.Request{}, features.Shopper{} }()
 	best := models.Evidence{Item: features.NoRow}
-	rest := make([]features.Interaction, 0, len(history))
 	for _, c := range candidates[:min(len(candidates), confirmed)] {
 		if c == item {
 			continue
 		}
-		rest = rest[:0]
+		rest := q.rest[:0]
 		for i := range history {
 			if history[i].Row != c {
 				rest = append(rest, history[i])
 			}
 		}
+		q.rest = rest
 		after := float32(0) // of a shopper of whom nothing is known
 		if len(rest) > 0 {
-			shopper.Recent = rest
-			again.Scratch.Reset()
-			m.Score(&again, items, score)
-			after = score[0]
+			q.shopper.Recent = rest
+			q.scratch.Reset()
+			m.Score(&q.request, q.items[:], q.score[:])
+			after = q.score[0]
 		}
 		if fall := before - after; fall > best.Contribution {
 			best = models.Evidence{Item: c, Type: w.Strongest(history, c), Contribution: fall}
 		}
 	}
 	return best, best.Item != features.NoRow
+}
+
+// question is the memory of one confirmation: the request without a candidate.
+type question struct {
+	request features.Request
+	shopper features.Shopper
+	scratch features.Scratch
+	rest    []features.Interaction
+	items   [1]features.Row
+	score   [1]float32
 }

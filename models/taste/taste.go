@@ -7,6 +7,7 @@ package taste
 
 import (
 	"math"
+	"sync"
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models"
@@ -32,9 +33,10 @@ type Options struct {
 
 // Weigher weighs histories. It is immutable and safe for concurrent use.
 type Weigher struct {
-	options Options
-	events  models.EventWeights
-	stars   []float32
+	options   Options
+	events    models.EventWeights
+	stars     []float32
+	questions sync.Pool // of *question
 }
 
 // New returns the weigher of o, with byName (FitInput.Weights) put over

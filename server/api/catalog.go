@@ -148,8 +148,10 @@ func (c *Catalog) DeleteItem(ctx context.Context, r *attunev1.DeleteItemRequest)
 func itemError(err error) *attunev1.ItemError {
 	code, _ := codeOf(err)
 	out := &attunev1.ItemError{Code: codeName(code), Message: messageOf(code, err)}
-	if v := violationsOf(err); len(v) > 0 {
-		out.Field, out.Message = v[0].GetField(), v[0].GetDescription()
+	for i, v := range violationsOf(err) { // the first that names a field, else the first
+		if i == 0 || out.GetField() == "" && v.GetField() != "" {
+			out.Field, out.Message = v.GetField(), v.GetDescription()
+		}
 	}
 	return out
 }

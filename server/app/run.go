@@ -43,7 +43,7 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 	start("gateway", func() error { return s.inner.Serve(s.pipe) })
 	start("grpc", func() error { return s.outer.Serve(s.grpcListener) })
 	start("http", func() error {
-		if s.web.TLSConfig != nil {
+		if s.config.TLSCert != "" {
 			return s.web.ServeTLS(s.httpListener, "", "")
 		}
 		return s.web.Serve(s.httpListener)
@@ -63,7 +63,7 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 	case err = <-failed:
 	}
 	s.log.Info("attune stops", "grace", s.config.Grace)
-	s.stop()
+	s.stop() //nolint:contextcheck // what ends in order must not end with the context that ended
 	wg.Wait()
 	return errors.Join(err, s.close())
 }

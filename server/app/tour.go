@@ -48,7 +48,7 @@ func (s *Server) Tour(ctx context.Context, w io.Writer) error {
 
 func (s *Server) demo() (demo, error) {
 	path := filepath.Join(s.config.Data, demoFile)
-	b, err := os.ReadFile(path)
+	b, err := os.ReadFile(path) // #nosec G304 -- a fixed name in the data directory
 	if errors.Is(err, fs.ErrNotExist) {
 		return demo{}, fmt.Errorf("tour: there is no %s: make the demo data with 'trainer demo --data %s' first", path, s.config.Data)
 	}
@@ -150,7 +150,7 @@ func (t *tour) list(items []*attunev1.RecommendedItem) error {
 func (t *tour) calls(context.Context) error {
 	shop, user, market, item := string(t.demo.Shop), t.demo.Shopper, t.demo.Market, t.first.GetItem()
 	scheme, plain := "http", "-plaintext "
-	if t.s.web.TLSConfig != nil {
+	if t.s.config.TLSCert != "" {
 		scheme, plain = "https", ""
 	}
 	rest := scheme + "://" + t.s.HTTP() + "/v1/shops/" + shop
@@ -161,8 +161,8 @@ Ask for more (/docs has every call: %[1]s://%[2]s/docs):
   curl -s '%[3]s/items/%[6]s:similar?limit=5'
 See the next answer change after an event:
   curl -s '%[3]s/events' -d '{"type":"EVENT_TYPE_VIEW","user":"%[4]s","item":"%[6]s"}'
-The same by gRPC:
-  grpcurl %[8]s-d '{"shop":"%[9]s","user":"%[4]s","surface":"home","context":{"market":"%[5]s"},"limit":5}' %[7]s attune.v1.RecommendationService/Recommend
+The same by gRPC, with the grpcurl that the repository pins:
+  go tool -modfile=.ci/tools/grpcurl.mod grpcurl %[8]s-d '{"shop":"%[9]s","user":"%[4]s","surface":"home","context":{"market":"%[5]s"},"limit":5}' %[7]s attune.v1.RecommendationService/Recommend
   go tool -modfile=.ci/tools/grpcurl.mod grpcurl %[8]slist %[7]s
 `, scheme, t.s.HTTP(), rest, user, market, item, t.s.GRPC(), plain, shop)
 	return nil

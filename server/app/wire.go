@@ -50,6 +50,8 @@ type Server struct {
 	set      *live.Set[*engine.Engine]
 	journal  *journal.Journal
 
+	recommendation *api.Recommendation
+
 	outer, inner *grpc.Server // for callers, and for the gateway
 	pipe         *bufconn.Listener
 	conn         *grpc.ClientConn
@@ -79,8 +81,8 @@ func Build(ctx context.Context, c Config, log *slog.Logger, version string) (s *
 	if s.traces, err = telemetry.NewTraces(ctx, c.OTLP, c.Traced, version); err != nil {
 		return s, err
 	}
-	s.closing(func() error { return within(c.Grace, s.traces.Shutdown) })
-	if s.store, err = store.Open(ctx, store.Options{Dir: filepath.Join(c.Data, "store"), Logger: log}); err != nil {
+	s.closing(func() error { return within(c.Grace, s.traces.Shutdown) }) //nolint:contextcheck // runs after the context ended
+	if s.store, err = store.Open(ctx, store.Options{Dir: c.Data, Logger: log}); err != nil {
 		return s, explain(c.Data, err)
 	}
 	s.closing(s.store.Close)
@@ -91,7 +93,7 @@ func Build(ctx context.Context, c Config, log *slog.Logger, version string) (s *
 	if err := s.liveReleases(); err != nil {
 		return s, err
 	}
-	services, err := s.services()
+	services, err := s.services() //nolint:contextcheck // the journal outlives every request
 	if err != nil {
 		return s, err
 	}
@@ -170,7 +172,7 @@ func (s *Server) services() (rpc.Services, error) {
 		return none, err
 	}
 	tokens, names := api.NewTokens(secret), shopper.NewNames(s.store)
-	shoppers, err := shopper.New(shopper.Options{History: s.store, Consents: s.store, Size: s.config.Shoppers, Registerer: s.metrics})
+	shoppers, err := shopper.New(shopper.Options{History: s.store, Consents: s.store, Size: s.config.Shoppers, Load: s.config.StoreWait, Registerer: s.metrics})
 	if err != nil {
 		return none, err
 	}
@@ -189,8 +191,9 @@ func (s *Server) services() (rpc.Services, error) {
 	if err != nil {
 		return none, err
 	}
+	s.recommendation = &api.Recommendation{Recommender: recommender, Names: names, Tokens: tokens}
 	return rpc.Services{
-		Recommendation: &api.Recommendation{Recommender: recommender, Names: names, Tokens: tokens},
+		Recommendation: s.recommendation,
 		Events:         &api.Events{Collector: collector, Names: names, Validate: validate},
 		Catalog: &api.Catalog{Store: s.store, Validate: validate, Tokens: tokens, Changed: func(shop features.ShopID) {
 			s.engines.Changed(context.Background(), shop)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -38,6 +39,11 @@ func (s settings) Validate(app *kong.Application) error {
 
 // Resolve implements kong.Resolver.
 func (s settings) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	for _, name := range flag.Envs { // kong would let the file win
+		if _, set := os.LookupEnv(name); set {
+			return nil, nil
+		}
+	}
 	list, ok := s[flag.Name].([]any)
 	if !ok {
 		return s[flag.Name], nil

@@ -160,7 +160,7 @@ func (es *Engines) Free(e *Engine) error {
 }
 
 func (e *Engine) close() error {
-	var errs []error
+	errs := make([]error, 0, len(e.tails))
 	for i := range e.tails {
 		errs = append(errs, e.tails[i].index.Close())
 	}

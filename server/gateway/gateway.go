@@ -9,6 +9,7 @@ package gateway
 import (
 	"context"
 	_ "embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -50,25 +51,41 @@ func New(ctx context.Context, conn *grpc.ClientConn, o Options) (http.Handler, e
 		runtime.WithRoutingErrorHandler(lost),
 	)
 	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
-		attunev1.RegisterRecommendationServiceHandler,
 		attunev1.RegisterEventServiceHandler,
 		attunev1.RegisterCatalogServiceHandler,
 		attunev1.RegisterUserServiceHandler,
 		attunev1.RegisterReleaseServiceHandler,
+		// The last is asked first: items/{item}:similar before items/{id}.
+		attunev1.RegisterRecommendationServiceHandler,
 	} {
 		if err := register(ctx, mux, conn); err != nil {
 			return nil, fmt.Errorf("gateway: %w", err)
 		}
 	}
+	description, err := describe()
+	if err != nil {
+		return nil, err
+	}
 	pages := http.NewServeMux()
 	pages.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(attunev1.OpenAPI())
+		_, _ = w.Write(description)
 	})
 	pages.HandleFunc("GET /docs", docs)
 	pages.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/docs", http.StatusFound) })
 	pages.Handle("/", limit(mux, o.MaxBody))
 	return identify(cross(pages, o.Origins)), nil
+}
+
+// describe is the description of the API with a title of its own: the generator
+// knows files only.
+func describe() ([]byte, error) {
+	var d map[string]json.RawMessage
+	if err := json.Unmarshal(attunev1.OpenAPI(), &d); err != nil {
+		return nil, fmt.Errorf("gateway: description of the API: %w", err)
+	}
+	d["info"] = json.RawMessage(`{"title":"Attune","version":"v1","description":"Recommendations for shops: what should this shopper see now?"}`)
+	return json.Marshal(d)
 }
 
 //go:embed docs.html

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -11,7 +12,7 @@ import (
 
 // Data is the flags of what is trained and judged on.
 type Data struct {
-	Train     string            `help:"File to train on; .gz, .zst and .xz are unpacked." placeholder:"FILE" type:"existingfile" required:""`
+	Train     string            `help:"File to train on; .gz, .zst and .xz are unpacked." placeholder:"FILE" type:"existingfile"`
 	Valid     string            `name:"validate" help:"File to choose by." placeholder:"FILE" type:"existingfile"`
 	Test      string            `help:"File to judge by." placeholder:"FILE" type:"existingfile"`
 	Negatives string            `help:"File of sampled candidates, \"(user,item) n1 n2 ...\" a line; without it the whole catalogue is ranked." placeholder:"FILE" type:"existingfile"`
@@ -27,8 +28,14 @@ type Data struct {
 	Seed      uint64            `help:"Seed of everything random." default:"1"`
 }
 
+// errNoData is for a command that is told neither of files nor of a store.
+var errNoData = errors.New("nothing to learn from: give --train FILE, or --data DIR for the log of a shop")
+
 // Validate implements kong's check of flags that depend on one another.
 func (d *Data) Validate() error {
+	if d.Train == "" {
+		return errNoData
+	}
 	if _, err := dataset.ParseColumns(d.Columns); err != nil {
 		return err
 	}

@@ -59,7 +59,7 @@ func (d *Demo) Run(env *Env) (err error) {
 	defer func() { err = errors.Join(err, to.Close()) }()
 	plan := retrain.Default()
 	plan.Seed = d.Seed
-	out, err := retrain.Run(env.Ctx, s, features.DefaultShop, to, plan, func(stage string) retrain.Step { return env.Progress(stage) })
+	out, err := retrain.Run(env.Ctx, s, features.DefaultShop, to, plan, env.watch)
 	if err != nil {
 		return err
 	}

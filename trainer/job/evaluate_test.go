@@ -165,7 +165,7 @@ func TestEvaluateRefusesBeforeWork(t *testing.T) {
 
 func TestFitKeepsARelease(t *testing.T) {
 	dir := t.TempDir()
-	out, _, err := call(t, "fit", "--train", file(t, "halves.csv", halves()), "--model", "popular", "--to", dir, "--shop", "mugs", "--json")
+	out, _, err := call(t, "fit", "--train", file(t, "halves.csv", halves()), "--model", "popular", "--releases", dir, "--shop", "mugs", "--json")
 	if err != nil {
 		t.Fatal(err)
 	}

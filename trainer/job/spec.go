@@ -14,7 +14,7 @@ import (
 
 // Models is the flags of which models to train, and how.
 type Models struct {
-	Model      []string           `help:"Models to train: kinds, or name=kind to train one kind several ways." placeholder:"KIND" required:""`
+	Model      []string           `help:"Models to train: kinds, or name=kind to train one kind several ways." placeholder:"KIND"`
 	Params     []string           `help:"A model's parameter: ials.factors=128; several by repeating the flag." sep:"none" placeholder:"MODEL.PARAM=VALUE"`
 	Parts      []string           `help:"Models that composites are made of; a kind's own choice when not given." placeholder:"KIND"`
 	ParamsFile string             `help:"YAML file of parameters by model." type:"existingfile" placeholder:"FILE"`

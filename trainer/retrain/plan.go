@@ -36,7 +36,11 @@ type Plan struct {
 	Seed     uint64
 	Workers  int
 	Metrics  []string
-	Headline string // the metric by which parts and hybrid are compared
+	Headline string // the metric by which parts and hybrid are compared, and the gate decides
+
+	Until   time.Time // learn from what happened before, as if it were today; zero: from all
+	Surface string    // whose answers are judged and pass the gate; "": none
+	Rival   *Rival    // what is served, for the gate; nil: there is no gate
 }
 
 // Default is the plan of a shop that says nothing.
@@ -51,6 +55,7 @@ func Default() Plan {
 		},
 		Recipes: recipes(), Window: 30 * 24 * time.Hour, Seed: 1,
 		Metrics: []string{"ndcg@10", "recall@10", "hr@10", "coverage@10"}, Headline: "ndcg@10",
+		Surface: features.SurfaceHome,
 	}
 }
 
@@ -90,6 +95,18 @@ func (p *Plan) Validate() error {
 		return fmt.Errorf("%w: headline %q is not among the metrics %v", models.ErrParams, p.Headline, p.Metrics)
 	}
 	return nil
+}
+
+// recipe is the one of the surface, with what the models of the plan can do.
+func (p *Plan) recipe(surface string) (models.Recipe, bool) {
+	for _, r := range p.Recipes {
+		if r.Surface == surface {
+			return pipeline.Trim(r, func(name string) bool {
+				return slices.ContainsFunc(p.Models, func(s Spec) bool { return s.Name == name })
+			}), true
+		}
+	}
+	return models.Recipe{}, false
 }
 
 // fit trains the plan's models in order. Composites learn on validate when it

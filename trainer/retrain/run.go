@@ -14,6 +14,7 @@ import (
 	"github.com/attune-rec/attune/models/eval"
 	"github.com/attune-rec/attune/models/pipeline"
 	"github.com/attune-rec/attune/models/release"
+	"github.com/attune-rec/attune/trainer/replay"
 )
 
 // ErrTooLittle is returned for a store that holds too little to learn from.
@@ -21,7 +22,7 @@ var ErrTooLittle = errors.New("too little to learn from")
 
 // Store is what is read of a store; features/store is one.
 type Store interface {
-	dataset.Log
+	replay.Store
 	ListItems(ctx context.Context, shop features.ShopID, after string, limit int) ([]features.Item, error)
 }
 
@@ -34,6 +35,8 @@ type Outcome struct {
 	Items    int                           `json:"items"`
 	Bytes    int64                         `json:"bytes"`
 	Report   *eval.Report                  `json:"report,omitempty"`
+	Pipeline *replay.Report                `json:"pipeline,omitempty"` // the answers of the plan's surface
+	Gate     *Verdict                      `json:"gate,omitempty"`
 	Remarks  []string                      `json:"remarks,omitempty"`
 	Weights  map[string]map[string]float64 `json:"weights,omitempty"` // of composites, chosen on validation
 }
@@ -44,6 +47,9 @@ type Outcome struct {
 func Run(ctx context.Context, store Store, shop features.ShopID, to release.Store, plan Plan, watch Watch) (*Outcome, error) {
 	if err := plan.Validate(); err != nil {
 		return nil, err
+	}
+	if !plan.Until.IsZero() {
+		store = earlier{store, plan.Until}
 	}
 	items, err := itemsOf(ctx, store, shop)
 	if err != nil {
@@ -113,7 +119,10 @@ func (p *Plan) judge(ctx context.Context, store Store, shop features.ShopID, ite
 		out.Remarks = append(out.Remarks, fmt.Sprintf("not judged: %v", err))
 		err = nil
 	}
-	return params, err
+	if err != nil || p.Surface == "" {
+		return params, err
+	}
+	return params, p.contest(ctx, store, shop, field{items: items, before: before, from: testFrom, to: whole.To}, judged, out, watch)
 }
 
 // report judges every model on the purchases of the test, with and without
@@ -213,6 +222,21 @@ func (p *Plan) draft(shop features.ShopID, items *catalog.Snapshot, whole datase
 				d.Metrics[e.Name+"/"+name] = m
 			}
 		}
+	}
+	if p.Rival != nil {
+		d.Lineage.Parent = p.Rival.Version
+	}
+	if out.Pipeline != nil {
+		for name, v := range out.Pipeline.New {
+			m := release.Metric{Value: v.Value}
+			if v.Low != nil && v.High != nil {
+				m.Low, m.High = *v.Low, *v.High
+			}
+			d.Metrics["surface "+out.Pipeline.Surface+"/"+name] = m
+		}
+	}
+	if g := out.Gate; g != nil && g.Compared {
+		d.Metrics["gate/"+g.Metric] = release.Metric{Value: g.Difference, Low: g.Low, High: g.High}
 	}
 	return d
 }
