@@ -45,13 +45,14 @@ type Plan struct {
 
 // Default is the plan of a shop that says nothing.
 func Default() Plan {
+	parts := []string{pipeline.ModelContent, pipeline.ModelFactors, pipeline.ModelItems, pipeline.ModelPopular}
 	return Plan{
 		Models: []Spec{
 			{Name: pipeline.ModelPopular, Kind: "popular"},
 			{Name: pipeline.ModelFactors, Kind: "ials"},
 			{Name: pipeline.ModelItems, Kind: "item-cf"},
 			{Name: pipeline.ModelContent, Kind: "content"},
-			{Name: pipeline.ModelHybrid, Kind: "hybrid"},
+			{Name: pipeline.ModelHybrid, Kind: "hybrid", Parts: parts},
 		},
 		Recipes: recipes(), Window: 30 * 24 * time.Hour, Seed: 1,
 		Metrics: []string{"ndcg@10", "recall@10", "hr@10", "coverage@10"}, Headline: "ndcg@10",

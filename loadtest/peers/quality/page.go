@@ -67,7 +67,7 @@ func write(page, results string) error {
 	if notes, err := os.ReadFile(filepath.Join(results, "notes.md")); err == nil { // #nosec G304
 		text += "\n" + string(notes)
 	}
-	return os.WriteFile(page, []byte(text), 0o600)
+	return os.WriteFile(page, []byte(text), 0o644) // #nosec G306 -- a page for everyone
 }
 
 func rows(b *strings.Builder, t *task, r *result) {
