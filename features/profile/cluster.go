@@ -43,25 +43,26 @@ type Clusters struct {
 	Silhouette  float64     // of the sample the number was chosen on, -1 to 1
 }
 
-// Fit finds between 2 and most clusters, as many as give the best silhouette
-// (Rousseeuw 1987) on a sample of 1,000. The same profiles, order and seed
+// Fit finds between least and most clusters, as many as give the best
+// silhouette (Rousseeuw 1987) on a sample of 1,000. The silhouette alone often
+// says two; least is how few are of use, at least 2. The same profiles, order and seed
 // give the same clusters.
-func Fit(profiles []*features.Profile, most int, seed uint64) (*Clusters, error) {
-	if most < 2 || len(profiles) < 10*most {
-		return nil, fmt.Errorf("%w: %d profiles for up to %d clusters: at least 2 clusters and 10 profiles for each are needed", ErrSegment, len(profiles), most)
+func Fit(profiles []*features.Profile, least, most int, seed uint64) (*Clusters, error) {
+	if least < 2 || most < least || len(profiles) < 10*most {
+		return nil, fmt.Errorf("%w: %d profiles for %d to %d clusters: at least 2 clusters and 10 profiles for each are needed", ErrSegment, len(profiles), least, most)
 	}
 	c := &Clusters{}
 	points := c.standardise(profiles)
 	rng := rand.New(rand.NewPCG(seed, 0xc1))
 	sample := rng.Perm(len(points))[:min(len(points), 1000)]
 	c.Silhouette = -2
-	for k := 2; k <= most; k++ {
+	for k := least; k <= most; k++ {
 		var best [][]float64
-		least := math.Inf(1)
+		tight := math.Inf(1)
 		for range 4 {
 			centres, spread := lloyd(points, seeds(points, k, rng))
-			if spread < least {
-				best, least = centres, spread
+			if spread < tight {
+				best, tight = centres, spread
 			}
 		}
 		if s := silhouette(points, sample, best); s > c.Silhouette {

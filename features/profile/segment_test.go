@@ -109,11 +109,11 @@ func planted(n int) (ps []*features.Profile, kind []int) {
 
 func TestClustersFindWhatWasPlanted(t *testing.T) {
 	ps, kind := planted(600)
-	c, err := Fit(ps, 6, 1)
+	c, err := Fit(ps, 2, 6, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := Fit(ps, 6, 1)
+	again, err := Fit(ps, 2, 6, 1)
 	if err != nil || !reflect.DeepEqual(c, again) {
 		t.Fatalf("the same profiles and seed give other clusters: %v", err)
 	}
@@ -128,7 +128,7 @@ func TestClustersFindWhatWasPlanted(t *testing.T) {
 		t.Errorf("got %v, want a cluster a kind", of)
 	}
 	described(t, ps, c)
-	if _, err := Fit(ps[:30], 6, 1); !errors.Is(err, ErrSegment) {
+	if _, err := Fit(ps[:30], 2, 6, 1); !errors.Is(err, ErrSegment) {
 		t.Errorf("too few: got %v, want ErrSegment", err)
 	}
 }
@@ -274,7 +274,7 @@ func TestOnlineRetailSegments(t *testing.T) {
 	if len(best.Words) == 0 || len(best.Categories) != 0 {
 		t.Errorf("got words %v and categories %v, want words alone", best.Words, best.Categories)
 	}
-	c, err := Fit(ps, 8, 1)
+	c, err := Fit(ps, 4, 8, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
