@@ -103,8 +103,8 @@ func (s *State) interests(p *features.Profile, ref *Reference, now time.Time) {
 			continue
 		}
 		for _, word := range at.words {
-			if !ref.commonly[word] {
-				words.add(word, w)
+			if heavy := ref.weight[word]; heavy > 0 {
+				words.add(word, heavy*w)
 			}
 		}
 	}
