@@ -37,6 +37,7 @@ type Config struct {
 	Follow     time.Duration `help:"Time between two looks at what is to be served." default:"2s"`
 	IdleShop   time.Duration `help:"Unload a shop that nobody asked for so long; 0: never." default:"0"`
 	Shoppers   int           `help:"Shoppers whose state is kept in memory." default:"100000"`
+	StoreWait  time.Duration `help:"A shopper whose history takes longer to read is answered as nobody, degraded." default:"500ms"`
 	Queue      int           `name:"served-queue" help:"Records of answers that may wait to be written." default:"65536"`
 	EventAge   time.Duration `help:"Older events are refused." default:"9600h"`
 	ClockAhead time.Duration `help:"A client's clock may be ahead by so much." default:"5m"`
@@ -74,6 +75,7 @@ func (c *Config) Validate() error {
 		{"follow: expected at least 10ms", c.Follow < 10*time.Millisecond},
 		{"idle-shop: expected 0 or more", c.IdleShop < 0},
 		{"shoppers: expected at least 1", c.Shoppers < 1},
+		{"store-wait: expected more than 0", c.StoreWait <= 0},
 		{"served-queue: expected at least 1", c.Queue < 1},
 		{"event-age: expected more than 0", c.EventAge <= 0},
 		{"clock-ahead: expected more than 0", c.ClockAhead <= 0},

@@ -172,7 +172,7 @@ func (s *Server) services() (rpc.Services, error) {
 		return none, err
 	}
 	tokens, names := api.NewTokens(secret), shopper.NewNames(s.store)
-	shoppers, err := shopper.New(shopper.Options{History: s.store, Consents: s.store, Size: s.config.Shoppers, Registerer: s.metrics})
+	shoppers, err := shopper.New(shopper.Options{History: s.store, Consents: s.store, Size: s.config.Shoppers, Load: s.config.StoreWait, Registerer: s.metrics})
 	if err != nil {
 		return none, err
 	}

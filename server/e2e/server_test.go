@@ -36,7 +36,7 @@ type client struct {
 func config(dir string) app.Config {
 	return app.Config{
 		Data: dir, GRPC: "127.0.0.1:0", HTTP: "127.0.0.1:0", Admin: "127.0.0.1:0", LogFormat: "text",
-		Follow: 20 * time.Millisecond, Shoppers: 1000, Queue: 1 << 16, EventAge: 9600 * time.Hour, ClockAhead: 5 * time.Minute,
+		Follow: 20 * time.Millisecond, Shoppers: 1000, StoreWait: time.Minute, Queue: 1 << 16, EventAge: 9600 * time.Hour, ClockAhead: 5 * time.Minute,
 		MaxMessage: 1 << 20, Grace: 30 * time.Second,
 	}
 }
