@@ -28,6 +28,7 @@ import (
 	"github.com/attune-rec/attune/server/collect"
 	"github.com/attune-rec/attune/server/engine"
 	"github.com/attune-rec/attune/server/gateway"
+	"github.com/attune-rec/attune/server/guard"
 	"github.com/attune-rec/attune/server/journal"
 	"github.com/attune-rec/attune/server/live"
 	"github.com/attune-rec/attune/server/recommend"
@@ -223,6 +224,9 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 		Policies: policies, Validate: validate, Logger: s.log, Traces: s.traces, MaxMessage: s.config.MaxMessage,
 		Calls: rpc.NewCalls(s.metrics, telemetry.Buckets()),
 	}
+	if o.Guard, err = s.guard(policies); err != nil {
+		return err
+	}
 	s.inner = rpc.New(services, o)
 	if certificate != nil {
 		o.TLS = credentials.NewTLS(certificate)
@@ -246,6 +250,23 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 	}
 	s.admin = &http.Server{Handler: s.operators(), ReadHeaderTimeout: 10 * time.Second}
 	return nil
+}
+
+// guard watches both servers: what comes by REST counts as what comes by gRPC.
+func (s *Server) guard(policies *auth.Policies) (*guard.Guard, error) {
+	if s.config.AnswerIn == 0 {
+		return nil, nil
+	}
+	classes, err := guard.Classes(policies)
+	if err != nil {
+		return nil, err
+	}
+	g, err := guard.New(guard.Options{Classes: classes, Target: s.config.AnswerIn, Most: s.config.Admit})
+	if err != nil {
+		return nil, err
+	}
+	s.metrics.MustRegister(g)
+	return g, nil
 }
 
 // operators is what is for operators only.
