@@ -53,6 +53,8 @@ type Server struct {
 
 	recommendation *api.Recommendation
 
+	stopping     context.Context // ends when nobody is let in any more, so that those who watch health go
+	leave        context.CancelFunc
 	outer, inner *grpc.Server // for callers, and for the gateway
 	pipe         *bufconn.Listener
 	conn         *grpc.ClientConn
@@ -72,6 +74,8 @@ func Build(ctx context.Context, c Config, log *slog.Logger, version string) (s *
 			err = errors.Join(err, s.close())
 		}
 	}()
+	s.stopping, s.leave = context.WithCancel(context.Background()) //nolint:contextcheck // the server's own end
+	s.closing(func() error { s.leave(); return nil })
 	s.serving(false)
 	if err := s.listen(); err != nil {
 		return s, err
@@ -222,7 +226,7 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 	}
 	o := rpc.Options{
 		Policies: policies, Validate: validate, Logger: s.log, Traces: s.traces, MaxMessage: s.config.MaxMessage,
-		Calls: rpc.NewCalls(s.metrics, telemetry.Buckets()),
+		Calls: rpc.NewCalls(s.metrics, telemetry.Buckets()), Stopping: s.stopping,
 	}
 	if o.Guard, err = s.guard(policies); err != nil {
 		return err

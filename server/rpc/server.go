@@ -6,6 +6,7 @@
 package rpc
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"time"
@@ -48,6 +49,7 @@ type Options struct {
 	TLS        credentials.TransportCredentials // nil: plain text
 	Guard      *guard.Guard                     // nil: everything is let in
 	MaxMessage int                              // bytes of a request; 0: 8 MiB
+	Stopping   context.Context                  // ends the calls of those who watch health; nil: they stay
 }
 
 // New returns a server with all services registered, ready to serve.
