@@ -28,6 +28,7 @@ import (
 	"github.com/attune-rec/attune/server/collect"
 	"github.com/attune-rec/attune/server/engine"
 	"github.com/attune-rec/attune/server/gateway"
+	"github.com/attune-rec/attune/server/guard"
 	"github.com/attune-rec/attune/server/journal"
 	"github.com/attune-rec/attune/server/live"
 	"github.com/attune-rec/attune/server/recommend"
@@ -52,6 +53,8 @@ type Server struct {
 
 	recommendation *api.Recommendation
 
+	stopping     context.Context // ends when nobody is let in any more, so that those who watch health go
+	leave        context.CancelFunc
 	outer, inner *grpc.Server // for callers, and for the gateway
 	pipe         *bufconn.Listener
 	conn         *grpc.ClientConn
@@ -71,6 +74,8 @@ func Build(ctx context.Context, c Config, log *slog.Logger, version string) (s *
 			err = errors.Join(err, s.close())
 		}
 	}()
+	s.stopping, s.leave = context.WithCancel(context.Background()) //nolint:contextcheck // the server's own end
+	s.closing(func() error { s.leave(); return nil })
 	s.serving(false)
 	if err := s.listen(); err != nil {
 		return s, err
@@ -221,7 +226,10 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 	}
 	o := rpc.Options{
 		Policies: policies, Validate: validate, Logger: s.log, Traces: s.traces, MaxMessage: s.config.MaxMessage,
-		Calls: rpc.NewCalls(s.metrics, telemetry.Buckets()),
+		Calls: rpc.NewCalls(s.metrics, telemetry.Buckets()), Stopping: s.stopping,
+	}
+	if o.Guard, err = s.guard(policies); err != nil {
+		return err
 	}
 	s.inner = rpc.New(services, o)
 	if certificate != nil {
@@ -246,6 +254,23 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 	}
 	s.admin = &http.Server{Handler: s.operators(), ReadHeaderTimeout: 10 * time.Second}
 	return nil
+}
+
+// guard watches both servers: what comes by REST counts as what comes by gRPC.
+func (s *Server) guard(policies *auth.Policies) (*guard.Guard, error) {
+	if s.config.AnswerIn == 0 {
+		return nil, nil
+	}
+	classes, err := guard.Classes(policies)
+	if err != nil {
+		return nil, err
+	}
+	g, err := guard.New(guard.Options{Classes: classes, Target: s.config.AnswerIn, Most: s.config.Admit})
+	if err != nil {
+		return nil, err
+	}
+	s.metrics.MustRegister(g)
+	return g, nil
 }
 
 // operators is what is for operators only.

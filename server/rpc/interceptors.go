@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -63,6 +64,12 @@ func (c chain) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo
 	}()
 	if err := c.admit(info.FullMethod); err != nil {
 		return err
+	}
+	if c.o.Stopping != nil && info.FullMethod == healthpb.Health_Watch_FullMethodName { // it would end with its caller only
+		watched, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(c.o.Stopping, cancel)()
+		ctx = watched
 	}
 	return next(srv, &validated{ServerStream: ss, ctx: ctx, c: c})
 }

@@ -6,6 +6,7 @@
 package rpc
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"time"
@@ -24,6 +25,7 @@ import (
 	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
 
 	"github.com/attune-rec/attune/server/auth"
+	"github.com/attune-rec/attune/server/guard"
 )
 
 // Services are what the server offers.
@@ -45,7 +47,9 @@ type Options struct {
 	Calls      *Calls                           // nil: none are counted
 	Traces     trace.TracerProvider             // nil: the process's
 	TLS        credentials.TransportCredentials // nil: plain text
+	Guard      *guard.Guard                     // nil: everything is let in
 	MaxMessage int                              // bytes of a request; 0: 8 MiB
+	Stopping   context.Context                  // ends the calls of those who watch health; nil: they stay
 }
 
 // New returns a server with all services registered, ready to serve.
@@ -69,6 +73,9 @@ func New(s Services, o Options) *grpc.Server {
 		}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.StatsHandler(otelgrpc.NewServerHandler(trace...)),
+	}
+	if o.Guard != nil {
+		opts = append(opts, grpc.InTapHandle(o.Guard.Accept), grpc.StatsHandler(o.Guard))
 	}
 	if o.TLS != nil {
 		opts = append(opts, grpc.Creds(o.TLS))
