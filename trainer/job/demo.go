@@ -20,8 +20,9 @@ import (
 
 // Demo takes the bundled shop from its raw file to a release that is served.
 type Demo struct {
-	Data string `help:"Data directory; it is made when it is not there, and what is there is used again." default:".demo" placeholder:"DIR"`
-	Seed uint64 `help:"Of everything random." default:"1"`
+	Data   string `help:"Data directory; it is made when it is not there, and what is there is used again." default:".demo" placeholder:"DIR"`
+	Seed   uint64 `help:"Of everything random." default:"1"`
+	Judged int    `help:"Purchase sessions of the last days whose answers are judged, a sample; 0 takes all." default:"500"`
 }
 
 // tour is what the server shows of the demo; it lies in the data directory.
@@ -58,7 +59,7 @@ func (d *Demo) Run(env *Env) (err error) {
 	}
 	defer func() { err = errors.Join(err, to.Close()) }()
 	plan := retrain.Default()
-	plan.Seed = d.Seed
+	plan.Seed, plan.Judged = d.Seed, d.Judged
 	out, err := retrain.Run(env.Ctx, s, features.DefaultShop, to, plan, env.watch)
 	if err != nil {
 		return err

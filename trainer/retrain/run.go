@@ -49,7 +49,11 @@ func Run(ctx context.Context, store Store, shop features.ShopID, to release.Stor
 		return nil, err
 	}
 	if !plan.Until.IsZero() {
-		store = earlier{store, plan.Until}
+		past, err := before(ctx, store, shop, plan.Until)
+		if err != nil {
+			return nil, err
+		}
+		store = past
 	}
 	items, err := itemsOf(ctx, store, shop)
 	if err != nil {
