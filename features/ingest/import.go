@@ -145,7 +145,7 @@ func (p *pass) read(ctx context.Context, in Reader) error {
 		var bad *RowError
 		if errors.As(err, &bad) {
 			rec.Line = bad.Line
-			if err := p.refuse(d, &row, &rec, 0, bad.Error()); err != nil {
+			if err := p.refuse(d, &row, &rec, 0, bad.text()); err != nil {
 				return err
 			}
 			continue

@@ -40,7 +40,7 @@ func (r *rule) Apply(rec *Record) (Effect, string) { return r.apply(rec) }
 // rules are the rules of one pass over a source, in order.
 func rules(m *Mapping, o *Options, limit *Limit) []Rule {
 	all := []Rule{
-		missingItem(), nonProduct(m), itemCase(m), missingCustomer(), badPrice(), badQuantity(), impossibleTime(o.Clock()),
+		missingItem(), nonProduct(m), itemCase(m), missingCustomer(), badPrice(m), badQuantity(), impossibleTime(o.Clock()),
 		duplicate(), newReturns(), outlier(limit),
 	}
 	return append(all, o.Rules...)
@@ -105,9 +105,11 @@ func missingCustomer() Rule {
 // priced reports whether events of the type carry a price and a quantity.
 func priced(t features.EventType) bool { return t == features.Purchase || t == features.Return }
 
-func badPrice() Rule {
+// badPrice has nothing to say of a source that names no prices.
+func badPrice(m *Mapping) Rule {
+	_, given := m.Columns["price"]
 	return &rule{"non_positive_price", "what is bought or given back has a price above 0", func(r *Record) (Effect, string) {
-		if priced(r.Event.Type) && r.Event.Price.Micros <= 0 {
+		if given && priced(r.Event.Type) && r.Event.Price.Micros <= 0 {
 			return Refused, fmt.Sprintf("price %.2f", r.Event.Price.Units())
 		}
 		return Kept, ""

@@ -35,7 +35,10 @@ func (f *Fit) Validate() error {
 	if f.Dir != "" {
 		return f.validateLog()
 	}
-	if err := f.Shelf.unused(); err != nil {
+	if err := f.given(&f.Models); err != nil {
+		return err
+	}
+	if err := f.unused(); err != nil {
 		return err
 	}
 	if f.Split == "" {

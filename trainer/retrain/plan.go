@@ -40,6 +40,7 @@ type Plan struct {
 
 	Until   time.Time // learn from what happened before, as if it were today; zero: from all
 	Surface string    // whose answers are judged and pass the gate; "": none
+	Judged  int       // purchase sessions whose answers are judged, a seeded sample; 0: all
 	Rival   *Rival    // what is served, for the gate; nil: there is no gate
 }
 
@@ -56,7 +57,7 @@ func Default() Plan {
 		},
 		Recipes: recipes(), Window: 30 * 24 * time.Hour, Seed: 1,
 		Metrics: []string{"ndcg@10", "recall@10", "hr@10", "coverage@10"}, Headline: "ndcg@10",
-		Surface: features.SurfaceHome,
+		Surface: features.SurfaceHome, Judged: 3000,
 	}
 }
 

@@ -14,8 +14,8 @@ import (
 	"github.com/attune-rec/attune/models/eval"
 	"github.com/attune-rec/attune/models/pipeline"
 	"github.com/attune-rec/attune/models/release"
-	"github.com/attune-rec/attune/trainer/replay"
 	"github.com/attune-rec/attune/models/vector"
+	"github.com/attune-rec/attune/trainer/replay"
 )
 
 // ErrTooLittle is returned for a store that holds too little to learn from.
@@ -50,7 +50,11 @@ func Run(ctx context.Context, store Store, shop features.ShopID, to release.Stor
 		return nil, err
 	}
 	if !plan.Until.IsZero() {
-		store = earlier{store, plan.Until}
+		past, err := before(ctx, store, shop, plan.Until)
+		if err != nil {
+			return nil, err
+		}
+		store = past
 	}
 	items, err := itemsOf(ctx, store, shop)
 	if err != nil {
