@@ -52,6 +52,7 @@ type Server struct {
 
 	recommendation *api.Recommendation
 
+	events       *api.Events
 	outer, inner *grpc.Server // for callers, and for the gateway
 	pipe         *bufconn.Listener
 	conn         *grpc.ClientConn
@@ -192,9 +193,10 @@ func (s *Server) services() (rpc.Services, error) {
 		return none, err
 	}
 	s.recommendation = &api.Recommendation{Recommender: recommender, Names: names, Tokens: tokens}
+	s.events = &api.Events{Collector: collector, Names: names, Validate: validate}
 	return rpc.Services{
 		Recommendation: s.recommendation,
-		Events:         &api.Events{Collector: collector, Names: names, Validate: validate},
+		Events:         s.events,
 		Catalog: &api.Catalog{Store: s.store, Validate: validate, Tokens: tokens, Changed: func(shop features.ShopID) {
 			s.engines.Changed(context.Background(), shop)
 		}},
@@ -221,7 +223,7 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 	}
 	o := rpc.Options{
 		Policies: policies, Validate: validate, Logger: s.log, Traces: s.traces, MaxMessage: s.config.MaxMessage,
-		Calls: rpc.NewCalls(s.metrics, telemetry.Buckets()),
+		Calls: rpc.NewCalls(s.metrics, telemetry.Buckets()), Refused: s.events.Refused,
 	}
 	s.inner = rpc.New(services, o)
 	if certificate != nil {
