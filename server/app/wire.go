@@ -55,6 +55,7 @@ type Server struct {
 
 	stopping     context.Context // ends when nobody is let in any more, so that those who watch health go
 	leave        context.CancelFunc
+	events       *api.Events
 	outer, inner *grpc.Server // for callers, and for the gateway
 	pipe         *bufconn.Listener
 	conn         *grpc.ClientConn
@@ -197,9 +198,10 @@ func (s *Server) services() (rpc.Services, error) {
 		return none, err
 	}
 	s.recommendation = &api.Recommendation{Recommender: recommender, Names: names, Tokens: tokens}
+	s.events = &api.Events{Collector: collector, Names: names, Validate: validate}
 	return rpc.Services{
 		Recommendation: s.recommendation,
-		Events:         &api.Events{Collector: collector, Names: names, Validate: validate},
+		Events:         s.events,
 		Catalog: &api.Catalog{Store: s.store, Validate: validate, Tokens: tokens, Changed: func(shop features.ShopID) {
 			s.engines.Changed(context.Background(), shop)
 		}},
@@ -226,7 +228,7 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 	}
 	o := rpc.Options{
 		Policies: policies, Validate: validate, Logger: s.log, Traces: s.traces, MaxMessage: s.config.MaxMessage,
-		Calls: rpc.NewCalls(s.metrics, telemetry.Buckets()), Stopping: s.stopping,
+		Calls: rpc.NewCalls(s.metrics, telemetry.Buckets()), Refused: s.events.Refused, Stopping: s.stopping,
 	}
 	if o.Guard, err = s.guard(policies); err != nil {
 		return err

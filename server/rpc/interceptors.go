@@ -44,6 +44,9 @@ func (c chain) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, n
 	}
 	if m, ok := req.(proto.Message); ok {
 		if err := c.o.Validate.Validate(m); err != nil {
+			if c.o.Refused != nil {
+				c.o.Refused(ctx, m, err)
+			}
 			return nil, api.Status(err)
 		}
 	}

@@ -21,6 +21,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
+	"google.golang.org/protobuf/proto"
 
 	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
 
@@ -43,6 +44,7 @@ type Services struct {
 type Options struct {
 	Policies   *auth.Policies
 	Validate   protovalidate.Validator
+	Refused    func(context.Context, proto.Message, error) // told of invalid requests; nil: nobody
 	Logger     *slog.Logger
 	Calls      *Calls                           // nil: none are counted
 	Traces     trace.TracerProvider             // nil: the process's
