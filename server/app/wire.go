@@ -207,7 +207,7 @@ func (s *Server) services() (rpc.Services, error) {
 // servers are the ways in: gRPC, REST over the gRPC server in the process, and
 // the operators' port.
 func (s *Server) servers(ctx context.Context, services rpc.Services) error {
-	policies, err := auth.Methods()
+	guard, err := s.guard(ctx)
 	if err != nil {
 		return err
 	}
@@ -215,12 +215,12 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 	if err != nil {
 		return err
 	}
-	certificate, err := s.config.certificate()
+	certificate, err := s.config.certificate(s.log)
 	if err != nil {
 		return err
 	}
 	o := rpc.Options{
-		Policies: policies, Validate: validate, Logger: s.log, Traces: s.traces, MaxMessage: s.config.MaxMessage,
+		Guard: guard, Validate: validate, Logger: s.log, Traces: s.traces, MaxMessage: s.config.MaxMessage,
 		Calls: rpc.NewCalls(s.metrics, telemetry.Buckets()),
 	}
 	s.inner = rpc.New(services, o)
@@ -236,7 +236,7 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 		return fmt.Errorf("gateway: %w", err)
 	}
 	s.closing(s.conn.Close)
-	rest, err := gateway.New(ctx, s.conn, gateway.Options{MaxBody: int64(s.config.MaxMessage), Origins: s.config.Origins})
+	rest, err := gateway.New(ctx, s.conn, gateway.Options{MaxBody: int64(s.config.MaxMessage), Origins: s.config.Origins, Peer: peerOf(guard)})
 	if err != nil {
 		return err
 	}
@@ -246,6 +246,45 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 	}
 	s.admin = &http.Server{Handler: s.operators(), ReadHeaderTimeout: 10 * time.Second}
 	return nil
+}
+
+// guard decides who may call. A server that other machines reach does not start
+// open to everyone unless it is told to.
+func (s *Server) guard(ctx context.Context) (*auth.Guard, error) {
+	o, err := s.config.who()
+	if err != nil {
+		return nil, err
+	}
+	if o.Policies, err = auth.Methods(); err != nil {
+		return nil, err
+	}
+	o.Keys = s.store.Keys()
+	g, err := auth.NewGuard(o)
+	if err != nil {
+		return nil, err
+	}
+	s.closing(g.Close)
+	on, err := g.On(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if flag := s.config.open(); !on && flag != "" && !s.config.Insecure {
+		return nil, fmt.Errorf("--%s is open to other machines and nothing says who may call: make a key with 'server keys create', name an --oidc-issuer or a --client, or give --insecure if something else protects it", flag)
+	}
+	if !on {
+		s.log.Warn("everyone who reaches the ports may do everything: make a key with 'server keys create' to change that")
+	}
+	return g, nil
+}
+
+// peerOf passes the verified certificate of a REST call on.
+func peerOf(g *auth.Guard) func(*http.Request) (string, string) {
+	return func(r *http.Request) (name, value string) {
+		if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 || len(r.TLS.VerifiedChains[0]) == 0 {
+			return "", ""
+		}
+		return auth.PeerHeader, g.Peer(r.TLS.VerifiedChains[0][0])
+	}
 }
 
 // operators is what is for operators only.

@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"runtime/debug"
 	"time"
@@ -22,8 +21,8 @@ import (
 // and back to the caller.
 const RequestIDHeader = "x-request-id"
 
-// chain is what every call passes: an id, counting, rescue from a panic, the
-// method's policy, the request's validity, and last the service.
+// chain is what every call passes: an id, counting, rescue from a panic, who
+// may call, the request's validity, and last the service.
 type chain struct{ o Options }
 
 func (c chain) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (resp any, err error) {
@@ -38,15 +37,19 @@ func (c chain) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, n
 		err = c.finished(ctx, info.FullMethod, began, err)
 		end(status.Code(err).String())
 	}()
-	if err := c.admit(info.FullMethod); err != nil {
+	caller, err := c.o.Guard.Admit(ctx, info.FullMethod)
+	if err != nil {
 		return nil, err
 	}
 	if m, ok := req.(proto.Message); ok {
+		if err := c.o.Guard.Check(caller, m); err != nil {
+			return nil, err
+		}
 		if err := c.o.Validate.Validate(m); err != nil {
 			return nil, api.Status(err)
 		}
 	}
-	return next(ctx, req)
+	return next(auth.With(ctx, caller), req)
 }
 
 func (c chain) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
@@ -61,17 +64,19 @@ func (c chain) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo
 		err = c.finished(ctx, info.FullMethod, began, err)
 		end(status.Code(err).String())
 	}()
-	if err := c.admit(info.FullMethod); err != nil {
+	caller, err := c.o.Guard.Admit(ctx, info.FullMethod)
+	if err != nil {
 		return err
 	}
-	return next(srv, &validated{ServerStream: ss, ctx: ctx, c: c})
+	return next(srv, &validated{ServerStream: ss, ctx: auth.With(ctx, caller), c: c, caller: caller})
 }
 
-// validated checks every message of a stream.
+// validated checks every message of a stream: whose it is, and what it says.
 type validated struct {
 	grpc.ServerStream
-	ctx context.Context
-	c   chain
+	ctx    context.Context
+	c      chain
+	caller *auth.Caller
 }
 
 func (v *validated) Context() context.Context { return v.ctx }
@@ -81,20 +86,12 @@ func (v *validated) RecvMsg(m any) error {
 		return err
 	}
 	if pm, ok := m.(proto.Message); ok {
+		if err := v.c.o.Guard.Check(v.caller, pm); err != nil {
+			return err
+		}
 		if err := v.c.o.Validate.Validate(pm); err != nil {
 			return api.Status(err)
 		}
-	}
-	return nil
-}
-
-// admit refuses a method that says nothing of who may call it.
-func (c chain) admit(method string) error {
-	if _, err := c.o.Policies.Of(method); err != nil {
-		if errors.Is(err, auth.ErrNoPolicy) {
-			return status.Error(codes.PermissionDenied, err.Error())
-		}
-		return api.Status(err)
 	}
 	return nil
 }

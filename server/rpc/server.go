@@ -36,10 +36,10 @@ type Services struct {
 	Health         *health.Server
 }
 
-// Options are what a server works with. Policies, Validate and Logger are
+// Options are what a server works with. Guard, Validate and Logger are
 // needed.
 type Options struct {
-	Policies   *auth.Policies
+	Guard      *auth.Guard
 	Validate   protovalidate.Validator
 	Logger     *slog.Logger
 	Calls      *Calls                           // nil: none are counted
