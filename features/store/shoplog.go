@@ -26,6 +26,7 @@ type shopLog struct {
 	tailFrom int64 // events from here lie in pages, those before in segments
 	tail     []*generation
 	segments []*segment // by first number
+	retired  []*segment // replaced, and maybe still being read
 	page     pageWriter // of the writer's goroutine
 }
 
