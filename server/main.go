@@ -28,8 +28,9 @@ type flags struct {
 	Once    bool             `help:"With --tour: stop after it."`
 	Version kong.VersionFlag `help:"Print the version and exit."`
 
-	Serve struct{} `cmd:"" default:"1" help:"Serve; what happens when no command is given."`
-	Keys  app.Keys `cmd:"" help:"Keys of programs that call the server."`
+	Serve struct{}  `cmd:"" default:"1" help:"Serve; what happens when no command is given."`
+	Keys  app.Keys  `cmd:"" help:"Keys of programs that call the server."`
+	Audit app.Audit `cmd:"" help:"Who did what."`
 }
 
 func main() { os.Exit(run(os.Args[1:])) }

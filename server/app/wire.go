@@ -30,6 +30,7 @@ import (
 	"github.com/attune-rec/attune/server/gateway"
 	"github.com/attune-rec/attune/server/journal"
 	"github.com/attune-rec/attune/server/live"
+	"github.com/attune-rec/attune/server/privacy"
 	"github.com/attune-rec/attune/server/recommend"
 	"github.com/attune-rec/attune/server/rpc"
 	"github.com/attune-rec/attune/server/shopper"
@@ -200,6 +201,7 @@ func (s *Server) services() (rpc.Services, error) {
 		}},
 		Users:    &api.Users{Store: s.store, Validate: validate, Tokens: tokens, Changed: shoppers.Forget},
 		Releases: &api.Releases{Store: s.releases, Kinds: kinds, Service: s.set, Tokens: tokens},
+		Privacy:  &privacy.Service{Store: s.store, Names: names, Forget: shoppers.Forget},
 		Health:   s.health,
 	}, nil
 }
@@ -207,7 +209,11 @@ func (s *Server) services() (rpc.Services, error) {
 // servers are the ways in: gRPC, REST over the gRPC server in the process, and
 // the operators' port.
 func (s *Server) servers(ctx context.Context, services rpc.Services) error {
-	guard, err := s.guard(ctx)
+	policies, err := auth.Methods()
+	if err != nil {
+		return err
+	}
+	guard, err := s.guard(ctx, policies)
 	if err != nil {
 		return err
 	}
@@ -220,7 +226,7 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 		return err
 	}
 	o := rpc.Options{
-		Guard: guard, Validate: validate, Logger: s.log, Traces: s.traces, MaxMessage: s.config.MaxMessage,
+		Guard: guard, Audit: &privacy.Auditor{Policies: policies, Names: shopper.NewNames(s.store), Log: s.store, Logger: s.log}, Validate: validate, Logger: s.log, Traces: s.traces, MaxMessage: s.config.MaxMessage,
 		Calls: rpc.NewCalls(s.metrics, telemetry.Buckets()),
 	}
 	s.inner = rpc.New(services, o)
@@ -250,15 +256,12 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 
 // guard decides who may call. A server that other machines reach does not start
 // open to everyone unless it is told to.
-func (s *Server) guard(ctx context.Context) (*auth.Guard, error) {
+func (s *Server) guard(ctx context.Context, policies *auth.Policies) (*auth.Guard, error) {
 	o, err := s.config.who()
 	if err != nil {
 		return nil, err
 	}
-	if o.Policies, err = auth.Methods(); err != nil {
-		return nil, err
-	}
-	o.Keys = s.store.Keys()
+	o.Policies, o.Keys = policies, s.store.Keys()
 	g, err := auth.NewGuard(o)
 	if err != nil {
 		return nil, err

@@ -49,7 +49,23 @@ func (c chain) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, n
 			return nil, api.Status(err)
 		}
 	}
-	return next(auth.With(ctx, caller), req)
+	return c.audited(auth.With(ctx, caller), req, info.FullMethod, next)
+}
+
+// audited calls the service once the call is written down.
+func (c chain) audited(ctx context.Context, req any, method string, next grpc.UnaryHandler) (any, error) {
+	m, ok := req.(proto.Message)
+	if c.o.Audit == nil || !ok {
+		return next(ctx, req)
+	}
+	if err := c.o.Audit.Begin(ctx, method, m); err != nil {
+		return nil, err
+	}
+	resp, err := next(ctx, req)
+	if err != nil {
+		c.o.Audit.Failed(ctx, method, m, status.Code(api.Status(err)).String())
+	}
+	return resp, err
 }
 
 func (c chain) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {

@@ -6,6 +6,7 @@
 package rpc
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"time"
@@ -20,6 +21,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
+	"google.golang.org/protobuf/proto"
 
 	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
 
@@ -33,6 +35,7 @@ type Services struct {
 	Catalog        attunev1.CatalogServiceServer
 	Users          attunev1.UserServiceServer
 	Releases       attunev1.ReleaseServiceServer
+	Privacy        attunev1.PrivacyServiceServer // nil: not offered
 	Health         *health.Server
 }
 
@@ -40,12 +43,20 @@ type Services struct {
 // needed.
 type Options struct {
 	Guard      *auth.Guard
+	Audit      Auditor // nil: nothing is written down
 	Validate   protovalidate.Validator
 	Logger     *slog.Logger
 	Calls      *Calls                           // nil: none are counted
 	Traces     trace.TracerProvider             // nil: the process's
 	TLS        credentials.TransportCredentials // nil: plain text
 	MaxMessage int                              // bytes of a request; 0: 8 MiB
+}
+
+// Auditor writes down who calls what.
+type Auditor interface {
+	// Begin is told of an admitted, valid call, which does not go on when it fails.
+	Begin(ctx context.Context, method string, req proto.Message) error
+	Failed(ctx context.Context, method string, req proto.Message, code string)
 }
 
 // New returns a server with all services registered, ready to serve.
@@ -79,6 +90,9 @@ func New(s Services, o Options) *grpc.Server {
 	attunev1.RegisterCatalogServiceServer(g, s.Catalog)
 	attunev1.RegisterUserServiceServer(g, s.Users)
 	attunev1.RegisterReleaseServiceServer(g, s.Releases)
+	if s.Privacy != nil {
+		attunev1.RegisterPrivacyServiceServer(g, s.Privacy)
+	}
 	healthpb.RegisterHealthServer(g, s.Health)
 	reflection.Register(g)
 	return g
@@ -96,6 +110,7 @@ func NewValidator() (protovalidate.Validator, error) {
 		&attunev1.ListUsersRequest{}, &attunev1.DeleteUserRequest{},
 		&attunev1.ListReleasesRequest{}, &attunev1.GetReleaseRequest{}, &attunev1.GetCurrentReleaseRequest{},
 		&attunev1.PromoteReleaseRequest{}, &attunev1.RollbackReleaseRequest{},
+		&attunev1.ExportUserRequest{}, &attunev1.EraseUserRequest{},
 	))
 	if err != nil {
 		return nil, fmt.Errorf("validator: %w", err)
