@@ -7,11 +7,14 @@ package app
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"path/filepath"
 	"time"
+
+	"github.com/attune-rec/attune/server/auth"
 )
 
 // Config is the server's configuration: flags, ATTUNE_* variables and a YAML
@@ -28,6 +31,15 @@ type Config struct {
 	TLSKey   string   `name:"tls-key" help:"Its private key, PEM." type:"path" placeholder:"FILE"`
 	Insecure bool     `help:"Listen beyond this machine without TLS."`
 	Origins  []string `name:"cors-origin" help:"Origins that browsers may call from; none by default." placeholder:"ORIGIN"`
+
+	RequireAuth  bool     `help:"Refuse calls without a key, token or certificate even before the first key is made."`
+	KeyRate      float64  `help:"Calls a second of a key, token or certificate that has no rate of its own; 0: no limit." default:"0"`
+	OIDCIssuer   string   `name:"oidc-issuer" help:"Issuer of tokens that are taken; its keys are found by OIDC discovery." placeholder:"URL"`
+	OIDCAudience string   `name:"oidc-audience" help:"Audience that tokens must be for." placeholder:"NAME"`
+	OIDCRoles    string   `name:"oidc-roles" help:"Claim of a token's roles; dots lead into objects." default:"roles" placeholder:"CLAIM"`
+	OIDCShops    string   `name:"oidc-shops" help:"Claim of a token's shops; * is every shop." default:"shops" placeholder:"CLAIM"`
+	ClientCA     string   `name:"client-ca" help:"Authorities of the certificates of callers, PEM." type:"path" placeholder:"FILE"`
+	Clients      []string `name:"client" help:"What the holder of a certificate may do." placeholder:"NAME=ROLE+ROLE@SHOP+SHOP"`
 
 	LogLevel  slog.Level `help:"Least level of log lines: debug, info, warn or error." default:"info"`
 	LogFormat string     `help:"Form of log lines: text or json." enum:"text,json" default:"text"`
@@ -70,10 +82,14 @@ func (c *Config) Validate() error {
 			return fmt.Errorf("--%s %s would be open to other machines without TLS: give --tls-cert and --tls-key, listen on 127.0.0.1, or give --insecure if something else protects it", a.flag, a.address)
 		}
 	}
+	if _, err := c.who(); err != nil {
+		return err
+	}
 	for _, n := range []struct {
 		flag string
 		bad  bool
 	}{
+		{"key-rate: expected 0 or more", c.KeyRate < 0},
 		{"trace-share: expected 0 to 1", c.Traced < 0 || c.Traced > 1},
 		{"follow: expected at least 10ms", c.Follow < 10*time.Millisecond},
 		{"idle-shop: expected 0 or more", c.IdleShop < 0},
@@ -111,14 +127,46 @@ func (c *Config) releases() string {
 	return filepath.Join(c.Data, "releases")
 }
 
+// who says who may call, save for keys and policies.
+func (c *Config) who() (o auth.Options, err error) {
+	o.Required, o.Rate = c.RequireAuth, c.KeyRate
+	if c.OIDCIssuer != "" || c.OIDCAudience != "" {
+		o.OIDC = &auth.OIDC{Issuer: c.OIDCIssuer, Audience: c.OIDCAudience, Roles: c.OIDCRoles, Shops: c.OIDCShops}
+		if err := o.OIDC.Validate(); err != nil {
+			return o, fmt.Errorf("--oidc-issuer, --oidc-audience: %w", err)
+		}
+	}
+	if (c.ClientCA == "") != (len(c.Clients) == 0) || c.ClientCA != "" && c.TLSCert == "" {
+		return o, errors.New("--client-ca and --client belong together, and need --tls-cert and --tls-key")
+	}
+	for _, s := range c.Clients {
+		client, err := auth.ParseClient(s)
+		if err != nil {
+			return o, fmt.Errorf("--client: %w", err)
+		}
+		o.Clients = append(o.Clients, client)
+	}
+	return o, nil
+}
+
+// open reports the flag of an address that other machines reach.
+func (c *Config) open() string {
+	for _, a := range []struct{ flag, address string }{{"grpc", c.GRPC}, {"http", c.HTTP}} {
+		if host, _, err := net.SplitHostPort(a.address); err == nil && !loopback(host) {
+			return a.flag
+		}
+	}
+	return ""
+}
+
 // certificate is the server's TLS, or nil for plain text.
-func (c *Config) certificate() (*tls.Config, error) {
+func (c *Config) certificate(log *slog.Logger) (*tls.Config, error) {
 	if c.TLSCert == "" {
 		return nil, nil
 	}
-	pair, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
+	t, err := auth.TLS(c.TLSCert, c.TLSKey, c.ClientCA, log)
 	if err != nil {
-		return nil, fmt.Errorf("--tls-cert, --tls-key: %w", err)
+		return nil, fmt.Errorf("--tls-cert, --tls-key, --client-ca: %w", err)
 	}
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+	return t, nil
 }

@@ -167,7 +167,7 @@ func (s *Server) serving(yes bool) {
 		s.health.SetServingStatus(service, status)
 	}
 	for _, service := range []string{
-		"attune.v1.EventService", "attune.v1.CatalogService", "attune.v1.UserService", "attune.v1.ReleaseService",
+		"attune.v1.EventService", "attune.v1.CatalogService", "attune.v1.UserService", "attune.v1.ReleaseService", "attune.v1.PrivacyService",
 	} {
 		s.health.SetServingStatus(service, healthpb.HealthCheckResponse_SERVING)
 	}

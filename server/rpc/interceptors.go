@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"runtime/debug"
 	"time"
@@ -23,8 +22,8 @@ import (
 // and back to the caller.
 const RequestIDHeader = "x-request-id"
 
-// chain is what every call passes: an id, counting, rescue from a panic, the
-// method's policy, the request's validity, and last the service.
+// chain is what every call passes: an id, counting, rescue from a panic, who
+// may call, the request's validity, and last the service.
 type chain struct{ o Options }
 
 func (c chain) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (resp any, err error) {
@@ -39,10 +38,14 @@ func (c chain) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, n
 		err = c.finished(ctx, info.FullMethod, began, err)
 		end(status.Code(err).String())
 	}()
-	if err := c.admit(info.FullMethod); err != nil {
+	caller, err := c.o.Guard.Admit(ctx, info.FullMethod)
+	if err != nil {
 		return nil, err
 	}
 	if m, ok := req.(proto.Message); ok {
+		if err := c.o.Guard.Check(caller, m); err != nil {
+			return nil, err
+		}
 		if err := c.o.Validate.Validate(m); err != nil {
 			if c.o.Refused != nil {
 				c.o.Refused(ctx, m, err)
@@ -50,7 +53,23 @@ func (c chain) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, n
 			return nil, api.Status(err)
 		}
 	}
-	return next(ctx, req)
+	return c.audited(auth.With(ctx, caller), req, info.FullMethod, next)
+}
+
+// audited calls the service once the call is written down.
+func (c chain) audited(ctx context.Context, req any, method string, next grpc.UnaryHandler) (any, error) {
+	m, ok := req.(proto.Message)
+	if c.o.Audit == nil || !ok {
+		return next(ctx, req)
+	}
+	if err := c.o.Audit.Begin(ctx, method, m); err != nil {
+		return nil, err
+	}
+	resp, err := next(ctx, req)
+	if err != nil {
+		c.o.Audit.Failed(ctx, method, m, status.Code(api.Status(err)).String())
+	}
+	return resp, err
 }
 
 func (c chain) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
@@ -65,23 +84,26 @@ func (c chain) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo
 		err = c.finished(ctx, info.FullMethod, began, err)
 		end(status.Code(err).String())
 	}()
-	if err := c.admit(info.FullMethod); err != nil {
+	caller, err := c.o.Guard.Admit(ctx, info.FullMethod)
+	if err != nil {
 		return err
 	}
+	ctx = auth.With(ctx, caller)
 	if c.o.Stopping != nil && info.FullMethod == healthpb.Health_Watch_FullMethodName { // it would end with its caller only
 		watched, cancel := context.WithCancel(ctx)
 		defer cancel()
 		defer context.AfterFunc(c.o.Stopping, cancel)()
 		ctx = watched
 	}
-	return next(srv, &validated{ServerStream: ss, ctx: ctx, c: c})
+	return next(srv, &validated{ServerStream: ss, ctx: ctx, c: c, caller: caller})
 }
 
-// validated checks every message of a stream.
+// validated checks every message of a stream: whose it is, and what it says.
 type validated struct {
 	grpc.ServerStream
-	ctx context.Context
-	c   chain
+	ctx    context.Context
+	c      chain
+	caller *auth.Caller
 }
 
 func (v *validated) Context() context.Context { return v.ctx }
@@ -91,20 +113,12 @@ func (v *validated) RecvMsg(m any) error {
 		return err
 	}
 	if pm, ok := m.(proto.Message); ok {
+		if err := v.c.o.Guard.Check(v.caller, pm); err != nil {
+			return err
+		}
 		if err := v.c.o.Validate.Validate(pm); err != nil {
 			return api.Status(err)
 		}
-	}
-	return nil
-}
-
-// admit refuses a method that says nothing of who may call it.
-func (c chain) admit(method string) error {
-	if _, err := c.o.Policies.Of(method); err != nil {
-		if errors.Is(err, auth.ErrNoPolicy) {
-			return status.Error(codes.PermissionDenied, err.Error())
-		}
-		return api.Status(err)
 	}
 	return nil
 }
