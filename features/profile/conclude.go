@@ -176,10 +176,13 @@ func (s *State) prices(p *features.Profile, ref *Reference) {
 		}
 		n += lines
 		for m, yes := range ref.speaks(it.id, price) {
-			if yes {
+			if yes && m == value {
+				hits[m] += lines - float64(it.told)
+			} else if yes {
 				hits[m] += lines
 			}
 		}
+		hits[value] += float64(it.cut)
 		if since == 0 || it.first < since {
 			since = it.first
 		}

@@ -148,7 +148,11 @@ func (ref *Reference) measure(sales iter.Seq[features.Event]) {
 			continue
 		}
 		n++
-		for m, yes := range ref.speaks(e.Item, e.Price.Units()) {
+		speaks := ref.speaks(e.Item, e.Price.Units())
+		if cut, told := discounted(&e); told {
+			speaks[value] = cut
+		}
+		for m, yes := range speaks {
 			if yes {
 				hits[m]++
 			}
