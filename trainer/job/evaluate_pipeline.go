@@ -27,7 +27,7 @@ func (e *Evaluate) validatePipeline() error {
 	case e.LimitUsers < 0:
 		return fmt.Errorf("--limit-users is %d: expected 0 or more", e.LimitUsers)
 	}
-	if err := e.Shelf.validate(); err != nil {
+	if err := e.validate(); err != nil {
 		return err
 	}
 	if _, err := e.retraining(&e.Shelf, e.Seed); err != nil {
