@@ -96,7 +96,7 @@ func (f *Fit) Run(env *Env) error {
 			return err
 		}
 	}
-	store, err := f.Releases.Open(env.Ctx)
+	store, err := f.Open(env.Ctx)
 	if err != nil {
 		return err
 	}

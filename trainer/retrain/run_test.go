@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -235,5 +236,33 @@ func TestUntilIsTheEndOfTheLog(t *testing.T) {
 		if strings.HasSuffix(f.Path, ".safetensors") && sums[f.Path] != f.SHA256 {
 			t.Errorf("%s differs from that of the log that ends there", f.Path)
 		}
+	}
+}
+
+// A blind plan on the log before the window is the models that a judging one
+// judges in it: the same weights, chosen on the days before.
+func TestBlindPlanHasTheWeightsOfTheJudged(t *testing.T) {
+	ctx := context.Background()
+	to, err := release.OpenStore(ctx, t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer to.Close()
+	s := shop(t, 150)
+	judged, err := Run(ctx, s, features.DefaultShop, to, Default(), watch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := Default()
+	plan.Blind, plan.Until = true, judged.Manifest.Lineage.DataTo.Add(-plan.Window)
+	blind, err := Run(ctx, s, features.DefaultShop, to, plan, watch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if blind.Report != nil || blind.Pipeline != nil {
+		t.Error("a blind plan was judged")
+	}
+	if got, want := blind.Weights["hybrid"], judged.Weights["hybrid"]; len(got) == 0 || !maps.Equal(got, want) {
+		t.Errorf("got weights %v, want %v", got, want)
 	}
 }
