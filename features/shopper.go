@@ -70,11 +70,15 @@ type Profile struct {
 	Last        time.Time  `json:"last"`
 	RecencyDays float64    `json:"recency_days"`
 	Orders      int        `json:"orders"`
-	Spent       float64    `json:"spent"`       // in the shop's currency, returns taken off
-	PriceLevel  float64    `json:"price_level"` // mean percentile of prices paid within the category, 0 to 1
+	Spent       float64    `json:"spent"`        // in the shop's currency, returns taken off
+	Pieces      int        `json:"pieces"`       // bought, returned ones taken off
+	ReturnShare float64    `json:"return_share"` // of the pieces bought, 0 to 1
+	GapDays     float64    `json:"gap_days"`     // mean days from order to order; 0 below two orders
+	PriceLevel  float64    `json:"price_level"`  // mean percentile of prices paid within the category, 0 to 1; 0.5 when unknown
 	Lifecycle   string     `json:"lifecycle,omitempty"`
 	Categories  []Weighted `json:"categories,omitempty"` // decayed, descending
 	Brands      []Weighted `json:"brands,omitempty"`
+	Words       []Weighted `json:"words,omitempty"` // of the titles, where goods have no categories
 	Tags        []Tag      `json:"tags,omitempty"`
 	Segments    []string   `json:"segments,omitempty"`
 }

@@ -59,6 +59,9 @@ type Composite interface {
 // choosing, on this or other data.
 type Chooser interface {
 	Chosen() (json.RawMessage, error)
+	// Account says what was tried and why it was kept or not, a line each; none
+	// where nothing was chosen.
+	Account() []string
 }
 
 // Progress is one step of a long fit.

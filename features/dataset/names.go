@@ -38,15 +38,6 @@ func (x *names) add(name string) int32 {
 	return i
 }
 
-// find is add for what must not be added.
-func (x *names) find(name string) (int32, bool) {
-	if n, plain := number(name); plain && n < len(x.small) && x.small[n] != 0 {
-		return x.small[n] - 1, true
-	}
-	i, ok := x.other[name]
-	return i, ok
-}
-
 // number reads a name that is a number below 2³⁰ in its one plain spelling.
 func number(s string) (int, bool) {
 	if len(s) == 0 || len(s) > 9 || (s[0] == '0' && len(s) > 1) {

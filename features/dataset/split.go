@@ -29,17 +29,20 @@ const (
 	LastPositive Method = "last-positive" // a user's latest rating of Positive and more is test
 	Temporal     Method = "temporal"      // the last TestDays are test
 	Random       Method = "random"        // a share of all interactions is test
+	NewItems     Method = "new-items"     // all interactions with a share of the items are test: nobody has met them
 )
 
 // Methods lists them.
-func Methods() []Method { return []Method{Given, LeaveOneOut, LastPositive, Temporal, Random} }
+func Methods() []Method {
+	return []Method{Given, LeaveOneOut, LastPositive, Temporal, Random, NewItems}
+}
 
 // Cut says how to part a dataset.
 type Cut struct {
 	Method   Method
 	TestDays float64 // of Temporal; 30 when 0
 	Positive float32 // of LastPositive; 4 when 0
-	Share    float64 // of Random; .2 when 0
+	Share    float64 // of Random and NewItems; .2 when 0
 	Seed     uint64
 }
 
@@ -64,12 +67,16 @@ func Part(d *Dataset, c Cut) (*Split, error) {
 		if err := lastDays(d, labels, orElse(c.TestDays, 30), inTest); err != nil {
 			return nil, err
 		}
-	case Random:
+	case Random, NewItems:
 		share := orElse(c.Share, .2)
 		if !(share > 0 && share < 1) {
 			return nil, fmt.Errorf("share of test is %v: expected above 0 and below 1", share)
 		}
 		rng := rand.New(rand.NewPCG(c.Seed, 0x5eed))
+		if c.Method == NewItems {
+			newItems(d, labels, share, rng)
+			break
+		}
 		for i := range labels {
 			if rng.Float64() < share {
 				labels[i] = inTest
@@ -86,6 +93,19 @@ func Part(d *Dataset, c Cut) (*Split, error) {
 		return nil, fmt.Errorf("split %s leaves no test interaction of %d: is the method right for this data?", c.Method, len(d.Log))
 	}
 	return s, nil
+}
+
+// newItems makes test of the interactions with a share of the items.
+func newItems(d *Dataset, labels []uint8, share float64, rng *rand.Rand) {
+	fresh := make([]bool, d.NumItems())
+	for i := range fresh {
+		fresh[i] = rng.Float64() < share
+	}
+	for i := range d.Log {
+		if fresh[d.Log[i].Row] {
+			labels[i] = inTest
+		}
+	}
 }
 
 func orElse[T float32 | float64](v, other T) T {

@@ -2,11 +2,14 @@ package dataset
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/attune-rec/attune/features"
 )
 
 const rated = `a x 5 100
@@ -145,23 +148,23 @@ func TestLoadSplitGiven(t *testing.T) {
 // testData is the folder of public data sets, or a skip.
 func testData(t *testing.T, name string) string {
 	t.Helper()
-	root := os.Getenv("ATTUNE_DATA")
+	root := os.Getenv("ATTUNE_PUBLIC_DATA")
 	if root == "" {
 		root = filepath.Join("..", "..", "..", "shared", "data")
 	}
 	path := filepath.Join(root, filepath.FromSlash(name))
 	if _, err := os.Stat(path); err != nil {
-		t.Skipf("no %s: set ATTUNE_DATA to the folder of public data sets", path)
+		t.Skipf("no %s: set ATTUNE_PUBLIC_DATA to the folder of public data sets", path)
 	}
 	return path
 }
 
 func TestPublicSplits(t *testing.T) {
 	for _, c := range []struct {
-		name                      string
-		format                    Format
-		train, test               string
-		users, items, train_, tst int
+		name                       string
+		format                     Format
+		train, test                string
+		users, items, trained, tst int
 	}{
 		{"gowalla", Adjacency, "gowalla/train.txt.xz", "gowalla/test.txt.xz", 29858, 40981, 810128, 217242},
 		{"movielens1m-m2", Adjacency, "movielens1m-m2/train.txt.xz", "movielens1m-m2/test.txt.xz", 6022, 3043, 796244, 99455},
@@ -174,7 +177,7 @@ func TestPublicSplits(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := [4]int{s.Train.NumUsers(), s.Train.NumItems(), len(s.Train.Log), len(s.Test.Log)}
-			if want := [4]int{c.users, c.items, c.train_, c.tst}; got != want {
+			if want := [4]int{c.users, c.items, c.trained, c.tst}; got != want {
 				t.Errorf("got users, items, train, test %v, want %v", got, want)
 			}
 		})
@@ -209,5 +212,33 @@ func TestLastPositiveOfMovieLens(t *testing.T) {
 	}
 	if tests != 942 || same != tests {
 		t.Errorf("got %d test interactions, %d as published, want 942", tests, same)
+	}
+}
+
+func TestNewItemsAreInNoHistory(t *testing.T) {
+	var b Builder
+	for u := range 50 {
+		for i := range 40 {
+			if (u+i)%3 == 0 {
+				b.Add(fmt.Sprint("u", u), fmt.Sprint("i", i), "", features.Interaction{Type: features.Purchase})
+			}
+		}
+	}
+	d := b.Build()
+	s, err := Part(d, Cut{Method: NewItems, Share: .2, Seed: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[features.Row]bool{}
+	for _, it := range s.Train.Log {
+		known[it.Row] = true
+	}
+	for _, it := range s.Test.Log {
+		if known[it.Row] {
+			t.Fatalf("item %d is in training and in the test", it.Row)
+		}
+	}
+	if n := len(s.Train.Log) + len(s.Test.Log); n != len(d.Log) || len(known) < 20 || len(known) > 38 {
+		t.Errorf("got %d interactions and %d known items of 40, want all %d and about 32", n, len(known), len(d.Log))
 	}
 }

@@ -16,7 +16,7 @@ import (
 // parquetReader reads the flat columns of a Parquet file.
 type parquetReader struct {
 	file    *parquet.File
-	rows    *parquet.Reader
+	rows    *parquet.Reader //nolint:staticcheck // the reader that needs no Go type
 	closer  io.Closer
 	names   []string
 	render  []func(parquet.Value) string

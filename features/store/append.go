@@ -243,6 +243,9 @@ func (l *shopLog) write(tx *transaction, p *pendingLog) error {
 func (l *shopLog) publish(p *pendingLog) {
 	l.mu.Lock()
 	for i, e := range p.events {
+		if i%pageEvents == 0 {
+			l.begins(e.Seq)
+		}
 		l.index(&e.Event, p.hashes[i])
 	}
 	l.end = p.end

@@ -143,3 +143,39 @@ func BenchmarkHistory(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkColdHistory reads shoppers of 128 events each, spread over the log:
+// what the first answer to a shopper costs.
+func BenchmarkColdHistory(b *testing.B) {
+	const events = 1 << 18
+	s := open(b, Options{SealAt: -1})
+	batch := make([]features.Event, 0, MaxBatch)
+	who := func(n int) features.UserKey {
+		u := n * 7919 % (events / 128)
+		return features.UserKey{0: 7, 11: byte(u >> 8), 12: byte(u)}
+	}
+	for i := range events {
+		e := shopperEvent(i)
+		e.User = who(i)
+		if batch = append(batch, e); len(batch) == cap(batch) || i == events-1 {
+			if _, err := s.Append(context.Background(), shop, batch); err != nil {
+				b.Fatal(err)
+			}
+			batch = batch[:0]
+		}
+	}
+	read := func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			got, err := s.History(context.Background(), shop, who(i), features.HistoryCap)
+			if err != nil || len(got) != 128 {
+				b.Fatalf("got %d events, %v, want 128", len(got), err)
+			}
+		}
+	}
+	b.Run("pages", read)
+	if _, err := s.Seal(context.Background(), shop, 0); err != nil {
+		b.Fatal(err)
+	}
+	b.Run("sealed", read)
+}

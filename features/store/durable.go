@@ -8,8 +8,8 @@ import (
 
 // writeDurable makes the file at path whole or not at all, even if the machine
 // stops: a temporary file, fsync, rename, fsync of the directory.
-func writeDurable(path string, mode os.FileMode, fill func(*os.File) error) (err error) {
-	f, err := os.OpenFile(path+".tmp", os.O_RDWR|os.O_CREATE|os.O_TRUNC, mode)
+func writeDurable(path string, fill func(*os.File) error) (err error) {
+	f, err := os.OpenFile(path+".tmp", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}

@@ -63,11 +63,15 @@ func FuzzServed(f *testing.F) {
 	}
 }
 
-// TestDamagedSidecar flips every byte of an index in turn.
+// TestDamagedSidecar flips every byte of an index in turn: it is refused when
+// it is opened, or when the events are read.
 func TestDamagedSidecar(t *testing.T) {
 	var b sidecarBuilder
+	var every []int64
 	for n := range 20 {
-		e := event(n)
+		every = append(every, int64(n))
+		e := stored{Event: event(n)}
+		e.Seq = int64(n + 1)
 		b.add(&e, uint32(n))
 	}
 	var good bytes.Buffer
@@ -81,8 +85,13 @@ func TestDamagedSidecar(t *testing.T) {
 		if err := os.WriteFile(path, bad, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if c, err := openSidecar(path); !errors.Is(err, ErrCorrupt) {
-			t.Fatalf("byte %d flipped: got %v, %v, want ErrCorrupt", at, c, err)
+		c, err := openSidecar(path)
+		if err == nil {
+			_, err = c.events(shop, every)
+			c.close()
+		}
+		if !errors.Is(err, ErrCorrupt) {
+			t.Fatalf("byte %d flipped: got %v, want ErrCorrupt", at, err)
 		}
 	}
 }

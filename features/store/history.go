@@ -2,19 +2,52 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
+	"strconv"
 
 	"github.com/attune-rec/attune/features"
 )
 
 // History returns at most limit newest events of a user or session, oldest
-// first, those of the keys linked to it included. It reads one page of the log
-// for each event in the worst case; what is sealed costs a Parquet page a
-// column, about a millisecond an event: callers keep what they got and follow
-// the log from there.
+// first, those of the keys linked to it included. Of a linked session only what
+// nobody known did in it is taken: what somebody else did there is theirs.
+//
+// It reads the wanted events and no others from segments, and the pages that
+// hold them, a bounded number at a time, from what is not sealed yet: about ten
+// microseconds an event either way.
 func (s *Store) History(ctx context.Context, shop features.ShopID, key features.UserKey, limit int) ([]features.Event, error) {
+	events, err := s.eventsOf(ctx, shop, key, limit, func(aliases []features.UserKey) []features.UserKey {
+		return append(aliases, key, known(key))
+	})
+	if err != nil {
+		return nil, fmt.Errorf("history: %w", err)
+	}
+	return events, nil
+}
+
+// Opinions returns at most limit newest events Hide, Dislike and Like of a user
+// or session and of the keys linked to it, oldest first, however far back in
+// the log: as far as they are the user's own, or of nobody known.
+func (s *Store) Opinions(ctx context.Context, shop features.ShopID, key features.UserKey, limit int) ([]features.Event, error) {
+	events, err := s.eventsOf(ctx, shop, key, limit, func(aliases []features.UserKey) []features.UserKey {
+		keys := append(aliases, key)
+		for i := range keys {
+			keys[i] = opinions(keys[i])
+		}
+		return keys
+	})
+	if err != nil {
+		return nil, fmt.Errorf("opinions: %w", err)
+	}
+	return events, nil
+}
+
+// eventsOf is the newest events in the chains of a subject, oldest first.
+func (s *Store) eventsOf(ctx context.Context, shop features.ShopID, key features.UserKey, limit int, chains func(aliases []features.UserKey) []features.UserKey) ([]features.Event, error) {
 	if limit <= 0 || key.IsZero() {
 		return nil, nil
 	}
@@ -23,25 +56,25 @@ func (s *Store) History(ctx context.Context, shop features.ShopID, key features.
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("history: %w", err)
+		return nil, err
 	}
 	aliases, err := s.Aliases(ctx, shop, key)
 	if err != nil {
-		return nil, fmt.Errorf("history: %w", err)
+		return nil, err
 	}
-	keys := append(aliases, key)
+	keys := chains(aliases)
 	for {
 		events, err := l.history(ctx, keys, limit)
 		if errors.Is(err, errMoved) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("history: %w", err)
+			return nil, err
 		}
 		out := make([]features.Event, len(events))
 		for i := range events {
 			if err := s.decryptEvent(ctx, &events[i]); err != nil {
-				return nil, fmt.Errorf("history: %w", err)
+				return nil, err
 			}
 			out[i] = events[i].Event
 		}
@@ -63,14 +96,15 @@ func (l *shopLog) history(ctx context.Context, keys []features.UserKey, limit in
 			left -= len(inPages) - n
 		}
 	}
+	inPages = newestOf(inPages, limit)
+	pages := l.pagesOf(inPages)
 	segments := slices.Clone(l.segments)
 	l.mu.RUnlock()
-	inPages = newestOf(inPages, limit)
 	old, err := l.sealedHistory(ctx, segments, keys, limit-len(inPages))
 	if err != nil {
 		return nil, err
 	}
-	recent, err := l.fetch(ctx, inPages)
+	recent, err := l.fetch(ctx, pages, inPages)
 	if err != nil {
 		return nil, err
 	}
@@ -85,41 +119,101 @@ func newestOf(seqs []int64, limit int) []int64 {
 	return seqs[max(0, len(seqs)-limit):]
 }
 
-// fetch reads the events with the given ascending numbers from pages.
-func (l *shopLog) fetch(ctx context.Context, seqs []int64) ([]stored, error) {
+// pagesOf is the first numbers of the pages that hold the ascending numbers,
+// each once. The caller holds mu.
+func (l *shopLog) pagesOf(seqs []int64) (pages []int64) {
+	for _, seq := range seqs {
+		i := sort.Search(len(l.starts), func(i int) bool { return l.starts[i] > seq }) - 1
+		if i >= 0 && (len(pages) == 0 || pages[len(pages)-1] < l.starts[i]) {
+			pages = append(pages, l.starts[i])
+		}
+	}
+	return pages
+}
+
+// fetchedPages is how many pages one read takes for few events of each: what
+// they hold is in memory at once.
+const fetchedPages = 64
+
+// fetch reads the events with the given ascending numbers from the pages that
+// hold them.
+func (l *shopLog) fetch(ctx context.Context, pages, seqs []int64) ([]stored, error) {
 	out := make([]stored, 0, len(seqs))
+	for from := 0; from < len(pages); from += fetchedPages {
+		some := pages[from:min(from+fetchedPages, len(pages))]
+		var err error
+		if out, seqs, err = l.fetchSome(ctx, some, seqs, out); err != nil {
+			return nil, err
+		}
+	}
+	if len(seqs) > 0 {
+		return nil, l.gone(ctx, seqs[0])
+	}
+	return out, nil
+}
+
+func (l *shopLog) fetchSome(ctx context.Context, pages, seqs []int64, out []stored) (_ []stored, left []int64, err error) {
+	list := []byte{'['}
+	for i, first := range pages {
+		if i > 0 {
+			list = append(list, ',')
+		}
+		list = strconv.AppendInt(list, first, 10)
+	}
+	rows, err := l.store.read.QueryContext(ctx, `SELECT first_seq, last_seq, body FROM pages
+		WHERE shop = ? AND first_seq IN (SELECT value FROM json_each(?)) ORDER BY first_seq`, string(l.shop), string(append(list, ']')))
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
 	var r pageReader
-	var e stored
-	for len(seqs) > 0 {
-		pages, err := l.store.readPages(ctx, l.shop, seqs[0], 1)
-		if err != nil {
-			return nil, err
+	n := 0
+	for ; rows.Next(); n++ {
+		var first, last int64
+		var body sql.RawBytes
+		if err := rows.Scan(&first, &last, &body); err != nil {
+			return nil, nil, err
 		}
-		if len(pages) == 0 || pages[0].first > seqs[0] {
-			if _, err := l.lost(ctx, seqs[0]); err != nil {
-				return nil, err
-			}
-			return nil, errMoved
+		if first != pages[n] {
+			return nil, nil, l.gone(ctx, pages[n])
 		}
-		p := pages[0]
-		if err := r.open(l.shop, p.first, p.body); err != nil {
-			return nil, err
+		if err := r.openSome(l.shop, first, body); err != nil {
+			return nil, nil, err
 		}
-		for len(seqs) > 0 && seqs[0] <= p.last && r.next(&e) {
-			for len(seqs) > 0 && seqs[0] < e.Seq { // erased
+		for len(seqs) > 0 && seqs[0] <= last && r.left > 0 && !r.bad {
+			switch seq := r.peek(); {
+			case seq < seqs[0]:
+				r.skip()
+			case seq > seqs[0]: // erased
 				seqs = seqs[1:]
-			}
-			if len(seqs) > 0 && seqs[0] == e.Seq {
-				out = append(out, e)
+			default:
+				var e stored
+				if r.next(&e) {
+					out = append(out, e)
+				}
 				seqs = seqs[1:]
 			}
 		}
 		if err := r.err(); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		for len(seqs) > 0 && seqs[0] <= p.last {
+		for len(seqs) > 0 && seqs[0] <= last {
 			seqs = seqs[1:]
 		}
 	}
-	return out, nil
+	if err := rows.Err(); err != nil {
+		return nil, nil, err
+	}
+	if n < len(pages) {
+		return nil, nil, l.gone(ctx, pages[n])
+	}
+	return out, seqs, nil
+}
+
+// gone is errMoved when the event was sealed meanwhile.
+func (l *shopLog) gone(ctx context.Context, seq int64) error {
+	if _, err := l.lost(ctx, seq); err != nil {
+		return err
+	}
+	return errMoved
 }

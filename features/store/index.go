@@ -19,6 +19,55 @@ func hashID(id string) idHash {
 	return idHash{binary.BigEndian.Uint64(sum[:]), binary.BigEndian.Uint32(sum[8:])}
 }
 
+// An event stands in the chains of its keys. A chain is named by a key, some by
+// a variant of it that no subject has:
+//
+//	the user                 what they did
+//	the session              what was done in it by nobody known
+//	known(session)           what was done in it by users
+//	opinions(user, session)  Hide, Dislike and Like, so that they are found
+//	                         however long ago they were; of a session those of
+//	                         nobody known
+type chains struct {
+	keys [4]features.UserKey
+	n    int
+}
+
+func chainsOf(e *features.Event) (c chains) {
+	add := func(k features.UserKey) {
+		c.keys[c.n] = k
+		c.n++
+	}
+	if !e.User.IsZero() {
+		add(e.User)
+	}
+	if !e.Session.IsZero() && e.Session != e.User {
+		if e.User.IsZero() {
+			add(e.Session)
+		} else {
+			add(known(e.Session))
+		}
+	}
+	switch e.Type {
+	case features.Hide, features.Dislike, features.Like:
+		add(opinions(e.Subject()))
+	}
+	return c
+}
+
+func known(session features.UserKey) features.UserKey { return variant(session, 0x5A) }
+
+func opinions(subject features.UserKey) features.UserKey { return variant(subject, 0xC3) }
+
+// variant is another key: keys are as good as random, so that one in 2^128 is
+// the key of somebody else.
+func variant(k features.UserKey, by byte) features.UserKey {
+	for i := range k {
+		k[i] ^= by
+	}
+	return k
+}
+
 // generation is the index of a range of the log that lies in pages: whose
 // events they are, and which ids they had. It is kept in memory and made anew
 // from the pages at start. Once full it never changes again, and is what a
@@ -44,11 +93,9 @@ func newGeneration(first int64) *generation {
 // add takes in the next event; id is nil when it has none.
 func (g *generation) add(e *features.Event, id *idHash) {
 	row := uint32(e.Seq - g.first)
-	if !e.User.IsZero() {
-		g.chain(e.User, row)
-	}
-	if !e.Session.IsZero() && e.Session != e.User {
-		g.chain(e.Session, row)
+	c := chainsOf(e)
+	for _, k := range c.keys[:c.n] {
+		g.chain(k, row)
 	}
 	if id != nil {
 		g.ids[*id] = row

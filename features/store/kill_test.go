@@ -110,7 +110,7 @@ func child(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var print sync.Mutex
+	var printing sync.Mutex
 	var callers sync.WaitGroup
 	for c := range 8 {
 		callers.Go(func() {
@@ -126,11 +126,11 @@ func child(t *testing.T) {
 						fmt.Fprintln(os.Stderr, err)
 						return
 					}
-					print.Lock()
+					printing.Lock()
 					for i, a := range got {
 						fmt.Printf("%s %d\n", events[i].ID, a.Seq)
 					}
-					print.Unlock()
+					printing.Unlock()
 				}
 			}
 		})

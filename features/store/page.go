@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -25,7 +26,7 @@ import (
 // Text and attributes stand in it as they were encrypted.
 const (
 	pageV1     = 1
-	pageEvents = 256 // events in a page at most: what reading one of them costs
+	pageEvents = 64 // events in a page at most: what reading one of them costs
 )
 
 const (
@@ -195,6 +196,12 @@ func (w *pageWriter) name(slot int, s string) uint64 {
 	return at
 }
 
+// begin begins another body with the strings that were used so far.
+func (w *pageWriter) begin() {
+	w.body = w.body[:0]
+	w.count, w.seq, w.timeMS = 0, 0, 0
+}
+
 // bytes is the finished page, valid until the next call.
 func (w *pageWriter) bytes() []byte {
 	b := append(w.out[:0], pageV1)
@@ -210,8 +217,9 @@ func withChecksum(b []byte) []byte {
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
-// pageReader unpacks a page event by event. The strings of the events share
-// the page's memory.
+// pageReader unpacks a page event by event. The strings of the events share a
+// copy of the page when it is opened whole, and have memory of their own when
+// only some are read of it.
 type pageReader struct {
 	shop   features.ShopID
 	in     string
@@ -226,6 +234,16 @@ type pageReader struct {
 
 // open begins to read the page whose first event may be numbered first.
 func (r *pageReader) open(shop features.ShopID, first int64, page []byte) error {
+	return r.begin(shop, first, page, true)
+}
+
+// openSome is open for few of the page's events: page may be reused after the
+// last was read.
+func (r *pageReader) openSome(shop features.ShopID, first int64, page []byte) error {
+	return r.begin(shop, first, page, false)
+}
+
+func (r *pageReader) begin(shop features.ShopID, first int64, page []byte, whole bool) error {
 	if len(page) < 5 || page[0] != pageV1 {
 		return fmt.Errorf("%w: page %d of shop %s has no known form", ErrCorrupt, first, shop)
 	}
@@ -233,13 +251,57 @@ func (r *pageReader) open(shop features.ShopID, first int64, page []byte) error 
 	if crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(page[len(body):]) {
 		return fmt.Errorf("%w: page %d of shop %s has a wrong checksum", ErrCorrupt, first, shop)
 	}
-	*r = pageReader{shop: shop, in: string(body), raw: body, at: 1, names: r.names[:0], seq: first - 1}
+	*r = pageReader{shop: shop, raw: body, at: 1, names: r.names[:0], seq: first - 1}
+	if whole {
+		r.in = string(body)
+	}
 	n := r.uvarint()
 	for ; n > 0 && !r.bad; n-- {
 		r.names = append(r.names, r.string())
 	}
 	r.left = r.uvarint()
 	return r.err()
+}
+
+// openBody begins to read a body of n events that was begun with the strings
+// names. What the events hold is taken from body, which must not change.
+func (r *pageReader) openBody(shop features.ShopID, names []string, n int, body []byte) {
+	*r = pageReader{shop: shop, raw: body, names: names, left: uint64(n)}
+}
+
+// skip goes past the next event; false at the end and when the page is corrupt.
+func (r *pageReader) skip() bool {
+	if r.left == 0 || r.bad {
+		return false
+	}
+	r.left--
+	r.seq += int64(r.uvarint())
+	mask := r.uvarint()
+	r.take(1)
+	r.timeMS += r.varint()
+	r.uvarint()
+	for bit := uint64(hasID); bit <= hasAttributes; bit <<= 1 {
+		switch {
+		case mask&bit == 0:
+		case bit == hasUser, bit == hasSession:
+			r.take(uint64(len(features.UserKey{})))
+		case bit == hasValue:
+			r.take(8)
+		case bit&(hasID|hasItem|hasOrder|hasText|hasTarget|hasRecommendation|hasAttributes) != 0:
+			r.take(r.uvarint())
+		default:
+			r.uvarint()
+		}
+	}
+	return !r.bad
+}
+
+// peek is the number of the next event, which there must be.
+func (r *pageReader) peek() int64 {
+	at, bad := r.at, r.bad
+	seq := r.seq + int64(r.uvarint())
+	r.at, r.bad = at, bad
+	return seq
 }
 
 // next reads the next event into e; false at the end and when the page is
@@ -349,6 +411,9 @@ func (r *pageReader) byte() byte {
 func (r *pageReader) string() string {
 	n := r.uvarint()
 	if at, ok := r.take(n); ok {
+		if r.in == "" {
+			return string(r.raw[at:r.at])
+		}
 		return r.in[at:r.at]
 	}
 	return ""
@@ -357,6 +422,9 @@ func (r *pageReader) string() string {
 func (r *pageReader) bytes() []byte {
 	n := r.uvarint()
 	if at, ok := r.take(n); ok {
+		if r.in == "" {
+			return bytes.Clone(r.raw[at:r.at])
+		}
 		return r.raw[at:r.at:r.at]
 	}
 	return nil

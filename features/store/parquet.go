@@ -235,53 +235,6 @@ func (s *segmentFile) page(p parquet.Page, set func(*stored, parquet.Value, *int
 	return n, nil
 }
 
-// rows reads the rows with the given ascending numbers of a row group, one page
-// a column for those that lie together.
-func (s *segmentFile) rows(g parquet.RowGroup, numbers []int64) (_ []stored, err error) {
-	defer s.guard(&err)
-	out := make([]stored, len(numbers))
-	for i := range out {
-		out[i].Shop = s.shop
-	}
-	for i, c := range g.ColumnChunks() {
-		if err := s.cells(c, s.columns[i], numbers, out); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
-func (s *segmentFile) cells(c parquet.ColumnChunk, set func(*stored, parquet.Value, *interner), numbers []int64, out []stored) (err error) {
-	pages := c.Pages()
-	defer func() {
-		if e := pages.Close(); err == nil {
-			err = e
-		}
-	}()
-	for i := 0; i < len(numbers); {
-		first := numbers[i]
-		if err := pages.SeekToRow(first); err != nil {
-			return fmt.Errorf("%w: %s: %w", ErrCorrupt, s.file.Name(), err)
-		}
-		p, err := pages.ReadPage()
-		if err != nil {
-			return fmt.Errorf("%w: %s: %w", ErrCorrupt, s.file.Name(), err)
-		}
-		n := p.NumRows()
-		for ; i < len(numbers) && numbers[i] < first+n; i++ {
-			at := numbers[i] - first
-			k, err := p.Slice(at, at+1).Values().ReadValues(s.values[:1])
-			if k != 1 {
-				parquet.Release(p)
-				return fmt.Errorf("%w: %s: %w", ErrCorrupt, s.file.Name(), err)
-			}
-			set(&out[i], s.values[0], &s.in)
-		}
-		parquet.Release(p)
-	}
-	return nil
-}
-
 // guard turns a panic of the decoder over a damaged file into an error.
 func (s *segmentFile) guard(err *error) {
 	if p := recover(); p != nil {

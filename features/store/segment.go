@@ -104,14 +104,14 @@ func (l *shopLog) remakeSidecar(ctx context.Context, path string) error {
 	var b sidecarBuilder
 	var row uint32
 	err := l.readSegment(ctx, path, func(e *stored) error {
-		b.add(&e.Event, row)
+		b.add(e, row)
 		row++
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	return writeDurable(sidecarPath(path), 0o600, func(f *os.File) error { return b.writeTo(f) })
+	return writeDurable(sidecarPath(path), func(f *os.File) error { return b.writeTo(f) })
 }
 
 // sealed makes a segment take the place of its pages. The caller holds mu.
@@ -119,6 +119,8 @@ func (l *shopLog) sealed(g *segment) {
 	l.segments = append(l.segments, g)
 	l.tailFrom = g.Last + 1
 	l.end = max(l.end, l.tailFrom)
+	at, _ := slices.BinarySearch(l.starts, l.tailFrom)
+	l.starts = slices.Delete(l.starts, 0, at)
 	l.tail = slices.DeleteFunc(l.tail, func(t *generation) bool { return t.next <= l.tailFrom })
 }
 
@@ -279,53 +281,18 @@ func (l *shopLog) sealedHistory(ctx context.Context, segments []*segment, keys [
 			continue
 		}
 		rows = newestOf(rows, limit)
-		events, err := l.readRows(ctx, filepath.Join(l.store.opts.Dir, g.File), rows)
-		if errors.Is(err, fs.ErrNotExist) { // replaced meanwhile
-			if err := l.refresh(ctx); err != nil {
-				return nil, err
-			}
-			if now := l.segmentAt(g.First); now != nil && now.File != g.File {
-				return nil, errMoved
-			}
-		}
-		if err != nil {
+		if err := ctx.Err(); err != nil {
 			return nil, err
+		}
+		events, err := g.index.events(l.shop, rows)
+		if err != nil {
+			return nil, fmt.Errorf("index of %s: %w", g.File, err)
 		}
 		parts = append(parts, events)
 		limit -= len(events)
 	}
 	slices.Reverse(parts)
 	return slices.Concat(parts...), nil
-}
-
-// readRows reads the ascending rows of a segment.
-func (l *shopLog) readRows(ctx context.Context, path string, rows []int64) (out []stored, err error) {
-	s, err := openSegment(l.shop, path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	var first int64
-	for _, g := range s.table.RowGroups() {
-		var local []int64
-		for len(rows) > 0 && rows[0] < first+g.NumRows() {
-			local = append(local, rows[0]-first)
-			rows = rows[1:]
-		}
-		first += g.NumRows()
-		if len(local) == 0 {
-			continue
-		}
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		some, err := s.rows(g, local)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, some...)
-	}
-	return out, nil
 }
 
 // lost is called when an event is in no page: it was sealed meanwhile, and is

@@ -27,6 +27,7 @@ type shopLog struct {
 	tail     []*generation
 	segments []*segment // by first number
 	retired  []*segment // replaced, and maybe still being read
+	starts   []int64    // first numbers of the pages, ascending
 	page     pageWriter // of the writer's goroutine
 }
 
@@ -129,6 +130,7 @@ func (l *shopLog) catchUp(ctx context.Context) error {
 			if err := r.open(l.shop, p.first, p.body); err != nil {
 				return err
 			}
+			l.begins(p.first)
 			for r.next(&e) {
 				if e.Seq >= l.end {
 					l.index(&e.Event, idOf(&e.Event))
@@ -139,6 +141,13 @@ func (l *shopLog) catchUp(ctx context.Context) error {
 			}
 			l.end = p.last + 1
 		}
+	}
+}
+
+// begins notes the first number of a page. The caller holds mu.
+func (l *shopLog) begins(first int64) {
+	if n := len(l.starts); n == 0 || l.starts[n-1] < first {
+		l.starts = append(l.starts, first)
 	}
 }
 

@@ -16,18 +16,22 @@ import (
 )
 
 // A sidecar is the index of a segment, in a file beside it: 8 bytes of magic,
-// the numbers of keys, postings and ids as uint32, then
+// the numbers of keys, postings, ids, events and bytes of names as uint32, then
 //
-//	keys       16 bytes each, ascending
+//	keys       16 bytes each, ascending: those of the chains
 //	ends       uint32 each: where the key's postings end
 //	postings   uint32 each: rows of the segment, ascending within a key
 //	ids        16 bytes each, ascending: 96 bits of hash, then the row
+//	names      the strings that repeat in the events, each as length and bytes
+//	places     uint64 for each row: where its event begins in what follows
 //
 // and a CRC-32C of all before; integers are big-endian, so that order is that
-// of bytes. It can be made anew from the segment.
+// of bytes. Then come the events once more, those of one subject side by side,
+// so that a history costs few reads: each as varint length, the body of a page
+// of one, and its CRC-32C. A sidecar can be made anew from the segment.
 const (
-	sidecarMagic = "ATTUIDX1"
-	sidecarHead  = len(sidecarMagic) + 12
+	sidecarMagic = "ATTUIDX2"
+	sidecarHead  = len(sidecarMagic) + 20
 )
 
 // sidecarBuilder collects what a sidecar says.
@@ -35,23 +39,22 @@ type sidecarBuilder struct {
 	rows map[features.UserKey][]uint32
 	ids  [][16]byte
 	n    int
+	eventsBuilder
 }
 
-func (b *sidecarBuilder) add(e *features.Event, row uint32) {
+func (b *sidecarBuilder) add(e *stored, row uint32) {
 	if b.rows == nil {
 		b.rows = map[features.UserKey][]uint32{}
 	}
-	if !e.User.IsZero() {
-		b.rows[e.User] = append(b.rows[e.User], row)
-		b.n++
-	}
-	if !e.Session.IsZero() && e.Session != e.User {
-		b.rows[e.Session] = append(b.rows[e.Session], row)
+	c := chainsOf(&e.Event)
+	for _, k := range c.keys[:c.n] {
+		b.rows[k] = append(b.rows[k], row)
 		b.n++
 	}
 	if e.ID != "" {
 		b.ids = append(b.ids, entry(hashID(e.ID), row))
 	}
+	b.eventsBuilder.add(e)
 }
 
 func entry(h idHash, row uint32) (x [16]byte) {
@@ -70,17 +73,19 @@ func (b *sidecarBuilder) writeTo(out io.Writer) error {
 	}
 	slices.SortFunc(keys, func(x, y features.UserKey) int { return bytes.Compare(x[:], y[:]) })
 	slices.SortFunc(b.ids, func(x, y [16]byte) int { return bytes.Compare(x[:], y[:]) })
-	w.WriteString(sidecarMagic)
+	_, _ = w.WriteString(sidecarMagic) // Flush says what a write met
 	var number [4]byte
 	put := func(n int) {
 		binary.BigEndian.PutUint32(number[:], uint32(n))
-		w.Write(number[:])
+		_, _ = w.Write(number[:])
 	}
 	put(len(keys))
 	put(b.n)
 	put(len(b.ids))
+	put(len(b.subjects))
+	put(len(b.page.dict))
 	for _, k := range keys {
-		w.Write(k[:])
+		_, _ = w.Write(k[:])
 	}
 	end := 0
 	for _, k := range keys {
@@ -93,22 +98,38 @@ func (b *sidecarBuilder) writeTo(out io.Writer) error {
 		}
 	}
 	for i := range b.ids {
-		w.Write(b.ids[i][:])
+		_, _ = w.Write(b.ids[i][:])
+	}
+	w.Write(b.page.dict)
+	order, places := b.layout()
+	var place [8]byte
+	for _, at := range places {
+		binary.BigEndian.PutUint64(place[:], at)
+		w.Write(place[:])
 	}
 	if err := w.Flush(); err != nil { // and what Write met before
 		return err
 	}
 	binary.BigEndian.PutUint32(number[:], sum.Sum32())
-	_, err := out.Write(number[:])
-	return err
+	if _, err := out.Write(number[:]); err != nil {
+		return err
+	}
+	w.Reset(out)
+	for _, row := range order {
+		w.Write(b.packed(row))
+	}
+	return w.Flush()
 }
 
 // sidecar is an open one: its ids are in a filter in memory, the rest is read
 // when needed.
 type sidecar struct {
-	file             *os.File
-	keys, posts, ids int64
-	filter           filter
+	file                   *os.File
+	size                   int64
+	keys, posts, ids, rows int64
+	nameBytes              int64
+	names                  []string
+	filter                 filter
 }
 
 // openSidecar reads the file through once, to check it and to fill the filter.
@@ -136,13 +157,15 @@ func (c *sidecar) load() error {
 		return errors.New("is not an index of this form")
 	}
 	numbers := head[len(sidecarMagic):]
-	c.keys, c.posts, c.ids = int64(binary.BigEndian.Uint32(numbers)), int64(binary.BigEndian.Uint32(numbers[4:])), int64(binary.BigEndian.Uint32(numbers[8:]))
+	for i, n := range []*int64{&c.keys, &c.posts, &c.ids, &c.rows, &c.nameBytes} {
+		*n = int64(binary.BigEndian.Uint32(numbers[4*i:]))
+	}
 	info, err := c.file.Stat()
 	if err != nil {
 		return err
 	}
-	if want := c.idsAt() + 16*c.ids + 4; info.Size() != want {
-		return fmt.Errorf("has %d bytes, want %d", info.Size(), want)
+	if c.size = info.Size(); c.size < c.eventsAt() {
+		return fmt.Errorf("has %d bytes, want at least %d", c.size, c.eventsAt())
 	}
 	if _, err := io.CopyN(io.Discard, r, c.idsAt()-int64(sidecarHead)); err != nil {
 		return err
@@ -155,6 +178,13 @@ func (c *sidecar) load() error {
 		}
 		c.filter.add(binary.BigEndian.Uint64(x[:]))
 	}
+	names := make([]byte, c.nameBytes)
+	if _, err := io.ReadFull(r, names); err != nil {
+		return err
+	}
+	if _, err := io.CopyN(io.Discard, r, 8*c.rows); err != nil {
+		return err
+	}
 	want := sum.Sum32()
 	if _, err := io.ReadFull(in, x[:4]); err != nil {
 		return err
@@ -162,12 +192,15 @@ func (c *sidecar) load() error {
 	if got := binary.BigEndian.Uint32(x[:]); got != want {
 		return errors.New("has a wrong checksum")
 	}
-	return nil
+	c.names, err = unpackNames(names)
+	return err
 }
 
-func (c *sidecar) endsAt() int64  { return int64(sidecarHead) + 16*c.keys }
-func (c *sidecar) postsAt() int64 { return c.endsAt() + 4*c.keys }
-func (c *sidecar) idsAt() int64   { return c.postsAt() + 4*c.posts }
+func (c *sidecar) endsAt() int64   { return int64(sidecarHead) + 16*c.keys }
+func (c *sidecar) postsAt() int64  { return c.endsAt() + 4*c.keys }
+func (c *sidecar) idsAt() int64    { return c.postsAt() + 4*c.posts }
+func (c *sidecar) placesAt() int64 { return c.idsAt() + 16*c.ids + c.nameBytes }
+func (c *sidecar) eventsAt() int64 { return c.placesAt() + 8*c.rows + 4 }
 
 func (c *sidecar) close() error { return c.file.Close() }
 

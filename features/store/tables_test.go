@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"os"
 	"path/filepath"
@@ -138,5 +139,35 @@ func TestJournalAndMorgue(t *testing.T) {
 	}
 	if err := s.MarkReplayed(ctx, shop, 99); !errors.Is(err, ErrNotFound) {
 		t.Errorf("unknown letter: got %v, want ErrNotFound", err)
+	}
+}
+
+// TestMigrationKeepsTheLog takes a store with events back to its first schema
+// and opens it again.
+func TestMigrationKeepsTheLog(t *testing.T) {
+	ctx := context.Background()
+	o := Options{Dir: t.TempDir(), SegmentRows: 100, SealAt: -1}
+	s := open(t, o)
+	for n := range 300 {
+		must(s.Append(ctx, shop, []features.Event{event(n)}))(t)
+	}
+	must(s.Seal(ctx, shop, 150))(t)
+	want := scan(t, s, 0, 0)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db := must(sql.Open("sqlite", filepath.Join(o.Dir, filepath.Base(s.path()))))(t)
+	p := must(provider(db))(t)
+	must(p.DownTo(ctx, 1))(t)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, o)
+	if got := scan(t, s, 0, 0); len(got) != 300 || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %s, want %s", numbers(got), numbers(want))
+	}
+	must(s.Append(ctx, shop, []features.Event{event(300)}))(t)
+	if got := must(s.End(ctx, shop))(t); got != 302 {
+		t.Errorf("got the end %d, want 302", got)
 	}
 }

@@ -36,7 +36,9 @@ func (w *twin) append(events []features.Event) (out []Appended) {
 	return out
 }
 
-func (w *twin) history(k features.UserKey, limit int) (out []features.Event) {
+// of is the newest events of a subject and what is linked to it, of which a
+// linked session has only what nobody known did in it.
+func (w *twin) of(k features.UserKey, limit int, whole, wanted func(*features.Event) bool) (out []features.Event) {
 	is := func(x features.UserKey) bool {
 		for range 20 {
 			if x == k {
@@ -51,11 +53,21 @@ func (w *twin) history(k features.UserKey, limit int) (out []features.Event) {
 		return false
 	}
 	for _, e := range w.events {
-		if is(e.User) || is(e.Session) {
+		if wanted(&e) && (is(e.User) || is(e.Session) && e.User.IsZero() || whole(&e)) {
 			out = append(out, e)
 		}
 	}
 	return out[max(0, len(out)-limit):]
+}
+
+func (w *twin) history(k features.UserKey, limit int) []features.Event {
+	return w.of(k, limit, func(e *features.Event) bool { return e.Session == k }, func(*features.Event) bool { return true })
+}
+
+func (w *twin) opinions(k features.UserKey, limit int) []features.Event {
+	return w.of(k, limit, func(*features.Event) bool { return false }, func(e *features.Event) bool {
+		return e.Type == features.Hide || e.Type == features.Dislike || e.Type == features.Like
+	})
 }
 
 func (w *twin) circle(alias, user features.UserKey) bool {
@@ -118,6 +130,15 @@ func TestTwin(t *testing.T) {
 					if rapid.IntRange(0, 4).Draw(t, "without id") == 0 {
 						e.ID = ""
 					}
+					switch rapid.IntRange(0, 8).Draw(t, "kind") {
+					case 0, 1, 2:
+						e.User = features.UserKey{} // not signed in yet
+					case 3:
+						e.Session = features.UserKey{}
+					case 4:
+						e.User, e.Session = features.UserKey{}, features.UserKey{}
+					}
+					e.Type = [...]features.EventType{features.View, features.Purchase, features.Hide, features.Dislike, features.Like}[rapid.IntRange(0, 4).Draw(t, "type")]
 					events = append(events, e)
 				}
 				got, err := s.Append(ctx, shop, events)
@@ -175,6 +196,11 @@ func TestTwin(t *testing.T) {
 						t.Fatal(err)
 					}
 					same(name+" history", history, w.history(k, limit))
+					opinions, err := s.Opinions(ctx, shop, k, limit)
+					if err != nil {
+						t.Fatal(err)
+					}
+					same(name+" opinions", opinions, w.opinions(k, limit))
 				}
 			},
 		})

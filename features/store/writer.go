@@ -234,7 +234,7 @@ func (tx *transaction) stmt(query string) (*sql.Stmt, error) {
 
 // exec runs a statement, which is prepared once.
 func (tx *transaction) exec(query string, args ...any) (sql.Result, error) {
-	s, err := tx.stmt(query)
+	s, err := tx.stmt(query) //nolint:sqlclosecheck // the writer keeps its statements and closes them at the end
 	if err != nil {
 		return nil, err
 	}
@@ -243,7 +243,7 @@ func (tx *transaction) exec(query string, args ...any) (sql.Result, error) {
 
 // get runs a query of one row and reads it into dst.
 func (tx *transaction) get(dst []any, query string, args ...any) error {
-	s, err := tx.stmt(query)
+	s, err := tx.stmt(query) //nolint:sqlclosecheck // likewise
 	if err != nil {
 		return err
 	}

@@ -67,7 +67,7 @@ func TestMixKeepsItsShares(t *testing.T) {
 	if c.users["u0"] < 3*c.users["u9"] {
 		t.Errorf("got %d requests of the first user and %d of the tenth, want a skew", c.users["u0"], c.users["u9"])
 	}
-	if !(c.items["a"] > c.items["b"] && c.items["b"] > c.items["c"]) {
+	if c.items["a"] <= c.items["b"] || c.items["b"] <= c.items["c"] {
 		t.Errorf("got %v, want the popular item first", c.items)
 	}
 	if len(c.ids) != ops[Collect] {

@@ -40,7 +40,7 @@ type SmoothParams struct {
 
 // SmoothDefaults are the parameters of "content-knn" where none are given.
 func SmoothDefaults() SmoothParams {
-	return SmoothParams{Alike: 50, Blend: 1, User: .5, From: .5, To: .2, Neighbours: 500, MinDocs: 2, MaxShare: .3, MaxTerms: 50_000}
+	return SmoothParams{Alike: 100, Blend: 2, User: .5, From: .5, To: .2, Neighbours: 500, MinDocs: 2, MaxShare: .3, MaxTerms: 50_000}
 }
 
 func (p *SmoothParams) check() error {

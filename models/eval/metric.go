@@ -84,6 +84,19 @@ func (m Metric) ofWhole() bool { return m.Name == Coverage || m.Name == Gini }
 // ofRanks reports whether the metric needs the ranks of all relevant items.
 func (m Metric) ofRanks() bool { return m.K == 0 }
 
+// Of is the value of a metric of found items for one ranking: hits[i] says
+// whether the item of rank i+1 is relevant, and there are r relevant ones. It
+// is NaN for metrics that look at more than hits, and where r is 0.
+func (m Metric) Of(hits []bool, r int) float64 {
+	switch m.Name {
+	case Recall, Precision, HitRate, NDCG, MAP, MRR:
+		if r > 0 && m.K > 0 {
+			return m.accuracy(hits, r)
+		}
+	}
+	return math.NaN()
+}
+
 // accuracy is the value of a metric of found items: hits[i] says whether the
 // item of rank i+1 is relevant, and there are r relevant ones.
 func (m Metric) accuracy(hits []bool, r int) float64 {

@@ -39,7 +39,8 @@ type Entry struct {
 	Name        string           `json:"name"`
 	Kind        string           `json:"kind"`
 	Params      json.RawMessage  `json:"params"`
-	Parts       []string         `json:"parts,omitempty"` // of a composite; costs include theirs
+	Parts       []string         `json:"parts,omitempty"`   // of a composite; costs include theirs
+	Account     []string         `json:"account,omitempty"` // how it chose its parameters, a line each
 	Metrics     map[string]Value `json:"metrics"`
 	KeepSeen    map[string]Value `json:"metrics_keep_seen,omitempty"` // with items of the history ranked as well
 	Segments    []Segment        `json:"segments,omitempty"`
@@ -189,6 +190,11 @@ func (r *Report) WriteText(w io.Writer) error {
 		r.segments(&b)
 	}
 	r.comparisons(&b)
+	for i := range r.Models {
+		if e := &r.Models[i]; len(e.Account) > 0 {
+			fmt.Fprintf(&b, "\nhow %s was chosen\n  %s\n", e.Name, strings.Join(e.Account, "\n  "))
+		}
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }

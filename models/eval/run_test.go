@@ -16,7 +16,6 @@ import (
 // noise scores by a table; some scores are equal, some NaN or -Inf.
 type noise struct {
 	scores [][]float32 // by user's history length (unique in these tests), then item
-	many   bool
 }
 
 func (n *noise) Score(r *features.Request, items []features.Row, out []float32) {

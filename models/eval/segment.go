@@ -52,11 +52,11 @@ func Segments(t Task, c *Cases, res *Result) []Segment {
 			m := t.History.LastMarket(int(u))
 			markets[m] = append(markets[m], i)
 		}
-		new := false
+		unseen := false
 		for _, row := range c.Relevant[i] {
-			new = new || !seen.Has(row)
+			unseen = unseen || !seen.Has(row)
 		}
-		if new {
+		if unseen {
 			cold = append(cold, i)
 		} else {
 			warm = append(warm, i)

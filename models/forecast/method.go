@@ -14,15 +14,14 @@ type method struct {
 // methods lists the candidates for series of the given seasons. The first always
 // answers: it stands in where another is not applicable.
 func methods(seasons []int, intermittent bool) []method {
-	const z = 1.645
 	list := []method{
-		{"naive", adjusted(naive, seasons, z, 1)},
-		{"theta", adjusted(theta, seasons, z, 1)},
-		{"dynamic theta", adjusted(dynamicTheta, seasons, z, 1)},
-		{"ses", adjusted(ses, seasons, z, 1)},
-		{"holt", adjusted(holt(false), seasons, z, 1)},
-		{"damped", adjusted(holt(true), seasons, z, 1)},
-		{"drift", adjusted(drift, seasons, z, 1)},
+		{"naive", adjusted(naive, seasons, 1)},
+		{"theta", adjusted(theta, seasons, 1)},
+		{"dynamic theta", adjusted(dynamicTheta, seasons, 1)},
+		{"ses", adjusted(ses, seasons, 1)},
+		{"holt", adjusted(holt(false), seasons, 1)},
+		{"damped", adjusted(holt(true), seasons, 1)},
+		{"drift", adjusted(drift, seasons, 1)},
 	}
 	if intermittent {
 		list = append(list,
@@ -40,7 +39,7 @@ func methods(seasons []int, intermittent bool) []method {
 	list = append(list,
 		method{"seasonal naive", seasonalNaive(m, 1)},
 		method{"seasonal change", seasonalChange(m)},
-		method{"theta, recent season", adjusted(theta, seasons, z, 0.7)})
+		method{"theta, recent season", adjusted(theta, seasons, 0.7)})
 	if m <= 24 {
 		return append(list,
 			method{"holt-winters", holtWinters(m, true)},

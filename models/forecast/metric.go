@@ -58,13 +58,13 @@ func line(y []float64) (start, slope float64) {
 	if n < 2 {
 		return y[0], 0
 	}
-	center, level := (n-1)/2, mean(y)
+	centre, level := (n-1)/2, mean(y)
 	cross, square := 0.0, 0.0
 	for i, v := range y {
-		d := float64(i) - center
+		d := float64(i) - centre
 		cross += d * (v - level)
 		square += d * d
 	}
 	slope = cross / square
-	return level - slope*center, slope
+	return level - slope*centre, slope
 }

@@ -104,9 +104,13 @@ func centred(y []float64, m int) []float64 {
 	return out
 }
 
+// seasonalZ is how sure the test for a season is: 90 % two-sided, as in the M3
+// and M4 competitions.
+const seasonalZ = 1.645
+
 // isSeasonal tests the autocorrelation at lag m against the bound of Bartlett
-// for the given z: 1.645 is 90 % two-sided, as in the M3 and M4 competitions.
-func isSeasonal(y []float64, m int, z float64) bool {
+// as far as seasonalZ asks.
+func isSeasonal(y []float64, m int) bool {
 	n := len(y)
 	if m < 2 || n < 3*m {
 		return false
@@ -131,18 +135,18 @@ func isSeasonal(y []float64, m int, z float64) bool {
 		a := acf(lag)
 		bound += 2 * a * a
 	}
-	return math.Abs(acf(m)) > z*math.Sqrt(bound/float64(n))
+	return math.Abs(acf(m)) > seasonalZ*math.Sqrt(bound/float64(n))
 }
 
 // adjusted runs a method without seasons on y with the seasons taken out, where
 // the test finds them; longer seasons are looked for in what shorter ones leave.
-func adjusted(f point, seasons []int, z, recent float64) point {
+func adjusted(f point, seasons []int, recent float64) point {
 	return func(y []float64, h int) []float64 {
 		n := len(y)
 		rest := y
 		var found []pattern
 		for _, m := range seasons {
-			if !isSeasonal(rest, m, z) {
+			if !isSeasonal(rest, m) {
 				continue
 			}
 			if p, ok := findPattern(rest, m, recent); ok {

@@ -57,7 +57,7 @@ func candidates(f Facts, p Params) []candidate {
 			add(name+[]string{"-session", "-recent"}[i], kind, prior/2, own, "there are times: the newest interactions may say more")
 		}
 	}
-	add("popular", "popular", .02, nil, "speaks for shoppers of whom nothing is known")
+	add("popular", cold, .02, nil, "speaks for shoppers of whom nothing is known")
 	pairs := f.Pairs
 	base := 16 * math.Round(math.Sqrt(float64(pairs))/80)
 	sizes := []float64{math.Max(32, 16*math.Round(base*.7/16)), math.Max(64, 16*math.Round(base*1.4/16))}

@@ -26,12 +26,15 @@ const KindName = "hybrid"
 // Params are the kind's parameters.
 type Params struct {
 	Weights map[string]float64 `json:"weights,omitempty"` // by part; one that is not named weighs 1; none: learnt on validation
+	Learner string             `json:"learner"`           // of weights: Listwise or Linear
 	// Anchors are the items whose scores standardise those of a part without
 	// vectors; all where there are fewer.
 	Anchors int `json:"anchors"`
 	// Recipe is the parts to fit and their weights, where no parts are given;
 	// none: they are chosen on a part of the data that is held out.
 	Recipe []Choice `json:"recipe,omitempty"`
+	// Story is how Recipe was chosen; the model keeps it.
+	Story *Story `json:"story,omitempty"`
 	// BudgetSeconds is how long choosing and fitting the parts may take. What is
 	// begun is ended.
 	BudgetSeconds float64 `json:"budget_seconds"`
@@ -39,9 +42,14 @@ type Params struct {
 }
 
 // Defaults are the parameters that are used where none are given.
-func Defaults() Params { return Params{Anchors: 100_000, BudgetSeconds: 3600, MemoryMB: 4000} }
+func Defaults() Params {
+	return Params{Learner: Listwise, Anchors: 100_000, BudgetSeconds: 3600, MemoryMB: 4000}
+}
 
 func (p *Params) check() error {
+	if p.Learner != Listwise && p.Learner != Linear {
+		return fmt.Errorf("%w: learner is %q: expected %s or %s", models.ErrParams, p.Learner, Listwise, Linear)
+	}
 	if err := models.CheckRange("anchors", float64(p.Anchors), 2, 1e7); err != nil {
 		return err
 	}
@@ -99,7 +107,7 @@ func Fit(ctx context.Context, in models.FitInput) (models.Model, error) {
 		return fitOwn(ctx, in, p)
 	}
 	if len(p.Weights) == 0 && in.Validate != nil && len(in.Parts) > 0 {
-		learnt, err := Learn(ctx, in.Parts, in.Train, in.Validate, LearnOptions{Seed: in.Seed, Workers: in.Workers})
+		learnt, err := Learn(ctx, in.Parts, in.Train, in.Validate, LearnOptions{Seed: in.Seed, Workers: in.Workers, Learner: p.Learner})
 		switch {
 		case err == nil:
 			p.Weights = learnt.Weights
@@ -301,7 +309,7 @@ func (m *Model) ScoreMany(rs []*features.Request, items []features.Row, out []fl
 			many(part.Model, rs, items, one)
 		}
 		for u, r := range rs {
-			ok := false
+			var ok bool
 			if g == nil {
 				ok = standard(anchors[u*a:(u+1)*a], moments)
 			} else {

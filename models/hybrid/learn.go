@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/dataset"
@@ -27,6 +28,8 @@ type LearnOptions struct {
 	// Prior is what the weights are expected to be, up to a common factor; they
 	// are drawn towards it. nil: nothing is expected.
 	Prior map[string]float64
+	// Learner is Listwise or Linear; "": Listwise. Linear takes no prior.
+	Learner string
 }
 
 func (o LearnOptions) filled() LearnOptions {
@@ -51,6 +54,7 @@ type Learnt struct {
 	Cases   int
 	NDCG    float64            // at K, of the candidates, with these weights
 	Alone   map[string]float64 // the same of each part by itself
+	Formula string             // of the linear learner
 }
 
 // Learn finds the weights of parts that were trained on history, so that what
@@ -68,10 +72,10 @@ func Learn(ctx context.Context, parts []models.Part, history, truth *dataset.Dat
 	if err != nil {
 		return nil, err
 	}
-	lists, err := m.lists(ctx, history, truth, o, false)
+	lists, cases, err := m.lists(ctx, history, truth, o, false)
 	if err == nil && len(lists) == 0 {
 		// A shop whose shoppers come back for what they know.
-		lists, err = m.lists(ctx, history, truth, o, true)
+		lists, cases, err = m.lists(ctx, history, truth, o, true)
 	}
 	if err != nil {
 		return nil, err
@@ -85,14 +89,27 @@ func Learn(ctx context.Context, parts []models.Part, history, truth *dataset.Dat
 			prior = append(prior, o.Prior[part.Name])
 		}
 	}
-	w := softmaxWeights(lists, len(m.parts), towards(lists, prior))
-	w = searchWeights(lists, w, o.K)
-	out := &Learnt{Weights: map[string]float64{}, Alone: map[string]float64{}, Cases: len(lists), NDCG: ndcg(lists, w, o.K)}
+	var w []float64
+	formula := ""
+	if o.Learner == Linear {
+		names := make([]string, len(m.parts))
+		for i, part := range m.parts {
+			names[i] = part.Name
+		}
+		if w, formula, err = linearWeights(lists, names); err != nil {
+			return nil, err
+		}
+	} else {
+		w = softmaxWeights(lists, len(m.parts), towards(lists, prior))
+		w = searchWeights(lists, w, o.K)
+	}
+	reach := float64(len(lists)) / float64(cases)
+	out := &Learnt{Weights: map[string]float64{}, Alone: map[string]float64{}, Cases: cases, NDCG: ndcg(lists, w, o.K) * reach, Formula: formula}
 	for i, part := range m.parts {
 		out.Weights[part.Name] = w[i]
 		alone := make([]float64, len(w))
 		alone[i] = 1
-		out.Alone[part.Name] = ndcg(lists, alone, o.K)
+		out.Alone[part.Name] = ndcg(lists, alone, o.K) * reach
 	}
 	return out, nil
 }
@@ -104,8 +121,9 @@ type list struct {
 	ideal float64
 }
 
-// lists gathers the candidates of a sample of users.
-func (m *Model) lists(ctx context.Context, history, truth *dataset.Dataset, o LearnOptions, known bool) ([]list, error) {
+// lists gathers the candidates of a sample of users: of those for whom a part
+// has something to be found among its best, out of so many cases.
+func (m *Model) lists(ctx context.Context, history, truth *dataset.Dataset, o LearnOptions, known bool) (kept []list, cases int, err error) {
 	var users []int
 	for u := range history.Users {
 		if len(history.History(u)) > 0 && len(truth.History(u)) > 0 {
@@ -123,19 +141,24 @@ func (m *Model) lists(ctx context.Context, history, truth *dataset.Dataset, o Le
 		}
 	})
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	kept := out[:0]
+	kept = out[:0]
 	for _, l := range out {
 		if l.ideal > 0 {
+			cases++
+		}
+		if slices.Contains(l.good, true) {
 			kept = append(kept, l)
 		}
 	}
-	return kept, nil
+	return kept, cases, nil
 }
 
 // gather fills out with the candidates of users; known items are among them
-// only with known.
+// only with known. What is to be found is a candidate only where a part has it
+// among its best: the others are out of reach for any weights, and beside
+// nothing but the best of all other items they would speak against every part.
 func (m *Model) gather(history, truth *dataset.Dataset, users []int, o LearnOptions, known bool, out []list) {
 	n, p := m.items, len(m.parts)
 	rs := make([]*features.Request, len(users))
@@ -172,7 +195,6 @@ func (m *Model) gather(history, truth *dataset.Dataset, users []int, o LearnOpti
 		for _, it := range truth.History(u) {
 			if !seen.Has(it.Row) {
 				good.Set(it.Row)
-				pool.Set(it.Row)
 			}
 		}
 		if good.Count() == 0 {

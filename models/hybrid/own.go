@@ -19,6 +19,7 @@ type Story struct {
 	Cases   int     `json:"cases"`
 	NDCG    float64 `json:"ndcg"` // at 20, of the sum, on what was held out
 	Seconds float64 `json:"seconds"`
+	Formula string  `json:"formula,omitempty"` // of the linear learner
 	Tried   []Tried `json:"tried"`
 }
 
@@ -31,13 +32,17 @@ type Tried struct {
 	Why     string  `json:"why"`
 }
 
+// cold is the kind that speaks for those of whom nothing is known: it is always
+// there.
+const cold = "popular"
+
 // least is the share of all weights below which a part is not worth its cost.
 const least = .02
 
 // fitOwn chooses parts, unless p has a recipe, and fits them.
 func fitOwn(ctx context.Context, in models.FitInput, p Params) (*Model, error) {
 	if len(p.Recipe) > 0 {
-		return fitRecipe(ctx, in, p, nil)
+		return fitRecipe(ctx, in, p, p.Story)
 	}
 	start := time.Now()
 	events, err := models.WeightsOf(in.Weights)
@@ -67,7 +72,7 @@ func fitOwn(ctx context.Context, in models.FitInput, p Params) (*Model, error) {
 	for _, c := range kept {
 		prior[c.Name] = c.prior
 	}
-	learnt, err := Learn(ctx, parts, train, truth, LearnOptions{Seed: in.Seed, Workers: in.Workers, Prior: prior})
+	learnt, err := Learn(ctx, parts, train, truth, LearnOptions{Seed: in.Seed, Workers: in.Workers, Prior: prior, Learner: p.Learner})
 	if errors.Is(err, ErrNothingToLearn) {
 		story.HeldOut = "nothing: nobody has both a history and something to be found; weights are those that hold elsewhere"
 		p.Recipe = untried(tried, story)
@@ -76,7 +81,7 @@ func fitOwn(ctx context.Context, in models.FitInput, p Params) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	story.Cases, story.NDCG = learnt.Cases, learnt.NDCG
+	story.Cases, story.NDCG, story.Formula = learnt.Cases, learnt.NDCG, learnt.Formula
 	p.Recipe = story.choose(kept, learnt)
 	story.Seconds = time.Since(start).Seconds()
 	if in.Validate == nil {
@@ -96,7 +101,7 @@ func fitTried(ctx context.Context, in models.FitInput, p Params, train *dataset.
 	var kept []candidate
 	for i, c := range tried {
 		t := Tried{Choice: c.Choice, Why: c.why}
-		if len(parts) > 1 && time.Since(start).Seconds() > .4*p.BudgetSeconds {
+		if len(parts) > 1 && c.Kind != cold && time.Since(start).Seconds() > .4*p.BudgetSeconds {
 			t.Why = "not tried: the time for choosing was spent"
 			story.Tried = append(story.Tried, t)
 			continue
@@ -146,11 +151,10 @@ func (s *Story) choose(kept []candidate, l *Learnt) []Choice {
 	var recipe []Choice
 	for _, c := range kept {
 		w := l.Weights[c.Name]
-		cold := c.Kind == "popular"
-		if cold {
+		if c.Kind == cold {
 			w = max(w, 1e-3*total)
 		}
-		keep := cold || w >= least*total
+		keep := c.Kind == cold || w >= least*total
 		for i := range s.Tried {
 			if t := &s.Tried[i]; t.Name == c.Name {
 				t.NDCG, t.Weight, t.Kept = l.Alone[c.Name], w, keep
@@ -206,13 +210,14 @@ func finish(in models.FitInput, parts []models.Part, p Params, story *Story) (*M
 	if err != nil {
 		return nil, err
 	}
-	m.params.Weights, m.story = nil, story
+	m.params.Weights, m.params.Story, m.story = nil, nil, story
 	return m, nil
 }
 
 // Chosen implements models.Chooser: the recipe, or the weights of given parts.
 func (m *Model) Chosen() (json.RawMessage, error) {
 	p := m.params
+	p.Story = m.story
 	if len(p.Recipe) == 0 {
 		p.Weights = m.Weights()
 	}
@@ -221,3 +226,26 @@ func (m *Model) Chosen() (json.RawMessage, error) {
 
 // Story is how the parts were chosen; nil where they were given.
 func (m *Model) Story() *Story { return m.story }
+
+// Account implements models.Chooser.
+func (m *Model) Account() []string {
+	s := m.story
+	if s == nil {
+		return nil
+	}
+	lines := []string{
+		fmt.Sprintf("%d users, %d items, %d interactions, density %.4g; times %t, stars %t, words %t", s.Data.Users, s.Data.Items, s.Data.Pairs, s.Data.Density, s.Data.Timed, s.Data.Stars, s.Data.Words),
+		fmt.Sprintf("held out: %s; %d cases, NDCG@20 %.4f with these weights, %.0f s", s.HeldOut, s.Cases, s.NDCG, s.Seconds),
+	}
+	if s.Formula != "" {
+		lines = append(lines, s.Formula)
+	}
+	for _, t := range s.Tried {
+		verdict := "left out"
+		if t.Kept {
+			verdict = "kept"
+		}
+		lines = append(lines, fmt.Sprintf("%-24s %-8s weight %.4f, alone %.4f, %5.1f s: %s %s (%s)", t.Name, verdict, t.Weight, t.NDCG, t.Seconds, t.Kind, t.Params, t.Why))
+	}
+	return lines
+}

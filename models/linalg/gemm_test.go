@@ -36,7 +36,7 @@ func TestGemm(t *testing.T) {
 				var sum, mag float64
 				for p := range k {
 					x, y := a, b
-					u, v := 0.0, 0.0
+					var u, v float64
 					if ta {
 						u = float64(x.At(p, i))
 					} else {

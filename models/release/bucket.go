@@ -330,7 +330,7 @@ func (c cloud) dirs(ctx context.Context, prefix string, f func(string)) error {
 func (c cloud) each(ctx context.Context, opts *blob.ListOptions, f func(*blob.ListObject)) error {
 	for it := c.b.List(opts); ; {
 		o, err := it.Next(ctx)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

@@ -136,13 +136,13 @@ func TestPublishFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer memory.Close()
-	for name, make := range map[string]func(d *faultyDisk) Store{
+	for name, open := range map[string]func(d *faultyDisk) Store{
 		"folder": func(d *faultyDisk) Store { return &Folder{root: t.TempDir(), d: d} },
 		"bucket": func(d *faultyDisk) Store { return newBucket(faultyObjects{memory.o, d}, t.TempDir(), d) },
 	} {
 		for _, once := range []bool{true, false} {
 			dry := &faultyDisk{}
-			if _, err := Publish(ctx, make(dry), toyDraft(3, 0)); err != nil {
+			if _, err := Publish(ctx, open(dry), toyDraft(3, 0)); err != nil {
 				t.Fatal(err)
 			}
 			if dry.count < 30 {
@@ -154,7 +154,7 @@ func TestPublishFaults(t *testing.T) {
 			}
 			for n := 1; n <= dry.count; n += step {
 				d := &faultyDisk{fail: n, onlyOnce: once}
-				st := make(d)
+				st := open(d)
 				before, err := st.Versions(ctx, "mugs")
 				if err != nil {
 					t.Fatal(err)

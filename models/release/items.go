@@ -2,6 +2,7 @@ package release
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -116,7 +117,7 @@ func ReadItems(b []byte) (items []features.Item, err error) {
 			}
 			items = append(items, batch[i].item())
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return items, nil
 		}
 		if err != nil {

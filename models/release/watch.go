@@ -54,7 +54,7 @@ func (w *watch) look(ctx context.Context, st Store, shop features.ShopID, on fun
 	case err != nil:
 		if text := err.Error(); text != w.said {
 			w.said = text
-			on(Serving{}, err)
+			_ = on(Serving{}, err) // nothing was tried that could be taken back
 		}
 		return
 	}

@@ -1,15 +1,18 @@
 // Package vector finds the vectors with the largest inner product: Exact by
-// scanning, and WithTail, which puts newer rows and deletions in front of any
-// index.
+// scanning, HNSW by walking a graph, Build by whichever suits, and WithTail,
+// which puts newer rows and deletions in front of any index. Build's indexes
+// are written to files that Open searches where they lie.
 //
-// It imports models, models/linalg and features. Start reading at exact.go,
-// which says how a scan over 8-bit codes can be exact; models/vectortest is
-// the suite that every index passes.
+// It imports models, models/linalg and features; milvus, below it, is the same
+// contract on a Milvus cluster. Start reading at auto.go, then exact.go, which
+// says how a scan over 8-bit codes can be exact; models/vectortest is the suite
+// that every index passes.
 package vector
 
 import (
 	"errors"
 	"fmt"
+	"math"
 )
 
 // ErrQuery is returned for a query that cannot be searched.
@@ -18,6 +21,9 @@ var ErrQuery = errors.New("bad vector query")
 // ErrVectors is returned for vectors that cannot be indexed.
 var ErrVectors = errors.New("bad vectors")
 
+// ErrFile is returned for bytes that are not an index file, or not all of one.
+var ErrFile = errors.New("bad vector index file")
+
 func checkQuery(vec []float32, dim int) error {
 	if len(vec) != dim {
 		return fmt.Errorf("%w: it has %d numbers, the index has dimension %d", ErrQuery, len(vec), dim)
@@ -25,6 +31,18 @@ func checkQuery(vec []float32, dim int) error {
 	for i, v := range vec {
 		if v-v != 0 {
 			return fmt.Errorf("%w: number %d is %v: expected finite numbers", ErrQuery, i, v)
+		}
+	}
+	return nil
+}
+
+func checkVectors(vecs []float32, dim int) error {
+	if dim <= 0 || dim > 65536 || len(vecs)%dim != 0 || len(vecs)/dim > math.MaxInt32 {
+		return fmt.Errorf("%w: %d numbers are not rows of dimension %d", ErrVectors, len(vecs), dim)
+	}
+	for i, v := range vecs {
+		if v-v != 0 {
+			return fmt.Errorf("%w: row %d has %v: expected finite numbers", ErrVectors, i/dim, v)
 		}
 	}
 	return nil

@@ -2,7 +2,6 @@ package vector
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"math/bits"
 	"sync"
@@ -58,30 +57,33 @@ const gatherShare = 16
 // the length is not whole rows or a number is not finite. It works on up to
 // workers goroutines.
 func NewExact(vecs []float32, dim, workers int) (*Exact, error) {
-	if dim <= 0 || dim > 65536 || len(vecs)%dim != 0 {
-		return nil, fmt.Errorf("%w: %d numbers are not rows of dimension %d", ErrVectors, len(vecs), dim)
-	}
-	for i, v := range vecs {
-		if v-v != 0 {
-			return nil, fmt.Errorf("%w: row %d has %v: expected finite numbers", ErrVectors, i/dim, v)
-		}
+	if err := checkVectors(vecs, dim); err != nil {
+		return nil, err
 	}
 	n := len(vecs) / dim
 	x := &Exact{
 		dim: dim, n: n, vecs: vecs, q8: linalg.QuantiseRows(vecs, dim, workers),
 		off: make([]float32, n), norm: make([]float32, n),
-		runOff: make([]float32, (n+runRows-1)/runRows), runNorm: make([]float32, (n+runRows-1)/runRows),
 	}
 	linalg.ParallelN(n, blockRows, workers, func(_, lo, hi int) {
 		for i := lo; i < hi; i++ {
 			x.measure(i)
-			run := i / runRows // runs do not straddle blocks
-			x.runOff[run] = max(x.runOff[run], x.off[i])
-			x.runNorm[run] = max(x.runNorm[run], x.norm[i])
 		}
 	})
-	x.pool.New = func() any { return new(scan) }
+	x.ready()
 	return x, nil
+}
+
+// ready sets what follows from the rest.
+func (x *Exact) ready() {
+	runs := (x.n + runRows - 1) / runRows
+	x.runOff, x.runNorm = make([]float32, runs), make([]float32, runs)
+	for i := range x.n {
+		run := i / runRows
+		x.runOff[run] = max(x.runOff[run], x.off[i])
+		x.runNorm[run] = max(x.runNorm[run], x.norm[i])
+	}
+	x.pool.New = func() any { return new(scan) }
 }
 
 // measure sets the bounds of row i, rounded up.

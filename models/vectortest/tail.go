@@ -30,6 +30,7 @@ func (o Options) tail(t *testing.T) {
 	fresh := Vectors(1000, dim, seed+1)
 	rng := rand.New(rand.NewPCG(seed, 3))
 	qs := queries(1000, dim)
+	var sum tally
 	for step := range 1000 {
 		row := features.Row(rng.IntN(last))
 		if rng.IntN(3) == 0 {
@@ -62,16 +63,17 @@ func (o Options) tail(t *testing.T) {
 				truth.Allow.And(w.Allow)
 			}
 			got := o.search(t, x, q, top, w)
-			o.check(t, fmt.Sprintf("step %d, %s", step, name), vecs, dim, q, top, truth, got)
+			o.check(t, &sum, fmt.Sprintf("step %d, %s", step, name), vecs, dim, q, top, truth, got)
 			many := make([][]models.Hit, 5)
 			if err := x.SearchMany(context.Background(), qs[step*dim:][:5*dim], top, w, many); err != nil {
 				t.Fatalf("step %d, %s: %v", step, name, err)
 			}
 			for i := range many {
-				o.check(t, fmt.Sprintf("step %d, %s, query %d of many", step, name, i), vecs, dim, qs[(step+i)*dim:][:dim], top, truth, many[i])
+				o.check(t, &sum, fmt.Sprintf("step %d, %s, query %d of many", step, name, i), vecs, dim, qs[(step+i)*dim:][:dim], top, truth, many[i])
 			}
 		}
 	}
+	o.judge(t, "all steps", sum)
 	if err := tl.Upsert(5, make([]float32, dim+1)); err == nil {
 		t.Error("upsert of a long vector: got no error")
 	}

@@ -99,7 +99,7 @@ func benchServer(b *testing.B) *Server {
 	_, err = release.Promote(ctx, releases, features.DefaultShop, m.Version, release.Change{By: "bench"})
 	fatal(err)
 	s, err := Build(ctx, Config{
-		Data: dir, GRPC: "127.0.0.1:0", HTTP: "127.0.0.1:0", Follow: time.Minute, Shoppers: 10_000, Queue: 1 << 16,
+		Data: dir, GRPC: "127.0.0.1:0", HTTP: "127.0.0.1:0", Follow: time.Minute, Shoppers: 10_000, StoreWait: time.Minute, Queue: 1 << 16,
 		EventAge: 1e18, ClockAhead: time.Minute, MaxMessage: 1 << 20, Grace: time.Minute,
 	}, slog.New(slog.DiscardHandler), "bench")
 	fatal(err)

@@ -28,6 +28,7 @@ import (
 	"github.com/attune-rec/attune/server/collect"
 	"github.com/attune-rec/attune/server/engine"
 	"github.com/attune-rec/attune/server/gateway"
+	"github.com/attune-rec/attune/server/guard"
 	"github.com/attune-rec/attune/server/journal"
 	"github.com/attune-rec/attune/server/live"
 	"github.com/attune-rec/attune/server/privacy"
@@ -53,6 +54,9 @@ type Server struct {
 
 	recommendation *api.Recommendation
 
+	stopping     context.Context // ends when nobody is let in any more, so that those who watch health go
+	leave        context.CancelFunc
+	events       *api.Events
 	outer, inner *grpc.Server // for callers, and for the gateway
 	pipe         *bufconn.Listener
 	conn         *grpc.ClientConn
@@ -72,6 +76,8 @@ func Build(ctx context.Context, c Config, log *slog.Logger, version string) (s *
 			err = errors.Join(err, s.close())
 		}
 	}()
+	s.stopping, s.leave = context.WithCancel(context.Background()) //nolint:contextcheck // the server's own end
+	s.closing(func() error { s.leave(); return nil })
 	s.serving(false)
 	if err := s.listen(); err != nil {
 		return s, err
@@ -173,7 +179,7 @@ func (s *Server) services() (rpc.Services, error) {
 		return none, err
 	}
 	tokens, names := api.NewTokens(secret), shopper.NewNames(s.store)
-	shoppers, err := shopper.New(shopper.Options{History: s.store, Consents: s.store, Size: s.config.Shoppers, Registerer: s.metrics})
+	shoppers, err := shopper.New(shopper.Options{History: s.store, Consents: s.store, Size: s.config.Shoppers, Load: s.config.StoreWait, Registerer: s.metrics})
 	if err != nil {
 		return none, err
 	}
@@ -193,9 +199,10 @@ func (s *Server) services() (rpc.Services, error) {
 		return none, err
 	}
 	s.recommendation = &api.Recommendation{Recommender: recommender, Names: names, Tokens: tokens}
+	s.events = &api.Events{Collector: collector, Names: names, Validate: validate}
 	return rpc.Services{
 		Recommendation: s.recommendation,
-		Events:         &api.Events{Collector: collector, Names: names, Validate: validate},
+		Events:         s.events,
 		Catalog: &api.Catalog{Store: s.store, Validate: validate, Tokens: tokens, Changed: func(shop features.ShopID) {
 			s.engines.Changed(context.Background(), shop)
 		}},
@@ -213,7 +220,7 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 	if err != nil {
 		return err
 	}
-	guard, err := s.guard(ctx, policies)
+	callers, err := s.callers(ctx, policies)
 	if err != nil {
 		return err
 	}
@@ -226,8 +233,12 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 		return err
 	}
 	o := rpc.Options{
-		Guard: guard, Audit: &privacy.Auditor{Policies: policies, Names: shopper.NewNames(s.store), Log: s.store, Logger: s.log}, Validate: validate, Logger: s.log, Traces: s.traces, MaxMessage: s.config.MaxMessage,
-		Calls: rpc.NewCalls(s.metrics, telemetry.Buckets()),
+		Callers: callers, Audit: &privacy.Auditor{Policies: policies, Names: shopper.NewNames(s.store), Log: s.store, Logger: s.log},
+		Validate: validate, Logger: s.log, Traces: s.traces, MaxMessage: s.config.MaxMessage,
+		Calls: rpc.NewCalls(s.metrics, telemetry.Buckets()), Refused: s.events.Refused, Stopping: s.stopping,
+	}
+	if o.Guard, err = s.guard(policies); err != nil {
+		return err
 	}
 	s.inner = rpc.New(services, o)
 	if certificate != nil {
@@ -242,7 +253,7 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 		return fmt.Errorf("gateway: %w", err)
 	}
 	s.closing(s.conn.Close)
-	rest, err := gateway.New(ctx, s.conn, gateway.Options{MaxBody: int64(s.config.MaxMessage), Origins: s.config.Origins, Peer: peerOf(guard)})
+	rest, err := gateway.New(ctx, s.conn, gateway.Options{MaxBody: int64(s.config.MaxMessage), Origins: s.config.Origins, Peer: peerOf(callers)})
 	if err != nil {
 		return err
 	}
@@ -254,9 +265,9 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 	return nil
 }
 
-// guard decides who may call. A server that other machines reach does not start
+// callers decides who may call. A server that other machines reach does not start
 // open to everyone unless it is told to.
-func (s *Server) guard(ctx context.Context, policies *auth.Policies) (*auth.Guard, error) {
+func (s *Server) callers(ctx context.Context, policies *auth.Policies) (*auth.Guard, error) {
 	o, err := s.config.who()
 	if err != nil {
 		return nil, err
@@ -288,6 +299,23 @@ func peerOf(g *auth.Guard) func(*http.Request) (string, string) {
 		}
 		return auth.PeerHeader, g.Peer(r.TLS.VerifiedChains[0][0])
 	}
+}
+
+// guard watches both servers: what comes by REST counts as what comes by gRPC.
+func (s *Server) guard(policies *auth.Policies) (*guard.Guard, error) {
+	if s.config.AnswerIn == 0 {
+		return nil, nil
+	}
+	classes, err := guard.Classes(policies)
+	if err != nil {
+		return nil, err
+	}
+	g, err := guard.New(guard.Options{Classes: classes, Target: s.config.AnswerIn, Most: s.config.Admit})
+	if err != nil {
+		return nil, err
+	}
+	s.metrics.MustRegister(g)
+	return g, nil
 }
 
 // operators is what is for operators only.

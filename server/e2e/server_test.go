@@ -29,6 +29,7 @@ type client struct {
 	users    attunev1.UserServiceClient
 	releases attunev1.ReleaseServiceClient
 	conn     *grpc.ClientConn
+	end      func() // tells it to stop, as a signal would
 	stop     func() // and waits until everything is closed; may be called again
 }
 
@@ -36,7 +37,7 @@ type client struct {
 func config(dir string) app.Config {
 	return app.Config{
 		Data: dir, GRPC: "127.0.0.1:0", HTTP: "127.0.0.1:0", Admin: "127.0.0.1:0", LogFormat: "text",
-		Follow: 20 * time.Millisecond, Shoppers: 1000, Queue: 1 << 16, EventAge: 9600 * time.Hour, ClockAhead: 5 * time.Minute,
+		Follow: 20 * time.Millisecond, Shoppers: 1000, StoreWait: time.Minute, Queue: 1 << 16, EventAge: 9600 * time.Hour, ClockAhead: 5 * time.Minute,
 		MaxMessage: 1 << 20, Grace: 30 * time.Second,
 	}
 }
@@ -61,7 +62,7 @@ func start(t *testing.T, c app.Config) *client {
 	cl := &client{
 		Server: s, RecommendationServiceClient: attunev1.NewRecommendationServiceClient(conn), events: attunev1.NewEventServiceClient(conn),
 		catalog: attunev1.NewCatalogServiceClient(conn), users: attunev1.NewUserServiceClient(conn), releases: attunev1.NewReleaseServiceClient(conn),
-		conn: conn,
+		conn: conn, end: cancel,
 	}
 	cl.stop = func() {
 		if stopped {

@@ -24,6 +24,7 @@ import (
 
 	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
 
+	"github.com/attune-rec/attune/server/browser"
 	"github.com/attune-rec/attune/server/rpc"
 	"github.com/attune-rec/attune/server/telemetry"
 )
@@ -80,6 +81,7 @@ func New(ctx context.Context, conn *grpc.ClientConn, o Options) (http.Handler, e
 		_, _ = w.Write(description)
 	})
 	pages.HandleFunc("GET /docs", docs)
+	pages.Handle("GET /attune.js", browser.Handler())
 	pages.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/docs", http.StatusFound) })
 	pages.Handle("/", limit(mux, o.MaxBody))
 	return identify(cross(pages, o.Origins)), nil

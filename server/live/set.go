@@ -41,7 +41,7 @@ func New[T any](o Options[T]) (*Set[T], error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.Background()) // #nosec G118 -- Close cancels
 	return &Set[T]{o: o, ctx: ctx, cancel: cancel}, nil
 }
 

@@ -26,6 +26,7 @@ import (
 	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
 
 	"github.com/attune-rec/attune/server/auth"
+	"github.com/attune-rec/attune/server/guard"
 )
 
 // Services are what the server offers.
@@ -39,17 +40,20 @@ type Services struct {
 	Health         *health.Server
 }
 
-// Options are what a server works with. Guard, Validate and Logger are
+// Options are what a server works with. Callers, Validate and Logger are
 // needed.
 type Options struct {
-	Guard      *auth.Guard
+	Callers    *auth.Guard
 	Audit      Auditor // nil: nothing is written down
 	Validate   protovalidate.Validator
+	Refused    func(context.Context, proto.Message, error) // told of invalid requests; nil: nobody
 	Logger     *slog.Logger
 	Calls      *Calls                           // nil: none are counted
 	Traces     trace.TracerProvider             // nil: the process's
 	TLS        credentials.TransportCredentials // nil: plain text
+	Guard      *guard.Guard                     // nil: everything is let in
 	MaxMessage int                              // bytes of a request; 0: 8 MiB
+	Stopping   context.Context                  // ends the calls of those who watch health; nil: they stay
 }
 
 // Auditor writes down who calls what.
@@ -80,6 +84,9 @@ func New(s Services, o Options) *grpc.Server {
 		}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.StatsHandler(otelgrpc.NewServerHandler(trace...)),
+	}
+	if o.Guard != nil {
+		opts = append(opts, grpc.InTapHandle(o.Guard.Accept), grpc.StatsHandler(o.Guard))
 	}
 	if o.TLS != nil {
 		opts = append(opts, grpc.Creds(o.TLS))

@@ -25,6 +25,8 @@ import (
 type History interface {
 	History(ctx context.Context, shop features.ShopID, key features.UserKey, limit int) ([]features.Event, error)
 	Aliases(ctx context.Context, shop features.ShopID, user features.UserKey) ([]features.UserKey, error)
+	// Opinions is the newest events Hide, Dislike and Like, oldest first.
+	Opinions(ctx context.Context, shop features.ShopID, key features.UserKey, limit int) ([]features.Event, error)
 }
 
 // Consents is what persons agreed to.
@@ -155,7 +157,7 @@ func (c *Cache) load(ctx context.Context, k id) (*entry, error) {
 		return nil, fmt.Errorf("read shopper's consent: %w", err)
 	}
 	if !consent.Has(features.Personalisation) {
-		e.fill(nil, nil, consent) // nothing of them is read
+		e.fill(nil, nil, nil, consent) // nothing of them is read
 		return e, nil
 	}
 	events, err := c.history(ctx, k)
@@ -166,7 +168,11 @@ func (c *Cache) load(ctx context.Context, k id) (*entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read shopper's history: %w", err)
 	}
-	e.fill(events, aliases, consent)
+	opinions, err := c.o.History.Opinions(ctx, k.shop, k.key, maxEvents)
+	if err != nil {
+		return nil, fmt.Errorf("read what the shopper hid: %w", err)
+	}
+	e.fill(events, opinions, aliases, consent)
 	return e, nil
 }
 

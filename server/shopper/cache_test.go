@@ -41,6 +41,18 @@ func (l *log) History(_ context.Context, _ features.ShopID, key features.UserKey
 	return out[max(0, len(out)-limit):], nil
 }
 
+func (l *log) Opinions(_ context.Context, _ features.ShopID, key features.UserKey, limit int) ([]features.Event, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []features.Event
+	for _, e := range l.events {
+		if (e.User == key || e.User.IsZero() && (e.Session == key || l.links[e.Session] == key)) && (e.Type == features.Hide || e.Type == features.Dislike || e.Type == features.Like) {
+			out = append(out, e)
+		}
+	}
+	return out[max(0, len(out)-limit):], nil
+}
+
 func (l *log) Aliases(_ context.Context, _ features.ShopID, user features.UserKey) ([]features.UserKey, error) {
 	var out []features.UserKey
 	for alias, u := range l.links {
@@ -259,6 +271,51 @@ func TestHistoryIsFilledPastImpressions(t *testing.T) {
 	}
 	if got := letters(t, cache(t, l), 1, 0, abc); got != strings.Repeat("a", features.HistoryCap) {
 		t.Fatalf("got %d events of history, want %d", len(got), features.HistoryCap)
+	}
+}
+
+func TestHidesOlderThanTheHistoryHold(t *testing.T) {
+	l := &log{links: map[features.UserKey]features.UserKey{}, consent: features.AllPurposes}
+	for _, o := range []struct {
+		t          features.EventType
+		user, item byte
+	}{
+		{features.Hide, 1, 'a'}, {features.Dislike, 1, 'b'}, {features.Dislike, 1, 'c'}, {features.Hide, 2, 'd'},
+		{features.Like, 1, 'a'}, {features.Like, 1, 'c'},
+	} {
+		l.put(o.user, 0, string(o.item))
+		l.events[len(l.events)-1].Type = o.t
+	}
+	l.put(0, 9, "d")
+	l.events[len(l.events)-1].Type = features.Dislike
+	for range 5 * features.HistoryCap {
+		l.put(1, 0, "e")
+		l.put(0, 9, "e")
+	}
+	c := cache(t, l)
+	hidden := func(session byte) string {
+		s, err := c.Get(context.Background(), "default", key(1), key(session), View{"1", rows("abcde")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b strings.Builder
+		for _, row := range s.Hidden.AppendRows(nil) {
+			b.WriteString(rows("abcde").ID(row))
+		}
+		return b.String()
+	}
+	if got := hidden(0); got != "ab" {
+		t.Fatalf("got %q hidden, want ab", got)
+	}
+	if got := hidden(9); got != "abd" {
+		t.Fatalf("with what was hidden before signing in: got %q, want abd", got)
+	}
+	like := l.put(1, 0, "b")
+	like.Type = features.Like
+	l.events[len(l.events)-1].Type = features.Like
+	c.Stored("default", []features.Event{like})
+	if got := hidden(0); got != "a" {
+		t.Fatalf("after b was liked: got %q hidden, want a", got)
 	}
 }
 

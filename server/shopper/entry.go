@@ -39,14 +39,41 @@ type viewKey struct {
 	versionOfWith uint64
 }
 
-// fill takes what the store knows, oldest first.
-func (e *entry) fill(events []features.Event, aliases []features.UserKey, consent features.Purposes) {
+// fill takes what the store knows, oldest first: the newest events, and what
+// was hidden however long ago.
+func (e *entry) fill(events, opinions []features.Event, aliases []features.UserKey, consent features.Purposes) {
 	e.own = append(aliases, e.key)
 	e.book, e.unknown, e.last, e.consent = history.Book{}, history.Book{}, 0, consent
 	e.loaded = true
 	e.version++
 	for i := range events {
 		e.take(&events[i])
+	}
+	all, unknown := map[string]features.EventType{}, map[string]features.EventType{}
+	for i := range opinions {
+		ev := &opinions[i]
+		if !e.mine(ev) {
+			continue
+		}
+		opine(all, ev)
+		if ev.User.IsZero() {
+			opine(unknown, ev)
+		}
+	}
+	e.book.Hide(all)
+	e.unknown.Hide(unknown)
+}
+
+// opine notes what an event says of an item: Hide holds for good, Dislike until
+// a Like.
+func opine(hidden map[string]features.EventType, ev *features.Event) {
+	before := hidden[ev.Item]
+	switch {
+	case ev.Item == "" || before == features.Hide:
+	case ev.Type == features.Hide, ev.Type == features.Dislike:
+		hidden[ev.Item] = ev.Type
+	case ev.Type == features.Like:
+		delete(hidden, ev.Item)
 	}
 }
 

@@ -33,7 +33,7 @@ func readAll(t *testing.T) []line {
 	for n := 0; n < len(rows); {
 		k, err := r.Read(rows[n:])
 		n += k
-		if err != nil && !(errors.Is(err, io.EOF) && n == len(rows)) {
+		if err != nil && (!errors.Is(err, io.EOF) || n != len(rows)) {
 			t.Fatalf("after row %d: %v", n, err)
 		}
 	}

@@ -1,17 +1,19 @@
 package job
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 
 	"github.com/attune-rec/attune/features/catalog"
 	"github.com/attune-rec/attune/features/dataset"
+	"github.com/attune-rec/attune/models/kind"
 )
 
 // Data is the flags of what is trained and judged on.
 type Data struct {
-	Train     string            `help:"File to train on; .gz, .zst and .xz are unpacked." placeholder:"FILE" type:"existingfile" required:""`
+	Train     string            `help:"File to train on; .gz, .zst and .xz are unpacked." placeholder:"FILE" type:"existingfile"`
 	Valid     string            `name:"validate" help:"File to choose by." placeholder:"FILE" type:"existingfile"`
 	Test      string            `help:"File to judge by." placeholder:"FILE" type:"existingfile"`
 	Negatives string            `help:"File of sampled candidates, \"(user,item) n1 n2 ...\" a line; without it the whole catalogue is ranked." placeholder:"FILE" type:"existingfile"`
@@ -19,10 +21,10 @@ type Data struct {
 	Columns   map[string]string `help:"Columns of events: user=CustomerID,item=StockCode,time=InvoiceDate,type=,quantity=,price=,value=,market=." mapsep:"," placeholder:"KEY=NAME"`
 	Missing   []string          `help:"Users that mean nobody, in events." placeholder:"NAME"`
 	Content   string            `help:"File of the items' words, \"n word:count ...\" a line; the item is the line's number, from 0." placeholder:"FILE" type:"existingfile"`
-	Split     string            `help:"How to part the data: given, leave-one-out, last-positive, temporal or random; given with --test or --negatives, else leave-one-out." enum:",given,leave-one-out,last-positive,temporal,random" default:""`
+	Split     string            `help:"How to part the data: given, leave-one-out, last-positive, temporal, random or new-items; given with --test or --negatives, else leave-one-out." enum:",given,leave-one-out,last-positive,temporal,random,new-items" default:""`
 	Days      float64           `help:"Days at the end that are test, for temporal." default:"30"`
 	Positive  float64           `help:"Rating from which on an item is to be found, for last-positive." default:"4"`
-	Share     float64           `help:"Share of interactions that is test, for random." default:"0.2"`
+	Share     float64           `help:"Share of interactions (of items) that is test, for random (new-items)." default:"0.2"`
 	HoldOut   string            `name:"hold-out" help:"Take validation from training: random:SHARE, newest:SHARE (of each user) or days:N." placeholder:"HOW"`
 	Seed      uint64            `help:"Seed of everything random." default:"1"`
 }
@@ -69,6 +71,17 @@ func (d *Data) hold() (dataset.Hold, error) {
 		return dataset.Hold{By: by, Days: v, Seed: d.Seed}, nil
 	}
 	return dataset.Hold{By: by, Share: v, Seed: d.Seed}, nil
+}
+
+// given reports what is missing for learning from files.
+func (d *Data) given(m *Models) error {
+	if d.Train == "" {
+		return errors.New("nothing to learn from: give --train FILE, or --data DIR for the log of a shop")
+	}
+	if len(m.Model) == 0 {
+		return fmt.Errorf("--model is empty: expected some of %s", strings.Join(kind.Names(), ", "))
+	}
+	return nil
 }
 
 // load reads and parts the files.

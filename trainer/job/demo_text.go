@@ -7,6 +7,7 @@ import (
 
 	"github.com/attune-rec/attune/features/ingest"
 	"github.com/attune-rec/attune/models/eval"
+	"github.com/attune-rec/attune/trainer/replay"
 	"github.com/attune-rec/attune/trainer/retrain"
 )
 
@@ -38,6 +39,13 @@ func tellTraining(w io.Writer, out *retrain.Outcome) {
 		fmt.Fprintf(w, "judged on the last %.0f days of the log, with weights chosen on those before: %d shoppers, of whom %d are new and have no history\n",
 			retrain.Default().Window.Hours()/24, r.Dataset.Cases, r.Dataset.ColdUsers)
 		tellTable(w, r)
+	}
+	if p := out.Pipeline; p != nil {
+		fmt.Fprintf(w, "the answers of %s to the %d purchase sessions of those days: NDCG@10 %s, at least one hit %s, a reason for %.0f %% of the items\n",
+			p.Surface, p.Sessions, replay.Text(p.New, "ndcg@10"), replay.Text(p.New, "hr@10"), 100*p.Reasons)
+	}
+	if out.Gate != nil {
+		fmt.Fprintln(w, out.Gate)
 	}
 }
 

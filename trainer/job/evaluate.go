@@ -10,10 +10,16 @@ import (
 	"github.com/attune-rec/attune/models/eval"
 )
 
-// Evaluate trains models and judges them on held-out data.
+// Evaluate trains models and judges them on held-out data, or replays the log
+// of a shop through the pipeline that serves.
 type Evaluate struct {
 	Data       `embed:""`
 	Models     `embed:""`
+	Releases   `embed:""`
+	Shelf      `embed:""`
+	Pipeline   bool     `help:"Judge the answers of a surface: replay the last days of the log of --data through its pipeline."`
+	Surface    string   `help:"The surface whose answers are judged, with --pipeline." default:"home"`
+	Release    string   `help:"The release that answers, with --pipeline; one is trained on the log before those days when none is given." placeholder:"VERSION"`
 	Metric     []string `help:"Metrics: recall, ndcg, hr, precision, map, mrr, novelty, diversity, serendipity, calibration, coverage, gini with @K; auc and mrr without." default:"recall@20,ndcg@20,hr@10,ndcg@10"`
 	KeepSeen   bool     `help:"A second table in which items of the shopper's history are ranked as well."`
 	LimitUsers int      `help:"Judge on a seeded sample of so many cases; 0 takes all." default:"0"`
@@ -27,6 +33,15 @@ type Evaluate struct {
 
 // Validate implements kong's check of flags that depend on one another.
 func (e *Evaluate) Validate() error {
+	if e.Pipeline || e.Dir != "" {
+		return e.validatePipeline()
+	}
+	if err := e.given(&e.Models); err != nil {
+		return err
+	}
+	if err := e.unused(); err != nil {
+		return err
+	}
 	if err := e.Data.Validate(); err != nil {
 		return err
 	}
@@ -44,6 +59,9 @@ func (e *Evaluate) Validate() error {
 
 // Run implements the command.
 func (e *Evaluate) Run(env *Env) error {
+	if e.Pipeline {
+		return e.runPipeline(env)
+	}
 	report, err := e.evaluate(env)
 	if err != nil {
 		return err
@@ -155,7 +173,7 @@ func (e *Evaluate) judge(env *Env, f *fitted, t eval.Task, c *eval.Cases, o eval
 	}
 	entry := &eval.Entry{
 		Name: f.name, Kind: f.kind.Name, Params: f.raw, Parts: f.parts,
-		FitCPU: f.cpu.Seconds(), FitWall: f.wall.Seconds(), PeakRSS: f.peakRSS,
+		Account: f.account, FitCPU: f.cpu.Seconds(), FitWall: f.wall.Seconds(), PeakRSS: f.peakRSS,
 	}
 	entry.Fill(res, kept, e.Seed, e.Workers)
 	if e.Segments {

@@ -9,21 +9,38 @@ import (
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/dataset"
 	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/linalg"
 	"github.com/attune-rec/attune/models/release"
+	"github.com/attune-rec/attune/models/vector"
 )
 
-// Fit trains models on files and keeps them as a release that nobody serves
-// yet.
+// Fit trains models on the log of a shop, or on files, and keeps them as a
+// release that nobody serves yet, unless told to promote it.
 type Fit struct {
-	Data   `embed:""`
-	Models `embed:""`
-	To     string `help:"Where releases are kept: a folder, or the URL of a bucket." default:"releases" placeholder:"WHERE"`
-	Shop   string `help:"The shop that the release belongs to." default:"default"`
+	Data     `embed:""`
+	Models   `embed:""`
+	Releases `embed:""`
+	By       `embed:""`
+	Shelf    `embed:""`
+	Promote  bool `help:"Serve the release. Of a log: only where its answers are not significantly worse than those of what is served."`
+	Force    bool `help:"Promote it even if they are worse."`
 }
 
 // Validate implements kong's check of flags that depend on one another. Where
 // no split is asked for, everything is trained on.
 func (f *Fit) Validate() error {
+	if f.Force && !f.Promote {
+		return fmt.Errorf("--force is for --promote: give both")
+	}
+	if f.Dir != "" {
+		return f.validateLog()
+	}
+	if err := f.given(&f.Models); err != nil {
+		return err
+	}
+	if err := f.unused(); err != nil {
+		return err
+	}
 	if f.Split == "" {
 		f.Split = string(dataset.Given)
 	}
@@ -33,7 +50,7 @@ func (f *Fit) Validate() error {
 	if err := f.Models.Validate(); err != nil {
 		return err
 	}
-	return features.ShopID(f.Shop).Validate()
+	return f.Releases.Validate()
 }
 
 // fitSummary is the command's result.
@@ -47,6 +64,8 @@ type fitSummary struct {
 	Rows    int          `json:"interactions"`
 	Remarks []string     `json:"remarks,omitempty"`
 	Models  []fitOutcome `json:"models"`
+
+	Serving *release.Serving `json:"serving,omitempty"`
 }
 
 type fitOutcome struct {
@@ -60,6 +79,9 @@ type fitOutcome struct {
 
 // Run implements the command.
 func (f *Fit) Run(env *Env) error {
+	if f.Dir != "" {
+		return f.runLog(env)
+	}
 	p, err := f.plan()
 	if err != nil {
 		return err
@@ -74,18 +96,22 @@ func (f *Fit) Run(env *Env) error {
 			return err
 		}
 	}
-	store, err := release.OpenStore(env.Ctx, f.To, "")
+	store, err := f.Releases.Open(env.Ctx)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	manifest, err := release.Publish(env.Ctx, store, f.draft(split, t))
+	draft := f.draft(split, t)
+	if draft.Index, err = vector.Files(env.Ctx, draft.Models, vector.Options{HNSWOptions: vector.HNSWOptions{Workers: linalg.Workers()}}); err != nil {
+		return err
+	}
+	manifest, serving, err := PublishDraft(env, store, draft, f.Promote, f.change())
 	if err != nil {
 		return err
 	}
 	d := split.Train
 	sum := fitSummary{
-		Shop: f.Shop, Version: manifest.Version, To: f.To, Bytes: manifest.Bytes(),
+		Shop: f.Shop, Version: manifest.Version, To: f.Store, Bytes: manifest.Bytes(), Serving: serving,
 		Users: d.NumUsers(), Items: d.NumItems(), Rows: len(d.Log), Remarks: split.Remarks,
 	}
 	for _, name := range t.order {
@@ -141,5 +167,8 @@ func (s *fitSummary) text(env *Env) error {
 	for _, m := range s.Models {
 		fmt.Fprintf(w, "%s\t%s\t%.2f\t%.2f\t%d\n", m.Name, m.Kind, m.FitCPU, m.FitWall, m.PeakRSS>>20)
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil || s.Serving == nil {
+		return err
+	}
+	return writeServing(env, *s.Serving)
 }

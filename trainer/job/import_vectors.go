@@ -252,7 +252,7 @@ func eachFactor(f *os.File, each func(factorRecord) error) (err error) {
 				return err
 			}
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

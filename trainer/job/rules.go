@@ -92,7 +92,7 @@ func (c *RulesCmd) mine(ctx context.Context) (*rulesReport, error) {
 	ask := rules.RuleOptions{MinConfidence: c.MinConfidence, MinLift: c.MinLift, MaxConsequent: c.MaxConsequent}
 	report := &rulesReport{Baskets: baskets.Len(), Items: names.Len(), MinConfidence: c.MinConfidence}
 	var found []rules.Rule
-	mined := read
+	var mined time.Time
 	if c.Best > 0 {
 		options.MinSupport = rules.Ratio{}
 		if found, err = rules.TopRules(ctx, baskets, c.Best, ask, options); err != nil {

@@ -14,7 +14,7 @@ import (
 
 // Models is the flags of which models to train, and how.
 type Models struct {
-	Model      []string           `help:"Models to train: kinds, or name=kind to train one kind several ways." placeholder:"KIND" required:""`
+	Model      []string           `help:"Models to train: kinds, or name=kind to train one kind several ways." placeholder:"KIND"`
 	Params     []string           `help:"A model's parameter: ials.factors=128; several by repeating the flag." sep:"none" placeholder:"MODEL.PARAM=VALUE"`
 	Parts      []string           `help:"Models that composites are made of; a kind's own choice when not given." placeholder:"KIND"`
 	ParamsFile string             `help:"YAML file of parameters by model." type:"existingfile" placeholder:"FILE"`
@@ -49,6 +49,9 @@ func (m *Models) Validate() error {
 			return fmt.Errorf("--parts: %w", err)
 		}
 	}
+	if len(m.Model) == 0 {
+		return nil // the command says whether it needs some
+	}
 	_, err := m.plan()
 	return err
 }
@@ -70,9 +73,6 @@ func (m *Models) plan() (*plan, error) {
 		}
 		p.specs = append(p.specs, spec{name: name, kind: k, params: map[string]any{}})
 		composite = composite || k.Parts != nil
-	}
-	if len(p.specs) == 0 {
-		return nil, fmt.Errorf("--model is empty: expected some of %s", strings.Join(kind.Names(), ", "))
 	}
 	if composite {
 		for _, name := range kind.Names() {

@@ -17,7 +17,7 @@ import (
 
 // Releases is the flags of where releases are kept.
 type Releases struct {
-	Store string `name:"releases" help:"Where releases are kept: a folder, or the URL of a bucket." default:"releases" placeholder:"WHERE"`
+	Store string `name:"releases" help:"Where releases are kept: a folder, or the URL of a bucket. Default: releases, in the data directory where a command has one." placeholder:"WHERE"`
 	Cache string `help:"Folder for local copies of a bucket's releases." placeholder:"DIR"`
 	Shop  string `help:"The shop." default:"default"`
 }
@@ -27,8 +27,16 @@ func (r *Releases) Validate() error { return r.shop().Validate() }
 
 func (r *Releases) shop() features.ShopID { return features.ShopID(r.Shop) }
 
+// in makes dir's own folder of releases the default, as the server has it.
+func (r *Releases) in(dir string) {
+	if r.Store == "" {
+		r.Store = filepath.Join(dir, "releases")
+	}
+}
+
 // Open opens the store; the caller closes it.
 func (r *Releases) Open(ctx context.Context) (release.Store, error) {
+	r.in("")
 	cache := r.Cache
 	if cache == "" && strings.Contains(r.Store, "://") {
 		dir, err := os.UserCacheDir()

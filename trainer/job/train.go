@@ -20,6 +20,7 @@ type fitted struct {
 	parts   []string      // of a composite, by name
 	own     []models.Part // of them, those that it fitted by itself
 	raw     json.RawMessage
+	account []string // how it was chosen
 	cpu     time.Duration
 	wall    time.Duration
 	peakRSS int64
@@ -119,6 +120,7 @@ func (t *training) run(f *fitted, parts []models.Part) error {
 		if f.raw, err = c.Chosen(); err != nil {
 			return err
 		}
+		f.account = c.Account()
 	}
 	if c, ok := f.model.(models.Composite); ok && len(parts) == 0 {
 		f.own = c.Parts()

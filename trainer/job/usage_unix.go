@@ -40,5 +40,5 @@ func peakRSS() int64 {
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		return 0
 	}
-	return int64(u.Maxrss) << 10
+	return u.Maxrss << 10
 }

@@ -24,7 +24,7 @@ type Spec struct {
 	Name   string
 	Kind   string
 	Params json.RawMessage // empty: the kind's defaults
-	Parts  []string        // of a composite, by name; they come before it
+	Parts  []string        // of a composite, by name; they come before it. None: it chooses its own
 }
 
 // Plan is what a release is made of.
@@ -36,7 +36,12 @@ type Plan struct {
 	Seed     uint64
 	Workers  int
 	Metrics  []string
-	Headline string // the metric by which parts and hybrid are compared
+	Headline string // the metric by which parts and hybrid are compared, and the gate decides
+
+	Until   time.Time // learn from what happened before, as if it were today; zero: from all
+	Surface string    // whose answers are judged and pass the gate; "": none
+	Judged  int       // purchase sessions whose answers are judged, a seeded sample; 0: all
+	Rival   *Rival    // what is served, for the gate; nil: there is no gate
 }
 
 // Default is the plan of a shop that says nothing.
@@ -52,6 +57,7 @@ func Default() Plan {
 		},
 		Recipes: recipes(), Window: 30 * 24 * time.Hour, Seed: 1,
 		Metrics: []string{"ndcg@10", "recall@10", "hr@10", "coverage@10"}, Headline: "ndcg@10",
+		Surface: features.SurfaceHome, Judged: 3000,
 	}
 }
 
@@ -93,6 +99,18 @@ func (p *Plan) Validate() error {
 	return nil
 }
 
+// recipe is the one of the surface, with what the models of the plan can do.
+func (p *Plan) recipe(surface string) (models.Recipe, bool) {
+	for _, r := range p.Recipes {
+		if r.Surface == surface {
+			return pipeline.Trim(r, func(name string) bool {
+				return slices.ContainsFunc(p.Models, func(s Spec) bool { return s.Name == name })
+			}), true
+		}
+	}
+	return models.Recipe{}, false
+}
+
 // fit trains the plan's models in order. Composites learn on validate when it
 // is given; params of a model given in learnt are put in the place of its own.
 func (p *Plan) fit(ctx context.Context, train, validate *dataset.Dataset, learnt map[string]json.RawMessage, watch Watch) ([]models.Part, error) {
@@ -102,11 +120,11 @@ func (p *Plan) fit(ctx context.Context, train, validate *dataset.Dataset, learnt
 		if err != nil {
 			return nil, err
 		}
-		in := models.FitInput{Train: train, Params: s.Params, Seed: p.Seed, Workers: p.Workers, Weights: p.Weights}
+		in := models.FitInput{Train: train, Params: s.Params, Seed: p.Seed, Workers: p.Workers, Weights: p.Weights, Kinds: kind.Of}
 		if raw, ok := learnt[s.Name]; ok {
 			in.Params = raw
 		}
-		if len(s.Parts) > 0 {
+		if k.Parts != nil {
 			in.Validate = validate
 			for _, part := range done {
 				if slices.Contains(s.Parts, part.Name) {
@@ -138,22 +156,44 @@ type Watch func(stage string) Step
 // weighted is a composite that has learnt weights.
 type weighted interface{ Weights() map[string]float64 }
 
-// learnt is the parameters that composites found on validation, to be used for
+// learnt is the parameters that models chose on validation, to be used for
 // what is trained on more.
 func learnt(parts []models.Part) (map[string]json.RawMessage, map[string]map[string]float64, error) {
 	raw, plain := map[string]json.RawMessage{}, map[string]map[string]float64{}
 	for _, part := range parts {
-		w, ok := part.Model.(weighted)
+		c, ok := part.Model.(models.Chooser)
 		if !ok {
 			continue
 		}
-		b, err := json.Marshal(map[string]any{"weights": w.Weights()})
-		if err != nil {
+		var err error
+		if raw[part.Name], err = c.Chosen(); err != nil {
 			return nil, nil, err
 		}
-		raw[part.Name], plain[part.Name] = b, w.Weights()
+		if w, ok := part.Model.(weighted); ok {
+			plain[part.Name] = w.Weights()
+		}
 	}
 	return raw, plain, nil
+}
+
+// withParts is models with the parts that composites fitted by themselves, each
+// before what is made of it.
+func withParts(parts []models.Part) []models.Part {
+	var out []models.Part
+	known := map[string]bool{}
+	for _, part := range parts {
+		if c, ok := part.Model.(models.Composite); ok {
+			for _, own := range c.Parts() {
+				if !known[own.Name] {
+					known[own.Name] = true
+					out = append(out, own)
+				}
+			}
+		}
+		known[part.Name] = true
+		out = append(out, part)
+	}
+	return out
 }
 
 // rows is the release's items in the order of their rows.

@@ -14,6 +14,8 @@ import (
 	"github.com/attune-rec/attune/models/eval"
 	"github.com/attune-rec/attune/models/pipeline"
 	"github.com/attune-rec/attune/models/release"
+	"github.com/attune-rec/attune/models/vector"
+	"github.com/attune-rec/attune/trainer/replay"
 )
 
 // ErrTooLittle is returned for a store that holds too little to learn from.
@@ -21,7 +23,7 @@ var ErrTooLittle = errors.New("too little to learn from")
 
 // Store is what is read of a store; features/store is one.
 type Store interface {
-	dataset.Log
+	replay.Store
 	ListItems(ctx context.Context, shop features.ShopID, after string, limit int) ([]features.Item, error)
 }
 
@@ -34,6 +36,8 @@ type Outcome struct {
 	Items    int                           `json:"items"`
 	Bytes    int64                         `json:"bytes"`
 	Report   *eval.Report                  `json:"report,omitempty"`
+	Pipeline *replay.Report                `json:"pipeline,omitempty"` // the answers of the plan's surface
+	Gate     *Verdict                      `json:"gate,omitempty"`
 	Remarks  []string                      `json:"remarks,omitempty"`
 	Weights  map[string]map[string]float64 `json:"weights,omitempty"` // of composites, chosen on validation
 }
@@ -44,6 +48,13 @@ type Outcome struct {
 func Run(ctx context.Context, store Store, shop features.ShopID, to release.Store, plan Plan, watch Watch) (*Outcome, error) {
 	if err := plan.Validate(); err != nil {
 		return nil, err
+	}
+	if !plan.Until.IsZero() {
+		past, err := before(ctx, store, shop, plan.Until)
+		if err != nil {
+			return nil, err
+		}
+		store = past
 	}
 	items, err := itemsOf(ctx, store, shop)
 	if err != nil {
@@ -76,7 +87,11 @@ func Run(ctx context.Context, store Store, shop features.ShopID, to release.Stor
 	}
 	step = watch("publish")
 	defer step.Done()
-	manifest, err := release.Publish(ctx, to, plan.draft(shop, items, whole, parts, out))
+	draft := plan.draft(shop, items, whole, params, parts, out)
+	if draft.Index, err = vector.Files(ctx, parts, vector.Options{HNSWOptions: vector.HNSWOptions{Workers: plan.Workers}}); err != nil {
+		return nil, err
+	}
+	manifest, err := release.Publish(ctx, to, draft)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +128,10 @@ func (p *Plan) judge(ctx context.Context, store Store, shop features.ShopID, ite
 		out.Remarks = append(out.Remarks, fmt.Sprintf("not judged: %v", err))
 		err = nil
 	}
-	return params, err
+	if err != nil || p.Surface == "" {
+		return params, err
+	}
+	return params, p.contest(ctx, store, shop, field{items: items, before: before, from: testFrom, to: whole.To}, judged, out, watch)
 }
 
 // report judges every model on the purchases of the test, with and without
@@ -150,6 +168,12 @@ func (p *Plan) report(ctx context.Context, parts []models.Part, history, test *d
 		}
 		step.Done()
 		e := eval.Entry{Name: part.Name, Kind: part.Model.Kind(), Params: p.Models[i].Params}
+		if c, ok := part.Model.(models.Chooser); ok {
+			if e.Params, err = c.Chosen(); err != nil {
+				return nil, err
+			}
+			e.Account = c.Account()
+		}
 		e.Fill(res, kept, p.Seed, p.Workers)
 		e.Segments = eval.Segments(task, cases, res)
 		report.Models = append(report.Models, e)
@@ -177,18 +201,18 @@ func purchases(d *dataset.Dataset) *dataset.Dataset {
 }
 
 // draft is the release to be published.
-func (p *Plan) draft(shop features.ShopID, items *catalog.Snapshot, whole dataset.Window, parts []models.Part, out *Outcome) release.Draft {
+func (p *Plan) draft(shop features.ShopID, items *catalog.Snapshot, whole dataset.Window, params map[string]json.RawMessage, parts []models.Part, out *Outcome) release.Draft {
 	has := map[string]bool{}
 	parameters := map[string]any{}
 	for i, part := range parts {
 		has[part.Name] = true
 		parameters[part.Name] = p.Models[i].Params
-		if w, ok := out.Weights[part.Name]; ok {
-			parameters[part.Name] = map[string]any{"weights": w}
+		if chosen, ok := params[part.Name]; ok {
+			parameters[part.Name] = chosen
 		}
 	}
 	d := release.Draft{
-		Shop: shop, Items: rows(items), Models: parts, Metrics: release.Metrics{},
+		Shop: shop, Items: rows(items), Models: withParts(parts), Metrics: release.Metrics{},
 		Lineage: release.Lineage{
 			DataFrom: whole.From, DataTo: whole.To, FirstSeq: 1, LastSeq: whole.LastSeq, Events: whole.Events, Users: whole.Data.NumUsers(),
 			Parameters: parameters, Seed: p.Seed, Code: version(), EventWeights: p.Weights,
@@ -207,6 +231,21 @@ func (p *Plan) draft(shop features.ShopID, items *catalog.Snapshot, whole datase
 				d.Metrics[e.Name+"/"+name] = m
 			}
 		}
+	}
+	if p.Rival != nil {
+		d.Lineage.Parent = p.Rival.Version
+	}
+	if out.Pipeline != nil {
+		for name, v := range out.Pipeline.New {
+			m := release.Metric{Value: v.Value}
+			if v.Low != nil && v.High != nil {
+				m.Low, m.High = *v.Low, *v.High
+			}
+			d.Metrics["surface "+out.Pipeline.Surface+"/"+name] = m
+		}
+	}
+	if g := out.Gate; g != nil && g.Compared {
+		d.Metrics["gate/"+g.Metric] = release.Metric{Value: g.Difference, Low: g.Low, High: g.High}
 	}
 	return d
 }

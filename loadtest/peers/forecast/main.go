@@ -134,7 +134,7 @@ func (f *flags) m3() ([]forecast.Task, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer done()
+	defer func() { _ = done() }()
 	return forecast.ReadM3(in)
 }
 
@@ -143,12 +143,12 @@ func (f *flags) m4(name string) ([]forecast.Task, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer doneTrain()
+	defer func() { _ = doneTrain() }()
 	test, doneTest, err := f.open("m4-hourly-weekly/" + name + "-test.csv.xz")
 	if err != nil {
 		return nil, err
 	}
-	defer doneTest()
+	defer func() { _ = doneTest() }()
 	return forecast.ReadM4(train, test)
 }
 
@@ -160,7 +160,7 @@ func (f *flags) cdnow(out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer func() { _ = done() }()
 	byID := map[string]int{}
 	var customers [][]customer.Purchase
 	lines := bufio.NewScanner(in)

@@ -51,7 +51,7 @@ type state struct {
 	f      func(x []float64) float64
 	points [][]float64 // one more than variables
 	values []float64
-	center []float64
+	centre []float64
 	trial  []float64
 	second []float64
 	evals  int
@@ -65,7 +65,7 @@ func newState(f func(x []float64) float64, start []float64) *state {
 		s.points = append(s.points, flat[:n:n])
 		flat = flat[n:]
 	}
-	s.center, s.trial, s.second = flat[:n:n], flat[n:2*n:2*n], flat[2*n:]
+	s.centre, s.trial, s.second = flat[:n:n], flat[n:2*n:2*n], flat[2*n:]
 	return s
 }
 
@@ -130,12 +130,12 @@ func (s *state) small(tolerance float64) bool {
 // shrinks all towards the best.
 func (s *state) step() {
 	last := len(s.points) - 1
-	for i := range s.center {
+	for i := range s.centre {
 		sum := 0.0
 		for _, p := range s.points[:last] {
 			sum += p[i]
 		}
-		s.center[i] = sum / float64(last)
+		s.centre[i] = sum / float64(last)
 	}
 	reflected := s.toward(s.trial, -1)
 	switch {
@@ -166,11 +166,11 @@ func (s *state) step() {
 	}
 }
 
-// toward sets dst to the center plus a share of the way to the worst corner.
+// toward sets dst to the centre plus a share of the way to the worst corner.
 func (s *state) toward(dst []float64, share float64) float64 {
 	worst := s.points[len(s.points)-1]
 	for i := range dst {
-		dst[i] = s.center[i] + share*(worst[i]-s.center[i])
+		dst[i] = s.centre[i] + share*(worst[i]-s.centre[i])
 	}
 	return s.eval(dst)
 }

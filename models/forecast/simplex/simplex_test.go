@@ -15,7 +15,7 @@ func TestMinimize(t *testing.T) {
 		return sum
 	}
 	rosenbrock := func(x []float64) float64 {
-		return 100*math.Pow(x[1]-x[0]*x[0], 2) + math.Pow(1-x[0], 2)
+		return 100*(x[1]-x[0]*x[0])*(x[1]-x[0]*x[0]) + (1-x[0])*(1-x[0])
 	}
 	// Only x > 0 is allowed; the minimum of x - log x is at 1.
 	barrier := func(x []float64) float64 { return x[0] - math.Log(x[0]) }

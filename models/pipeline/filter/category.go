@@ -51,10 +51,10 @@ func keepAny(r *features.Request, eligible *features.Bitmap, attr string, values
 	case len(values) == 1:
 		eligible.And(r.Catalog.Where(attr, values[0]))
 	default:
-		any := features.NewBitmap(eligible.Len())
+		some := features.NewBitmap(eligible.Len())
 		for _, v := range values {
-			any.Or(r.Catalog.Where(attr, v))
+			some.Or(r.Catalog.Where(attr, v))
 		}
-		eligible.And(any)
+		eligible.And(some)
 	}
 }

@@ -1,3 +1,4 @@
+// Package attunev1 is the API on the wire, generated from the protos beside it.
 package attunev1
 
 import _ "embed"

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../../.."
 venv=${ATTUNE_VENV:-.venv/clients}
 if [ ! -x "$venv/bin/python" ] || ! "$venv/bin/python" -c 'import grpc_tools' 2>/dev/null; then
   python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check grpcio grpcio-tools
+  "$venv/bin/pip" install --quiet --disable-pip-version-check grpcio==1.85.1 grpcio-tools==1.85.1
 fi
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT

@@ -1,0 +1,287 @@
+package expr
+
+import (
+	"math"
+	"sync"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/interpreter"
+
+	"github.com/attune-rec/attune/features"
+)
+
+type activation = interpreter.Activation
+
+// Program is a compiled expression. It is safe for concurrent use.
+type Program struct {
+	engine *Engine
+	source string
+	kind   Kind
+	cost   uint64
+	plain  cel.Program
+
+	root     node
+	asks     []leaf        // once a request
+	items    []leaf        // once a snapshot
+	residues []leaf        // for each candidate
+	hoisted  []cel.Program // what residues use of the request: variable "@i"
+
+	mu        sync.Mutex
+	snapshots []*snapshot // newest first
+}
+
+// Source is the text it was compiled from.
+func (p *Program) Source() string { return p.source }
+
+// Kind is what it was compiled for.
+func (p *Program) Kind() Kind { return p.kind }
+
+// Cost is the most one evaluation may cost, in the units of MaxCost.
+func (p *Program) Cost() uint64 { return p.cost }
+
+// Residues is how many parts run for each candidate; none means that bitmaps
+// and columns decide alone.
+func (p *Program) Residues() int { return len(p.residues) }
+
+// Warm makes the columns of cat for the markets, so that the first request
+// after a change of the catalogue needs not.
+func (p *Program) Warm(cat features.Catalog, markets ...string) {
+	for i := range p.items {
+		for _, m := range append([]string{""}, markets...) {
+			p.column(cat, i, m)
+		}
+	}
+}
+
+// Holds reports whether a segment's expression holds for the shopper of r,
+// whose Now and Shopper count.
+func (p *Program) Holds(r *features.Request) bool {
+	v := eval(p.plain, &requestVars{engine: p.engine, r: r})
+	return v.ok && v.f != 0
+}
+
+// Plain evaluates the whole expression for one item without the split: its
+// number or 1 for yes and 0 for no, and whether that is known. It is the plain
+// twin of Bound.Value, slower and in need of no catalogue.
+func (p *Program) Plain(r *features.Request, it *features.Item) (float64, bool) {
+	if it == nil && p.kind != Segment {
+		return 0, false
+	}
+	v := eval(p.plain, &mixedVars{
+		req:  requestVars{engine: p.engine, r: r},
+		item: itemVars{engine: p.engine, item: it, market: r.Market},
+	})
+	return v.f, v.ok
+}
+
+// Bound is a program for one request: what the request decides is decided. It
+// belongs to one goroutine.
+type Bound struct {
+	p       *Program
+	r       *features.Request
+	asked   []val
+	columns []*column
+	vars    mixedVars
+}
+
+// Bind evaluates what depends on the request alone, for candidates of
+// r.Catalog. Into is reused when it is not nil.
+func (p *Program) Bind(r *features.Request, into *Bound) *Bound {
+	b := into
+	if b == nil {
+		b = new(Bound)
+	}
+	b.p, b.r = p, r
+	b.vars.req.reset(p.engine, r)
+	b.vars.item = itemVars{engine: p.engine, market: r.Market}
+	b.asked = b.asked[:0]
+	for i := range p.asks {
+		b.asked = append(b.asked, eval(p.asks[i].prog, &b.vars.req))
+	}
+	b.vars.hoisted = b.vars.hoisted[:0]
+	for _, prog := range p.hoisted {
+		v, _, err := prog.Eval(&b.vars.req)
+		if err != nil {
+			v = nil
+		}
+		b.vars.hoisted = append(b.vars.hoisted, v)
+	}
+	b.columns = b.columns[:0]
+	for i := range p.items {
+		if r.Catalog == nil {
+			b.columns = append(b.columns, &column{})
+			continue
+		}
+		b.columns = append(b.columns, p.column(r.Catalog, i, r.Market))
+	}
+	return b
+}
+
+// Match reports whether a rule holds for the item in row.
+func (b *Bound) Match(row features.Row) bool {
+	v := b.value(row)
+	return v.ok && v.f != 0
+}
+
+// Value is the number of the item in row; NaN when it is not known.
+func (b *Bound) Value(row features.Row) float64 {
+	if v := b.value(row); v.ok {
+		return v.f
+	}
+	return math.NaN()
+}
+
+func (b *Bound) value(row features.Row) val {
+	if b.r.Catalog == nil || b.r.Catalog.Item(row) == nil {
+		return val{}
+	}
+	return b.p.root.at(b, int(row))
+}
+
+// Narrow takes rows out of eligible for which a rule cannot hold, as far as
+// bitmaps tell, and reports whether it holds for all that stay; otherwise
+// Match decides about each.
+func (b *Bound) Narrow(eligible *features.Bitmap) (exact bool) {
+	yes, _, exact := b.limits(b.p.root, eligible.Len())
+	if yes != nil {
+		eligible.And(yes)
+	}
+	return exact
+}
+
+// limits is the sets outside of which n is certainly not true and certainly
+// not false, nil for all rows, and whether they are exact.
+func (b *Bound) limits(n node, rows int) (yes, no *features.Bitmap, exact bool) {
+	switch n := n.(type) {
+	case asked:
+		v := b.asked[n.i]
+		if !v.ok || v.f == 0 {
+			yes = features.NewBitmap(rows)
+		}
+		if !v.ok || v.f != 0 {
+			no = features.NewBitmap(rows)
+		}
+		return yes, no, true
+	case known:
+		if c := b.columns[n.i]; c.yes != nil && c.yes.Len() >= rows {
+			return c.yes, c.no, true
+		}
+	case not:
+		yes, no, exact = b.limits(n.x, rows)
+		return no, yes, exact
+	case both:
+		xy, xn, xe := b.limits(n.x, rows)
+		yy, yn, ye := b.limits(n.y, rows)
+		return meet(xy, yy), join(xn, yn), xe && ye
+	case any2:
+		xy, xn, xe := b.limits(n.x, rows)
+		yy, yn, ye := b.limits(n.y, rows)
+		return join(xy, yy), meet(xn, yn), xe && ye
+	}
+	return nil, nil, false
+}
+
+func meet(x, y *features.Bitmap) *features.Bitmap {
+	if x == nil {
+		return y
+	}
+	if y == nil {
+		return x
+	}
+	both := x.Clone()
+	both.And(y)
+	return both
+}
+
+func join(x, y *features.Bitmap) *features.Bitmap {
+	if x == nil || y == nil {
+		return nil
+	}
+	either := x.Grow(max(x.Len(), y.Len()))
+	either.Or(y)
+	return either
+}
+
+// run evaluates residue i for the item in row.
+func (b *Bound) run(i, row int) val {
+	b.vars.item.item = b.r.Catalog.Item(features.Row(row))
+	return eval(b.p.residues[i].prog, &b.vars)
+}
+
+// requestVars binds the fields of a request and its shopper, each made once.
+type requestVars struct {
+	engine *Engine
+	r      *features.Request
+	made   []ref.Val
+	done   []bool
+}
+
+func (a *requestVars) reset(e *Engine, r *features.Request) {
+	a.engine, a.r = e, r
+	clear(a.made)
+	clear(a.done)
+}
+
+func (a *requestVars) Parent() activation { return nil }
+
+func (a *requestVars) ResolveName(name string) (any, bool) {
+	i, ok := a.engine.index[name]
+	if !ok || a.engine.fields[i].ask == nil {
+		return nil, false
+	}
+	if a.made == nil {
+		a.made, a.done = make([]ref.Val, len(a.engine.fields)), make([]bool, len(a.engine.fields))
+	}
+	if !a.done[i] {
+		a.made[i], a.done[i] = a.engine.fields[i].ask(a.r), true
+	}
+	return bound(a.made[i])
+}
+
+// mixedVars binds all fields and what was hoisted.
+type mixedVars struct {
+	req     requestVars
+	item    itemVars
+	hoisted []ref.Val
+}
+
+func (a *mixedVars) Parent() activation { return nil }
+
+func (a *mixedVars) ResolveName(name string) (any, bool) {
+	if len(name) > 1 && name[0] == '@' {
+		n := 0
+		for _, c := range name[1:] {
+			if c < '0' || c > '9' {
+				return nil, false
+			}
+			n = n*10 + int(c-'0')
+		}
+		if n >= len(a.hoisted) {
+			return nil, false
+		}
+		return bound(a.hoisted[n])
+	}
+	if v, ok := a.item.ResolveName(name); ok {
+		return v, true
+	}
+	return a.req.ResolveName(name)
+}
+
+// eval is the value of a program; whatever fails is not known.
+func eval(p cel.Program, a activation) val {
+	out, _, err := p.Eval(a)
+	if err != nil {
+		return val{}
+	}
+	switch v := out.(type) {
+	case types.Bool:
+		return truth(bool(v))
+	case types.Double:
+		return val{float64(v), true}
+	case types.Int:
+		return val{float64(v), true}
+	}
+	return val{}
+}

@@ -1,0 +1,249 @@
+package profile
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/attune-rec/attune/features"
+)
+
+// The lifecycle's states.
+const (
+	New    = "new"
+	Active = "active"
+	Loyal  = "loyal"
+	AtRisk = "at_risk"
+	Lost   = "lost"
+)
+
+const (
+	usualGap   = 45.0 // days from order to order of a shopper who has no rhythm yet
+	minGap     = 14.0
+	maxGap     = 120.0
+	newDays    = 30.0
+	interests  = 10 // names kept of each kind
+	minPiece   = 5  // purchases or visits below which no tag is given
+	sureEnough = .9
+)
+
+// Profile is what is concluded at now. Ref may be nil: then nothing is said
+// about categories, brands, prices and motives. The same state, reference and
+// time give the same profile to the bit.
+func (s *State) Profile(ref *Reference, now time.Time) *features.Profile {
+	p := &features.Profile{PriceLevel: .5}
+	if s.first == 0 {
+		return p
+	}
+	p.First, p.Last = clock(s.first), clock(s.last)
+	p.Market = most(s.markets).name
+	p.Orders = len(s.orders)
+	p.Spent = float64(s.spent) / 1e6
+	p.Pieces = int(s.bought - s.back)
+	if s.bought > 0 {
+		p.ReturnShare = float64(s.back) / float64(s.bought)
+	}
+	if p.Orders > 0 {
+		p.RecencyDays = max(0, now.Sub(clock(s.lastOrder)).Hours()/24)
+	}
+	if p.Orders > 1 {
+		p.GapDays = float64(s.lastOrder-s.firstOrder) / float64(day.Milliseconds()) / float64(p.Orders-1)
+	}
+	p.Lifecycle = lifecycle(p, now)
+	if ref != nil {
+		s.interests(p, ref, now)
+		s.prices(p, ref)
+	}
+	s.scene(p)
+	return p
+}
+
+func clock(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
+
+// lifecycle measures a shopper's silence by the shopper's own rhythm.
+func lifecycle(p *features.Profile, now time.Time) string {
+	gap := usualGap
+	if p.Orders > 1 {
+		gap = min(max(p.GapDays, minGap), maxGap)
+	}
+	silence := now.Sub(p.Last).Hours() / 24
+	if p.Orders > 0 {
+		silence = p.RecencyDays
+	}
+	switch {
+	case silence > 4*gap:
+		return Lost
+	case silence > 2*gap:
+		return AtRisk
+	case p.Orders <= 1 && now.Sub(p.First).Hours()/24 <= newDays:
+		return New
+	case p.Orders >= 4:
+		return Loyal
+	}
+	return Active
+}
+
+func (s *State) interests(p *features.Profile, ref *Reference, now time.Time) {
+	var categories, brands, words board
+	for _, it := range s.items {
+		at := ref.places[it.id]
+		if at == nil {
+			continue
+		}
+		w := it.weight * decay(max(0, now.UnixMilli()-it.at))
+		if n := len(at.categories); n > 0 {
+			categories.add(at.categories[n-1], w)
+		}
+		if at.brand != "" {
+			brands.add(at.brand, w)
+		}
+		if !ref.bare {
+			continue
+		}
+		for _, word := range at.words {
+			if heavy := ref.weight[word]; heavy > 0 {
+				words.add(word, heavy*w)
+			}
+		}
+	}
+	p.Categories, p.Brands, p.Words = categories.top(), brands.top(), words.top()
+}
+
+// board sums weights by name.
+type board struct {
+	names []features.Weighted
+	index map[string]int
+}
+
+func (b *board) add(name string, w float64) {
+	if b.index == nil {
+		b.index = map[string]int{}
+	}
+	i, ok := b.index[name]
+	if !ok {
+		i = len(b.names)
+		b.index[name] = i
+		b.names = append(b.names, features.Weighted{Name: name})
+	}
+	b.names[i].Weight += w
+}
+
+// top is the names of most weight, as shares of all that is above nothing.
+func (b *board) top() []features.Weighted {
+	liked := slices.DeleteFunc(b.names, func(w features.Weighted) bool { return w.Weight <= 0 })
+	slices.SortFunc(liked, func(a, b features.Weighted) int {
+		switch {
+		case a.Weight > b.Weight:
+			return -1
+		case a.Weight < b.Weight:
+			return 1
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	sum := 0.0
+	for _, w := range liked {
+		sum += w.Weight
+	}
+	liked = slices.Clip(liked[:min(len(liked), interests)])
+	for i := range liked {
+		liked[i].Weight /= sum
+	}
+	return liked
+}
+
+var motiveTags = [motives]struct{ name, did string }{
+	value:         {"value", "were bought at least 5 % below their usual price"},
+	quality:       {"quality", "are among the dearest quarter of their kind"},
+	individuality: {"individuality", "are among the seldom sold goods"},
+}
+
+// prices takes the price level and the motives from what was paid.
+func (s *State) prices(p *features.Profile, ref *Reference) {
+	var hits [motives]float64
+	n, levels, compared := 0.0, 0.0, 0.0
+	since := int64(0)
+	for _, it := range s.items {
+		if it.paid <= 0 || ref.places[it.id] == nil {
+			continue
+		}
+		lines := float64(it.lines)
+		price := float64(it.paid) / float64(it.pieces) / 1e6
+		if level, ok := ref.Level(it.id, price); ok {
+			levels += level * lines
+			compared += lines
+		}
+		n += lines
+		for m, yes := range ref.speaks(it.id, price) {
+			if yes {
+				hits[m] += lines
+			}
+		}
+		if since == 0 || it.first < since {
+			since = it.first
+		}
+	}
+	if compared > 0 {
+		p.PriceLevel = levels / compared
+	}
+	if n < minPiece {
+		return
+	}
+	for m, tag := range motiveTags {
+		base := ref.base[m]
+		sure := normal((hits[m] - n*base - .5) / math.Sqrt(n*base*(1-base)))
+		if sure < sureEnough || hits[m]/n < 1.25*base {
+			continue
+		}
+		p.Tags = append(p.Tags, features.Tag{
+			Name: tag.name, Confidence: sure, Since: clock(since),
+			Evidence: fmt.Sprintf("%.0f of %.0f purchases %s; %.0f %% among all shoppers", hits[m], n, tag.did, 100*base),
+		})
+	}
+}
+
+var (
+	partTags   = [4]string{"night", "morning", "afternoon", "evening"}
+	seasonTags = [4]string{"winter", "spring", "summer", "autumn"}
+)
+
+// scene says when and with what a shopper comes.
+func (s *State) scene(p *features.Profile) {
+	tag := func(name, when string, hits int64, atLeast float64) {
+		n := float64(s.visits)
+		if n < minPiece || float64(hits)/n < atLeast {
+			return
+		}
+		p.Tags = append(p.Tags, features.Tag{
+			Name: name, Confidence: normal((float64(hits) - n*atLeast/1.5) / math.Sqrt(n*.25)), Since: clock(s.first),
+			Evidence: fmt.Sprintf("%d of %d visits %s", hits, s.visits, when),
+		})
+	}
+	for i, name := range partTags {
+		tag(name, fmt.Sprintf("from %d to %d o'clock", 6*i, 6*i+6), s.parts[i], .6)
+	}
+	tag("weekend", "on Saturday or Sunday", s.weekend, .5)
+	if s.last-s.first >= 300*day.Milliseconds() {
+		for i, name := range seasonTags {
+			tag(name, "in "+name, s.seasons[i], .5)
+		}
+	}
+	if d := most(s.devices); d.n > 0 {
+		tag("device:"+d.name, "with "+d.name, d.n, .6)
+	}
+}
+
+// most is the name seen most often, the first seen of equals.
+func most(list []count) count {
+	var top count
+	for _, c := range list {
+		if c.n > top.n {
+			top = c
+		}
+	}
+	return top
+}
+
+// normal is the standard normal distribution function.
+func normal(z float64) float64 { return .5 * math.Erfc(-z/math.Sqrt2) }

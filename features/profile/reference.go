@@ -1,0 +1,206 @@
+package profile
+
+import (
+	"iter"
+	"math"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/text"
+)
+
+const (
+	discount   = .05 // below the usual price, to count as a discount
+	dear       = .75 // percentile of price from which goods count as high quality
+	tail       = .25 // share of sales that the least sold goods make
+	minInLevel = 8   // goods of a category below which prices compare with all goods
+)
+
+// Reference is what a shop's goods are measured against: prices within a
+// category, the usual price of an item, which goods are seldom sold. It is
+// immutable and safe for concurrent use.
+type Reference struct {
+	places map[string]*place
+	levels map[string][]float64 // prices ascending by category; "" of all goods
+	bare   bool                 // no item has a category
+	base   [motives]float64     // share of all sales that speak for each motive
+	weight map[string]float64   // of a word of titles, by how few have it; none when it says nothing
+}
+
+// place is where an item stands among the shop's goods.
+type place struct {
+	categories []string
+	brand      string
+	words      []string
+	usual      float64 // list price, or the median price paid; 0: unknown
+	rare       bool
+}
+
+// NewReference measures the items of cat, and the purchases among sales (of
+// all shoppers, in any order; nil for none).
+func NewReference(cat features.Catalog, sales iter.Seq[features.Event]) *Reference {
+	ref := &Reference{places: map[string]*place{}, levels: map[string][]float64{}, weight: map[string]float64{}, bare: true}
+	titles := map[string]int{}
+	prices := map[string]float64{}
+	for row := range features.Row(cat.Len()) {
+		it := cat.Item(row)
+		if it == nil {
+			continue
+		}
+		p := &place{categories: it.Category, brand: it.Brand}
+		p.words = text.Tokens(it.Title, it.Language, nil)
+		slices.Sort(p.words)
+		p.words = slices.Compact(p.words)
+		for _, w := range p.words {
+			titles[w]++
+		}
+		ref.bare = ref.bare && len(it.Category) == 0
+		if list, ok := it.ListPrices[""]; ok {
+			p.usual = list.Units()
+		}
+		if price := it.PriceIn("").Units(); price > 0 {
+			prices[it.ID] = price
+		}
+		ref.places[it.ID] = p
+	}
+	for w, n := range titles {
+		if n >= 3 && n*10 <= len(ref.places) && (len(w) > 2 || w[0] >= utf8.RuneSelf) {
+			ref.weight[w] = math.Log(float64(len(ref.places)) / float64(n))
+		}
+	}
+	ref.sold(sales, prices)
+	for id, price := range prices {
+		if p := ref.places[id]; p != nil && price > 0 {
+			for _, level := range levelsOf(p) {
+				ref.levels[level] = append(ref.levels[level], price)
+			}
+		}
+	}
+	for _, list := range ref.levels {
+		slices.Sort(list)
+	}
+	ref.measure(sales)
+	return ref
+}
+
+func levelsOf(p *place) []string {
+	if len(p.categories) == 0 {
+		return []string{""}
+	}
+	return []string{"", p.categories[len(p.categories)-1]}
+}
+
+// sold takes usual prices and the seldom sold goods from sales.
+func (ref *Reference) sold(sales iter.Seq[features.Event], prices map[string]float64) {
+	if sales == nil {
+		return
+	}
+	paid := map[string][]float64{}
+	lines := 0
+	for e := range sales {
+		if e.Type == features.Purchase && e.Price.Micros > 0 && ref.places[e.Item] != nil {
+			paid[e.Item] = append(paid[e.Item], e.Price.Units())
+			lines++
+		}
+	}
+	ids := make([]string, 0, len(paid))
+	for id, list := range paid {
+		ids = append(ids, id)
+		slices.Sort(list)
+		median := list[len(list)/2]
+		if p := ref.places[id]; p.usual == 0 {
+			p.usual = median
+		}
+		if prices[id] == 0 {
+			prices[id] = median
+		}
+	}
+	slices.SortFunc(ids, func(a, b string) int {
+		if d := len(paid[a]) - len(paid[b]); d != 0 {
+			return d
+		}
+		if a < b {
+			return -1
+		}
+		return 1
+	})
+	sum := 0
+	for _, id := range ids {
+		sum += len(paid[id])
+		if float64(sum) > tail*float64(lines) {
+			break
+		}
+		ref.places[id].rare = true
+	}
+}
+
+// measure takes the share of sales that speak for each motive.
+func (ref *Reference) measure(sales iter.Seq[features.Event]) {
+	ref.base = [motives]float64{value: .25, quality: 1 - dear, individuality: tail}
+	if sales == nil {
+		return
+	}
+	var hits [motives]float64
+	n := 0.0
+	for e := range sales {
+		if e.Type != features.Purchase || e.Price.Micros <= 0 || ref.places[e.Item] == nil {
+			continue
+		}
+		n++
+		for m, yes := range ref.speaks(e.Item, e.Price.Units()) {
+			if yes {
+				hits[m]++
+			}
+		}
+	}
+	if n < 100 {
+		return
+	}
+	for m := range hits {
+		ref.base[m] = min(max(hits[m]/n, .01), .99)
+	}
+}
+
+// Level is the percentile of a price among the goods of the item's category,
+// or among all goods when the category has few; ok is false when there is
+// nothing to compare with.
+func (ref *Reference) Level(id string, price float64) (level float64, ok bool) {
+	p := ref.places[id]
+	if p == nil || price <= 0 {
+		return 0, false
+	}
+	names := levelsOf(p)
+	list := ref.levels[names[len(names)-1]]
+	if len(list) < minInLevel {
+		list = ref.levels[""]
+	}
+	if len(list) == 0 {
+		return 0, false
+	}
+	below, _ := slices.BinarySearch(list, price)
+	upto := below
+	for upto < len(list) && list[upto] == price {
+		upto++
+	}
+	return (float64(below) + float64(upto)) / 2 / float64(len(list)), true
+}
+
+// The motives.
+const (
+	value = iota
+	quality
+	individuality
+	motives
+)
+
+// speaks says for which motives a purchase at the price speaks.
+func (ref *Reference) speaks(id string, price float64) [motives]bool {
+	p := ref.places[id]
+	level, ok := ref.Level(id, price)
+	return [motives]bool{
+		value:         p.usual > 0 && price <= (1-discount)*p.usual,
+		quality:       ok && level >= dear,
+		individuality: p.rare,
+	}
+}

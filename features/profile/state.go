@@ -1,0 +1,254 @@
+package profile
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/attune-rec/attune/features"
+)
+
+const (
+	itemCap  = 512                 // items remembered in detail
+	halfLife = 60 * 24 * time.Hour // of interest
+	day      = 24 * time.Hour
+)
+
+// weights is how much an event says of interest in its item.
+var weights = [...]float64{
+	features.Click: 1, features.View: 1, features.Dwell: .5, features.CartAdd: 3, features.CartRemove: -2,
+	features.WishAdd: 3, features.WishRemove: -2, features.Purchase: 6, features.Return: -5, features.Review: 1,
+	features.Share: 3, features.Like: 2, features.Dislike: -4, features.Comment: 1, features.Hide: -6, features.NotInterested: -3,
+}
+
+// State is what was collected of one shopper, by the shop's item ids, so that
+// it outlives catalogues and releases. The zero value is empty. It is a fold
+// over the shopper's events in the order of Seq: updated event by event or
+// rebuilt from the log, it is the same to the bit. It is not safe for
+// concurrent use; the Profiles made of it are.
+type State struct {
+	seq                   int64
+	first, last           int64 // Unix milliseconds, by the clock of events; 0: none
+	firstOrder, lastOrder int64
+	orders                map[string]struct{} // order ids, or days where events name none
+	spent                 int64               // micros, returns off
+	bought, back          int64               // pieces
+	markets, devices      []count
+	visits                int64 // hours with an event
+	hour                  int64 // of the newest visit
+	parts                 [4]int64
+	weekend               int64
+	seasons               [4]int64
+	items                 []item
+	index                 map[string]int32
+}
+
+type count struct {
+	name string
+	n    int64
+}
+
+// item is what the shopper did about one item.
+type item struct {
+	id           string
+	weight       float64 // interest, as of at
+	at           int64
+	lines        int64 // times bought
+	pieces, back int64
+	paid, off    int64 // micros paid, and given back
+	first        int64 // first bought
+}
+
+// Of is the state after events in log order.
+func Of(events []features.Event) *State {
+	s := new(State)
+	for i := range events {
+		s.Update(&events[i])
+	}
+	return s
+}
+
+// Seq is the number of the newest event folded.
+func (s *State) Seq() int64 { return s.seq }
+
+// Update folds one event in and reports whether it changed anything. Events
+// come in the order of Seq; one that is not newer than the last is a repeat
+// and does nothing. Impressions say nothing about a shopper. Late events are
+// decayed to where they belong by their own time.
+func (s *State) Update(e *features.Event) bool {
+	if e.Seq != 0 && e.Seq <= s.seq {
+		return false
+	}
+	s.seq = max(s.seq, e.Seq)
+	if e.Type == features.Impression || e.Type == features.EventUnknown || e.Time.IsZero() {
+		return false
+	}
+	ms := e.Time.UnixMilli()
+	if s.first == 0 || ms < s.first {
+		s.first = ms
+	}
+	s.last = max(s.last, ms)
+	s.visit(e)
+	if e.Item == "" || !e.Type.AboutItem() {
+		return true
+	}
+	it := s.item(e.Item)
+	it.add(weight(e), ms)
+	switch e.Type {
+	case features.Purchase:
+		s.purchase(it, e, ms)
+	case features.Return:
+		s.giveBack(it, e)
+	}
+	if len(s.items) > 2*itemCap {
+		s.forget()
+	}
+	return true
+}
+
+func weight(e *features.Event) float64 {
+	if e.Type == features.Rating {
+		return e.Value - 2.5 // stars
+	}
+	if int(e.Type) < len(weights) {
+		return weights[e.Type]
+	}
+	return 0
+}
+
+func (s *State) item(id string) *item {
+	if i, ok := s.index[id]; ok {
+		return &s.items[i]
+	}
+	if s.index == nil {
+		s.index = map[string]int32{}
+	}
+	s.index[id] = int32(len(s.items))
+	s.items = append(s.items, item{id: id})
+	return &s.items[len(s.items)-1]
+}
+
+// add takes w of the time ms in, both decayed to the later time.
+func (it *item) add(w float64, ms int64) {
+	if it.at == 0 {
+		it.at = ms
+	}
+	if ms >= it.at {
+		it.weight = it.weight*decay(ms-it.at) + w
+		it.at = ms
+		return
+	}
+	it.weight += w * decay(it.at-ms)
+}
+
+func decay(ms int64) float64 {
+	return math.Exp2(-float64(ms) / float64(halfLife.Milliseconds()))
+}
+
+func (s *State) purchase(it *item, e *features.Event, ms int64) {
+	n := int64(max(e.Quantity, 1))
+	order := "o" + e.Order
+	if e.Order == "" {
+		order = "d" + e.Time.UTC().Format(time.DateOnly)
+	}
+	if s.orders == nil {
+		s.orders = map[string]struct{}{}
+	}
+	s.orders[order] = struct{}{}
+	if s.firstOrder == 0 || ms < s.firstOrder {
+		s.firstOrder = ms
+	}
+	s.lastOrder = max(s.lastOrder, ms)
+	if it.first == 0 || ms < it.first {
+		it.first = ms
+	}
+	it.lines++
+	it.pieces += n
+	it.paid += n * e.Price.Micros
+	s.bought += n
+	s.spent += n * e.Price.Micros
+}
+
+// giveBack takes off no more than was bought: pieces whose purchase is older
+// than the log were never counted.
+func (s *State) giveBack(it *item, e *features.Event) {
+	n := min(int64(max(e.Quantity, 1)), it.pieces-it.back)
+	if n <= 0 {
+		return
+	}
+	price := e.Price.Micros
+	if price <= 0 {
+		price = it.paid / it.pieces
+	}
+	off := min(n*price, it.paid-it.off)
+	it.back += n
+	it.off += off
+	s.back += n
+	s.spent -= off
+}
+
+// visit counts where and when: once for each hour that differs from that of
+// the event before.
+func (s *State) visit(e *features.Event) {
+	t := e.Time.UTC()
+	hour := t.Unix() / 3600
+	if s.visits > 0 && hour == s.hour {
+		return
+	}
+	s.hour = hour
+	s.visits++
+	s.parts[t.Hour()/6]++
+	if wd := t.Weekday(); wd == time.Saturday || wd == time.Sunday {
+		s.weekend++
+	}
+	s.seasons[int(t.Month())%12/3]++
+	s.markets = tally(s.markets, e.Market)
+	s.devices = tally(s.devices, e.Device)
+}
+
+func tally(list []count, name string) []count {
+	if name == "" {
+		return list
+	}
+	for i := range list {
+		if list[i].name == name {
+			list[i].n++
+			return list
+		}
+	}
+	if len(list) == 64 {
+		return list
+	}
+	return append(list, count{name, 1})
+}
+
+// forget keeps the items of most interest, in the order they came. Totals stay.
+func (s *State) forget() {
+	order := make([]int, len(s.items))
+	for i := range order {
+		order[i] = i
+	}
+	now := make([]float64, len(s.items))
+	for i, it := range s.items {
+		now[i] = it.weight * decay(max(0, s.last-it.at))
+	}
+	slices.SortFunc(order, func(a, b int) int {
+		switch {
+		case now[a] > now[b]:
+			return -1
+		case now[a] < now[b]:
+			return 1
+		}
+		return strings.Compare(s.items[a].id, s.items[b].id)
+	})
+	keep := order[:itemCap]
+	slices.Sort(keep)
+	kept := make([]item, 0, 2*itemCap+1)
+	clear(s.index)
+	for _, i := range keep {
+		s.index[s.items[i].id] = int32(len(kept))
+		kept = append(kept, s.items[i])
+	}
+	s.items = kept
+}

@@ -1,0 +1,219 @@
+package replay
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/models/linalg"
+	"github.com/attune-rec/attune/models/pipeline"
+)
+
+// outcome is what became of one session.
+type outcome struct {
+	asked      bool // it has something to be found
+	cold       bool // nothing was known of the shopper
+	bought     int  // items that were to be found
+	missing    int  // of them, those that the subject does not know
+	fresh      int  // of them, those not bought before
+	hits       []bool
+	hitsFresh  []bool
+	answer     []answered
+	degraded   []string
+	considered int
+	reach      float64 // share of the ranker's best that were candidates; NaN: undefined
+}
+
+type answered struct {
+	row    features.Row
+	source string
+	reason pipeline.ReasonKind
+}
+
+// player's worker is the memory of one goroutine.
+type worker struct {
+	p       *player
+	scratch features.Scratch
+	ans     pipeline.Answer
+	allowed *features.Bitmap
+	bits    features.Bitmap
+	rows    []features.Row
+	all     []pipeline.Candidate
+	found   []pipeline.Candidate
+	scores  []float32
+}
+
+func (p *player) play(ctx context.Context, shop features.ShopID, o *Options) error {
+	workers := o.Workers
+	if workers <= 0 {
+		workers = linalg.Workers()
+	}
+	ws := make([]worker, workers)
+	for i := range ws {
+		ws[i] = worker{p: p, allowed: features.NewBitmap(p.subject.Items.Len())}
+	}
+	var done atomic.Int64
+	var mu sync.Mutex
+	var failed error
+	linalg.ParallelN(len(p.cases), 8, workers, func(id, lo, hi int) {
+		for i := lo; i < hi && ctx.Err() == nil; i++ {
+			if err := ws[id].play(ctx, shop, p.tape.visits[i], &p.cases[i]); err != nil {
+				mu.Lock()
+				failed = err
+				mu.Unlock()
+				return
+			}
+		}
+		if n := done.Add(int64(hi - lo)); o.Progress != nil {
+			o.Progress(int(n), len(p.cases))
+		}
+	})
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return failed
+}
+
+// play answers one session. What stands in the request beside the shopper
+// depends on the surface: on an item page the first item bought, at a cart the
+// first half; only the rest is then to be found.
+func (w *worker) play(ctx context.Context, shop features.ShopID, v *visit, out *outcome) error {
+	items := w.p.subject.Items
+	given := 0
+	switch w.p.subject.Recipe.Surface {
+	case features.SurfaceItem:
+		given = 1
+	case features.SurfaceCart:
+		given = (len(v.items) + 1) / 2
+	}
+	if given >= len(v.items) {
+		return nil
+	}
+	r := &features.Request{
+		Query: features.Query{Shop: shop, Surface: w.p.subject.Recipe.Surface, Market: v.market, Now: v.start, Limit: limit},
+		Item:  features.NoRow, Catalog: items, Scratch: &w.scratch, Eligible: w.made(v),
+	}
+	r.Shopper = w.p.tape.shopper(v, items)
+	for _, id := range v.items[:given] {
+		row, ok := items.Row(id)
+		if !ok {
+			continue
+		}
+		if r.Surface == features.SurfaceItem {
+			r.Item = row
+		} else {
+			r.Cart = append(r.Cart, row)
+		}
+	}
+	out.asked, out.cold = true, len(r.Shopper.Recent) == 0
+	before := map[features.Row]bool{}
+	for i := range r.Shopper.Recent {
+		if r.Shopper.Recent[i].Type == features.Purchase {
+			before[r.Shopper.Recent[i].Row] = true
+		}
+	}
+	wanted := map[features.Row]bool{} // and whether it is new to the shopper
+	for _, id := range v.items[given:] {
+		out.bought++
+		row, ok := items.Row(id)
+		if !ok {
+			out.missing++
+			out.fresh++
+			continue
+		}
+		wanted[row] = !before[row]
+		if !before[row] {
+			out.fresh++
+		}
+	}
+	if err := w.reach(ctx, r, out); err != nil {
+		return err
+	}
+	w.scratch.Reset()
+	if err := w.p.pipe.Answer(ctx, r, &w.ans); err != nil {
+		return fmt.Errorf("answer a session of %s: %w", v.start.Format("2006-01-02"), err)
+	}
+	out.considered = w.ans.Considered
+	for _, d := range w.ans.Degraded {
+		out.degraded = append(out.degraded, d.Component+" "+d.Why)
+	}
+	for i := range w.ans.Items {
+		a := &w.ans.Items[i]
+		fresh, hit := wanted[a.Row]
+		out.hits, out.hitsFresh = append(out.hits, hit), append(out.hitsFresh, hit && fresh)
+		out.answer = append(out.answer, answered{row: a.Row, source: a.Source, reason: a.Reason.Kind})
+	}
+	return nil
+}
+
+// made is the items that were there when the session began.
+func (w *worker) made(v *visit) *features.Bitmap {
+	w.allowed.Fill()
+	for _, row := range w.p.tape.newest {
+		if w.p.tape.since[row].Before(v.start) {
+			break
+		}
+		w.allowed.Clear(row)
+	}
+	return w.allowed
+}
+
+// reach compares the candidates with the best of all eligible items by the same
+// ranker: the share of its first ten that the sources brought. Items of equal
+// score stand for one another.
+func (w *worker) reach(ctx context.Context, r *features.Request, out *outcome) error {
+	out.reach = math.NaN()
+	if w.p.ranker == nil {
+		return nil
+	}
+	w.p.subject.Items.Eligible(r.Market, r.Now, &w.bits)
+	w.bits.And(r.Eligible)
+	all := *r
+	all.Eligible = &w.bits
+	w.scratch.Reset()
+	for _, f := range w.p.filters {
+		f.Mask(&all, &w.bits)
+	}
+	w.rows = w.bits.AppendRows(w.rows[:0])
+	if len(w.rows) == 0 {
+		return nil
+	}
+	w.all = w.all[:0]
+	for _, row := range w.rows {
+		w.all = append(w.all, pipeline.Candidate{Row: row})
+	}
+	if err := w.p.ranker.Rank(ctx, &all, w.all); err != nil {
+		return fmt.Errorf("rank every item: %w", err)
+	}
+	score := make(map[features.Row]float32, len(w.all))
+	w.scores = w.scores[:0]
+	for i := range w.all {
+		if s := w.all[i].Score; s == s {
+			score[w.all[i].Row] = s
+			w.scores = append(w.scores, s)
+		}
+	}
+	slices.Sort(w.scores)
+	best := min(limit, len(w.scores))
+	if best == 0 {
+		return nil
+	}
+	least := w.scores[len(w.scores)-best]
+	w.scratch.Reset()
+	var err error
+	if w.found, err = w.p.pipe.Propose(ctx, r, &w.ans, w.found[:0]); err != nil {
+		return fmt.Errorf("propose: %w", err)
+	}
+	n := 0
+	for i := range w.found {
+		if s, ok := score[w.found[i].Row]; ok && s >= least {
+			n++
+		}
+	}
+	out.reach = float64(min(n, best)) / float64(best)
+	return nil
+}
