@@ -130,11 +130,11 @@ func (k *Keys) List(ctx context.Context) ([]APIKey, error) { return k.query(ctx,
 
 // Any reports whether a key was ever made.
 func (k *Keys) Any(ctx context.Context) (bool, error) {
-	var any bool
-	if err := k.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM api_keys)`).Scan(&any); err != nil {
+	var some bool
+	if err := k.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM api_keys)`).Scan(&some); err != nil {
 		return false, fmt.Errorf("keys: %w", err)
 	}
-	return any, nil
+	return some, nil
 }
 
 func (k *Keys) query(ctx context.Context, where string, args ...any) ([]APIKey, error) {

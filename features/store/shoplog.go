@@ -26,8 +26,8 @@ type shopLog struct {
 	tailFrom int64 // events from here lie in pages, those before in segments
 	tail     []*generation
 	segments []*segment // by first number
-	starts   []int64    // first numbers of the pages, ascending
 	retired  []*segment // replaced, and maybe still being read
+	starts   []int64    // first numbers of the pages, ascending
 	page     pageWriter // of the writer's goroutine
 }
 

@@ -220,7 +220,7 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 	if err != nil {
 		return err
 	}
-	who, err := s.guard(ctx, policies)
+	callers, err := s.callers(ctx, policies)
 	if err != nil {
 		return err
 	}
@@ -233,11 +233,11 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 		return err
 	}
 	o := rpc.Options{
-		Guard: who, Audit: &privacy.Auditor{Policies: policies, Names: shopper.NewNames(s.store), Log: s.store, Logger: s.log},
+		Callers: callers, Audit: &privacy.Auditor{Policies: policies, Names: shopper.NewNames(s.store), Log: s.store, Logger: s.log},
 		Validate: validate, Logger: s.log, Traces: s.traces, MaxMessage: s.config.MaxMessage,
 		Calls: rpc.NewCalls(s.metrics, telemetry.Buckets()), Refused: s.events.Refused, Stopping: s.stopping,
 	}
-	if o.Admission, err = s.admission(policies); err != nil {
+	if o.Guard, err = s.guard(policies); err != nil {
 		return err
 	}
 	s.inner = rpc.New(services, o)
@@ -253,7 +253,7 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 		return fmt.Errorf("gateway: %w", err)
 	}
 	s.closing(s.conn.Close)
-	rest, err := gateway.New(ctx, s.conn, gateway.Options{MaxBody: int64(s.config.MaxMessage), Origins: s.config.Origins, Peer: peerOf(who)})
+	rest, err := gateway.New(ctx, s.conn, gateway.Options{MaxBody: int64(s.config.MaxMessage), Origins: s.config.Origins, Peer: peerOf(callers)})
 	if err != nil {
 		return err
 	}
@@ -265,26 +265,9 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 	return nil
 }
 
-// admission watches both servers: what comes by REST counts as what comes by gRPC.
-func (s *Server) admission(policies *auth.Policies) (*guard.Guard, error) {
-	if s.config.AnswerIn == 0 {
-		return nil, nil
-	}
-	classes, err := guard.Classes(policies)
-	if err != nil {
-		return nil, err
-	}
-	g, err := guard.New(guard.Options{Classes: classes, Target: s.config.AnswerIn, Most: s.config.Admit})
-	if err != nil {
-		return nil, err
-	}
-	s.metrics.MustRegister(g)
-	return g, nil
-}
-
-// guard decides who may call. A server that other machines reach does not start
+// callers decides who may call. A server that other machines reach does not start
 // open to everyone unless it is told to.
-func (s *Server) guard(ctx context.Context, policies *auth.Policies) (*auth.Guard, error) {
+func (s *Server) callers(ctx context.Context, policies *auth.Policies) (*auth.Guard, error) {
 	o, err := s.config.who()
 	if err != nil {
 		return nil, err
@@ -316,6 +299,23 @@ func peerOf(g *auth.Guard) func(*http.Request) (string, string) {
 		}
 		return auth.PeerHeader, g.Peer(r.TLS.VerifiedChains[0][0])
 	}
+}
+
+// guard watches both servers: what comes by REST counts as what comes by gRPC.
+func (s *Server) guard(policies *auth.Policies) (*guard.Guard, error) {
+	if s.config.AnswerIn == 0 {
+		return nil, nil
+	}
+	classes, err := guard.Classes(policies)
+	if err != nil {
+		return nil, err
+	}
+	g, err := guard.New(guard.Options{Classes: classes, Target: s.config.AnswerIn, Most: s.config.Admit})
+	if err != nil {
+		return nil, err
+	}
+	s.metrics.MustRegister(g)
+	return g, nil
 }
 
 // operators is what is for operators only.

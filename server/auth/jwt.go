@@ -259,8 +259,15 @@ func (k *jwk) public() crypto.PublicKey {
 		}
 		return &rsa.PublicKey{N: n, E: int(e.Int64())}
 	case k.Type == "EC" && k.Curve == "P-256":
-		p := &ecdsa.PublicKey{Curve: elliptic.P256(), X: number(k.X), Y: number(k.Y)}
-		if _, err := p.ECDH(); err != nil {
+		x, y := number(k.X), number(k.Y)
+		if x.BitLen() > 256 || y.BitLen() > 256 {
+			return nil
+		}
+		point := append([]byte{4}, make([]byte, 64)...) // uncompressed
+		x.FillBytes(point[1:33])
+		y.FillBytes(point[33:])
+		p, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point)
+		if err != nil {
 			return nil
 		}
 		return p

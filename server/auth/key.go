@@ -73,7 +73,7 @@ type keys struct {
 	source KeySource
 	now    func() time.Time
 	known  *lru.Cache[string, knownKey]
-	any    atomic.Bool  // there was a key: that stays so
+	some   atomic.Bool  // there was a key: that stays so
 	asked  atomic.Int64 // when there was none, Unix milliseconds
 }
 
@@ -94,22 +94,22 @@ func newKeys(source KeySource, now func() time.Time) (*keys, error) {
 // inUse reports whether a key was ever made.
 func (k *keys) inUse(ctx context.Context) (bool, error) {
 	now := k.now().UnixMilli()
-	if k.any.Load() {
+	if k.some.Load() {
 		return true, nil
 	}
 	if at := k.asked.Load(); at != 0 && now-at < keyAge.Milliseconds() {
 		return false, nil
 	}
-	any, err := k.source.Any(ctx)
+	some, err := k.source.Any(ctx)
 	if err != nil {
 		return false, err
 	}
-	if any {
-		k.any.Store(true)
+	if some {
+		k.some.Store(true)
 	} else {
 		k.asked.Store(now)
 	}
-	return any, nil
+	return some, nil
 }
 
 func (k *keys) get(ctx context.Context, id string) (knownKey, error) {

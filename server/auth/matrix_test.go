@@ -144,7 +144,7 @@ func serve(t *testing.T, is *issuer, change func(*app.Config)) (*app.Server, *st
 	t.Cleanup(func() { must(t, keys.Close()) })
 	c := app.Config{
 		Data: dir, GRPC: "127.0.0.1:0", HTTP: "127.0.0.1:0", LogFormat: "text", Follow: time.Second, Shoppers: 100, Queue: 100,
-		EventAge: time.Hour, ClockAhead: time.Minute, MaxMessage: 1 << 20, StoreWait: time.Minute, Grace: 10 * time.Second, RequireAuth: true,
+		EventAge: time.Hour, ClockAhead: time.Minute, MaxMessage: 1 << 20, Grace: 10 * time.Second, RequireAuth: true, StoreWait: 5 * time.Second,
 	}
 	if is != nil {
 		c.OIDCIssuer, c.OIDCAudience = is.url, audience

@@ -41,7 +41,7 @@ func serve(t *testing.T, dir string) (conn *grpc.ClientConn, stop func()) {
 	t.Helper()
 	s, err := app.Build(context.Background(), app.Config{
 		Data: dir, GRPC: "127.0.0.1:0", HTTP: "127.0.0.1:0", LogFormat: "text", Follow: time.Second, Shoppers: 100, Queue: 100,
-		EventAge: time.Hour, ClockAhead: time.Minute, MaxMessage: 1 << 20, Grace: 10 * time.Second,
+		EventAge: time.Hour, ClockAhead: time.Minute, MaxMessage: 1 << 20, Grace: 10 * time.Second, StoreWait: 5 * time.Second,
 	}, slog.New(slog.DiscardHandler), "test")
 	must(t, err)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -38,12 +38,12 @@ func (c chain) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, n
 		err = c.finished(ctx, info.FullMethod, began, err)
 		end(status.Code(err).String())
 	}()
-	caller, err := c.o.Guard.Admit(ctx, info.FullMethod)
+	caller, err := c.o.Callers.Admit(ctx, info.FullMethod)
 	if err != nil {
 		return nil, err
 	}
 	if m, ok := req.(proto.Message); ok {
-		if err := c.o.Guard.Check(caller, m); err != nil {
+		if err := c.o.Callers.Check(caller, m); err != nil {
 			return nil, err
 		}
 		if err := c.o.Validate.Validate(m); err != nil {
@@ -84,18 +84,17 @@ func (c chain) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo
 		err = c.finished(ctx, info.FullMethod, began, err)
 		end(status.Code(err).String())
 	}()
-	caller, err := c.o.Guard.Admit(ctx, info.FullMethod)
+	caller, err := c.o.Callers.Admit(ctx, info.FullMethod)
 	if err != nil {
 		return err
 	}
-	ctx = auth.With(ctx, caller)
 	if c.o.Stopping != nil && info.FullMethod == healthpb.Health_Watch_FullMethodName { // it would end with its caller only
 		watched, cancel := context.WithCancel(ctx)
 		defer cancel()
 		defer context.AfterFunc(c.o.Stopping, cancel)()
 		ctx = watched
 	}
-	return next(srv, &validated{ServerStream: ss, ctx: ctx, c: c, caller: caller})
+	return next(srv, &validated{ServerStream: ss, ctx: auth.With(ctx, caller), c: c, caller: caller})
 }
 
 // validated checks every message of a stream: whose it is, and what it says.
@@ -113,7 +112,7 @@ func (v *validated) RecvMsg(m any) error {
 		return err
 	}
 	if pm, ok := m.(proto.Message); ok {
-		if err := v.c.o.Guard.Check(v.caller, pm); err != nil {
+		if err := v.c.o.Callers.Check(v.caller, pm); err != nil {
 			return err
 		}
 		if err := v.c.o.Validate.Validate(pm); err != nil {

@@ -40,10 +40,10 @@ type Services struct {
 	Health         *health.Server
 }
 
-// Options are what a server works with. Guard, Validate and Logger are
+// Options are what a server works with. Callers, Validate and Logger are
 // needed.
 type Options struct {
-	Guard      *auth.Guard
+	Callers    *auth.Guard
 	Audit      Auditor // nil: nothing is written down
 	Validate   protovalidate.Validator
 	Refused    func(context.Context, proto.Message, error) // told of invalid requests; nil: nobody
@@ -51,7 +51,7 @@ type Options struct {
 	Calls      *Calls                           // nil: none are counted
 	Traces     trace.TracerProvider             // nil: the process's
 	TLS        credentials.TransportCredentials // nil: plain text
-	Admission  *guard.Guard                     // nil: everything is let in
+	Guard      *guard.Guard                     // nil: everything is let in
 	MaxMessage int                              // bytes of a request; 0: 8 MiB
 	Stopping   context.Context                  // ends the calls of those who watch health; nil: they stay
 }
@@ -85,8 +85,8 @@ func New(s Services, o Options) *grpc.Server {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.StatsHandler(otelgrpc.NewServerHandler(trace...)),
 	}
-	if o.Admission != nil {
-		opts = append(opts, grpc.InTapHandle(o.Admission.Accept), grpc.StatsHandler(o.Admission))
+	if o.Guard != nil {
+		opts = append(opts, grpc.InTapHandle(o.Guard.Accept), grpc.StatsHandler(o.Guard))
 	}
 	if o.TLS != nil {
 		opts = append(opts, grpc.Creds(o.TLS))

@@ -275,7 +275,7 @@ func TestHistoryIsFilledPastImpressions(t *testing.T) {
 }
 
 func TestHidesOlderThanTheHistoryHold(t *testing.T) {
-	l := &log{links: map[features.UserKey]features.UserKey{}}
+	l := &log{links: map[features.UserKey]features.UserKey{}, consent: features.AllPurposes}
 	for _, o := range []struct {
 		t          features.EventType
 		user, item byte
