@@ -15,6 +15,7 @@ import (
 	"github.com/attune-rec/attune/models/knn"
 	"github.com/attune-rec/attune/models/mf"
 	"github.com/attune-rec/attune/models/popular"
+	"github.com/attune-rec/attune/models/sequence"
 )
 
 // All lists every kind by name.
@@ -32,6 +33,9 @@ func All() []models.Kind {
 		knn.User(),
 		mf.IALS(),
 		popular.Kind(),
+		sequence.GRU(),
+		sequence.LSTM(),
+		sequence.SASRec(),
 	}
 	sort.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })
 	return all

@@ -50,15 +50,10 @@ func (g *GELU[F]) Forward(x Mat[F]) Mat[F] {
 	g.x = x
 	gate, y := g.gate.mat(x.Rows, x.Cols), g.y.mat(x.Rows, x.Cols)
 	copy(gate.Data, x.Data)
-	geluTo(y.Data, gate.Data, x.Data[:len(y.Data)])
+	scale(geluSlope, gate.Data)
+	sigmoidTo(gate.Data, gate.Data)
+	mulTo(y.Data, gate.Data, x.Data[:len(y.Data)])
 	return y
-}
-
-// geluTo sets dst to the activation of x; gate holds x and becomes σ(1.702·x).
-func geluTo[F Float](dst, gate, x []F) {
-	scale(geluSlope, gate)
-	sigmoidTo(gate, gate)
-	mulTo(dst, gate, x)
 }
 
 // Backward returns the gradient of x, valid until the next call.
@@ -69,4 +64,12 @@ func (g *GELU[F]) Backward(dy Mat[F]) Mat[F] {
 		out[i] = in[i] * s * (1 + geluSlope*x[i]*(1-s))
 	}
 	return dx
+}
+
+// Apply sets dst to the activation of x. It changes nothing of the layer.
+func (g *GELU[F]) Apply(x, dst []F) {
+	copy(dst, x)
+	scale(geluSlope, dst)
+	sigmoidTo(dst, dst)
+	mulTo(dst, dst, x)
 }

@@ -50,3 +50,9 @@ func (d *Dense[F]) Weights(dy Mat[F]) {
 	gemm(true, false, 1, d.x, dy, 1, d.W.Grad())
 	sumRows(dy, d.B.G)
 }
+
+// Apply maps one row into dst. It changes nothing of the layer.
+func (d *Dense[F]) Apply(x, dst []F) {
+	copy(dst, d.B.W)
+	rowTimes(x, d.W, dst)
+}

@@ -227,3 +227,9 @@ func sumRows[F Float](m Mat[F], sum []F) {
 		addTo(sum, sum, m.Row(i))
 	}
 }
+
+// Add adds b, of the same shape, to m. Both must be without gaps between rows.
+func (m Mat[F]) Add(b Mat[F]) {
+	n := m.Rows * m.Cols
+	addTo(m.Data[:n], m.Data[:n], b.Data[:n])
+}

@@ -35,6 +35,13 @@ func (l *LayerNorm[F]) Forward(x Mat[F]) Mat[F] {
 	return y
 }
 
+// Apply normalises one row into dst. It changes nothing of the layer.
+func (l *LayerNorm[F]) Apply(x, dst []F) {
+	normalise(dst, x)
+	mulTo(dst, dst, l.Gain.W)
+	addTo(dst, dst, l.Shift.W)
+}
+
 // normalise sets dst to x with mean 0 and variance 1 and returns the inverse
 // of its deviation.
 func normalise[F Float](dst, x []F) F {
@@ -142,7 +149,7 @@ func (b *BatchNorm[F]) Forward(x Mat[F], running bool) Mat[F] {
 }
 
 // Apply normalises one row by the running moments into dst.
-func (b *BatchNorm[F]) Apply(dst, x []F) {
+func (b *BatchNorm[F]) Apply(x, dst []F) {
 	for j, v := range x {
 		dst[j] = (v-b.Mean[j])/F(math.Sqrt(float64(b.Variance[j])+normEpsilon))*b.Gain.W[j] + b.Shift.W[j]
 	}

@@ -33,16 +33,24 @@ func (p *Param[F]) Mat() Mat[F] { return MatOf(p.Rows, p.Cols, p.W) }
 // Grad is the gradient as a matrix.
 func (p *Param[F]) Grad() Mat[F] { return MatOf(p.Rows, p.Cols, p.G) }
 
-// Normal draws the weights from a normal distribution of the given deviation.
+// Normal draws the weights from a normal distribution of the given deviation;
+// without rng they stay as they are, for a network whose weights are read.
 func (p *Param[F]) Normal(rng *rand.Rand, deviation float64) *Param[F] {
+	if rng == nil {
+		return p
+	}
 	for i := range p.W {
 		p.W[i] = F(rng.NormFloat64() * deviation)
 	}
 	return p
 }
 
-// Uniform draws the weights evenly from -bound to bound.
+// Uniform draws the weights evenly from -bound to bound; without rng they stay
+// as they are.
 func (p *Param[F]) Uniform(rng *rand.Rand, bound float64) *Param[F] {
+	if rng == nil {
+		return p
+	}
 	for i := range p.W {
 		p.W[i] = F((2*rng.Float64() - 1) * bound)
 	}
