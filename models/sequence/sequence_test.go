@@ -9,7 +9,7 @@ import (
 )
 
 // small is enough for a board of 50 users.
-const small = `{"dim": 32, "epochs": 60, "tokens": 200, "dropout": 0.1, "rate": 0.01}`
+const small = `{"dim": 32, "epochs": 20, "tokens": 200, "dropout": 0.1, "rate": 0.01}`
 
 func TestNetworks(t *testing.T) {
 	for _, kind := range []models.Kind{sequence.GRU(), sequence.LSTM(), sequence.SASRec()} {
