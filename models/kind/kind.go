@@ -35,6 +35,7 @@ func All() []models.Kind {
 		popular.Kind(),
 		sequence.GRU(),
 		sequence.LSTM(),
+		sequence.Markov(),
 		sequence.SASRec(),
 	}
 	sort.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })

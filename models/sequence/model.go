@@ -230,22 +230,12 @@ func open(family string, r models.Reader) (models.Model, error) {
 	m.reader = &reader{weigher: weigher, items: m.header.Items}
 	m.table = factor.Table{Items: m.header.Items, Dim: p.Dim + 1}
 	m.net = newNetwork(family, p, 0, m.header.Reads, nil)
-	read := func(name string, rows, cols int, to *[]float32) error {
-		t, err := r.Tensor(name)
-		if err != nil {
-			return err
-		}
-		if *to, err = models.View[float32](t, rows, cols); err != nil {
-			return fmt.Errorf("tensor %q: %w", name, err)
-		}
-		return nil
-	}
-	if err := read("items", m.table.Items, m.table.Dim, &m.table.Data); err != nil {
+	if m.table.Data, err = tensor[float32](r, "items", m.table.Items, m.table.Dim); err != nil {
 		return nil, err
 	}
 	for _, q := range m.net.params()[2:] {
 		q.G = nil
-		if err := read(q.Name, q.Rows, q.Cols, &q.W); err != nil {
+		if q.W, err = tensor[float32](r, q.Name, q.Rows, q.Cols); err != nil {
 			return nil, err
 		}
 	}
