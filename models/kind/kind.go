@@ -14,6 +14,7 @@ import (
 	"github.com/attune-rec/attune/models/imported"
 	"github.com/attune-rec/attune/models/knn"
 	"github.com/attune-rec/attune/models/mf"
+	"github.com/attune-rec/attune/models/neural"
 	"github.com/attune-rec/attune/models/popular"
 	"github.com/attune-rec/attune/models/sequence"
 )
@@ -32,6 +33,9 @@ func All() []models.Kind {
 		knn.SLIM(),
 		knn.User(),
 		mf.IALS(),
+		neural.GMF(),
+		neural.MLP(),
+		neural.NeuMF(),
 		popular.Kind(),
 		sequence.GRU(),
 		sequence.LSTM(),

@@ -233,3 +233,15 @@ func (m Mat[F]) Add(b Mat[F]) {
 	n := m.Rows * m.Cols
 	addTo(m.Data[:n], m.Data[:n], b.Data[:n])
 }
+
+// Dot is the inner product of x and y, of one length.
+func Dot[F Float](x, y []F) F { return dot(x, y) }
+
+// Axpy adds alpha times x to y, of one length.
+func Axpy[F Float](alpha F, x, y []F) { axpy(alpha, x, y) }
+
+// MulTo sets dst to a times b, element by element, all of one length.
+func MulTo[F Float](dst, a, b []F) { mulTo(dst, a, b) }
+
+// Scale multiplies every element of x by alpha.
+func Scale[F Float](alpha F, x []F) { scale(alpha, x) }
