@@ -4,6 +4,8 @@
 //	python3 -m venv .cache/peers
 //	.cache/peers/bin/pip install -r loadtest/peers/requirements-kernels.txt
 //	go run ./loadtest/peers kernels --write docs/measurements/kernels.md
+//	.cache/peers/bin/pip install -r loadtest/peers/requirements-neural.txt
+//	go run ./loadtest/peers neural --write docs/measurements/neural.md
 //
 // Each side is a process of its own that answers jobs over a pipe: the peer's in Python (one file a
 // peer), ours this program again. They take turns, round by round, so that whatever else the
@@ -23,6 +25,7 @@ import (
 
 type cli struct {
 	Kernels kernelsCmd `cmd:"" help:"Vector and matrix kernels against OpenBLAS."`
+	Neural  neuralCmd  `cmd:"" help:"Training steps of neural networks against PyTorch."`
 	Serve   serveCmd   `cmd:"" hidden:"" help:"Answer jobs on standard input; what the other commands start."`
 }
 
