@@ -210,10 +210,11 @@ func Squared[F Float](values, labels, grad []F, weight F) float64 {
 
 // Uncertain weighs a task's loss by a learnt uncertainty: exp(-s)·loss + s/2,
 // s the logarithm of its variance (Kendall, Gal, Cipolla 2018, in the form for
-// likelihoods). It returns the factor on the loss's gradient and adds s's
-// gradient to p, one number.
-func Uncertain[F Float](p *Param[F], loss float64) F {
+// likelihoods). share is the part of the batch that loss stands for, 1 for all
+// of it. It returns the factor on the loss's gradient and adds s's gradient to
+// p, one number.
+func Uncertain[F Float](p *Param[F], loss, share float64) F {
 	factor := math.Exp(-float64(p.W[0]))
-	p.G[0] += F(.5 - factor*loss)
+	p.G[0] += F(.5*share - factor*loss)
 	return F(factor)
 }

@@ -257,7 +257,7 @@ func uncertain[F Float]() *problem[F] {
 		g := make([]F, 3)
 		loss := Squared(x.W, []F{1, 0, .3}, g, 1)
 		if grad {
-			factor := Uncertain(s, loss)
+			factor := Uncertain(s, loss, 1)
 			for i := range g {
 				x.G[i] = factor * g[i]
 			}

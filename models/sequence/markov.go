@@ -34,7 +34,7 @@ type ChainParams struct {
 func Markov() models.Kind {
 	return models.Kind{
 		Name: KindMarkov, Summary: "what followed the latest events before, by the logarithm of counts",
-		Defaults: ChainParams{Reach: 5, Fade: .6, Neighbours: 500, Popularity: .05},
+		Defaults: ChainParams{Reach: 5, Fade: .6, Neighbours: 500, Popularity: .01},
 		Fit:      fitMarkov, Open: openMarkov,
 		Space: []models.Range{
 			{Param: "reach", Low: 1, High: 10, Integer: true},
