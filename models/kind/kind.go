@@ -14,6 +14,7 @@ import (
 	"github.com/attune-rec/attune/models/imported"
 	"github.com/attune-rec/attune/models/knn"
 	"github.com/attune-rec/attune/models/mf"
+	"github.com/attune-rec/attune/models/multitask"
 	"github.com/attune-rec/attune/models/neural"
 	"github.com/attune-rec/attune/models/popular"
 	"github.com/attune-rec/attune/models/sequence"
@@ -33,6 +34,7 @@ func All() []models.Kind {
 		knn.SLIM(),
 		knn.User(),
 		mf.IALS(),
+		multitask.Kind(),
 		neural.GMF(),
 		neural.MLP(),
 		neural.NeuMF(),
