@@ -162,6 +162,7 @@ func (m *Model) heads(r *features.Request, scratch *features.Scratch, items []fe
 	}
 	n := min(scoreBlock, len(items))
 	w := workOf(scratch, n, s, m.bottom.Cols)
+	m.start(user, w.shift)
 	for lo := 0; lo < len(items); lo += scoreBlock {
 		hi := min(lo+scoreBlock, len(items))
 		m.block(items[lo:hi], user, w, out[lo*Goals:hi*Goals])
@@ -180,25 +181,34 @@ func (m *Model) heads(r *features.Request, scratch *features.Scratch, items []fe
 }
 
 // work is the memory of a block.
-type work struct{ x, wide, mixed, tower []float32 }
+type work struct{ shift, x, wide, mixed, tower []float32 }
 
 func workOf(s *features.Scratch, n int, shape Shape, wide int) work {
-	return work{s.Floats(n * shape.inputs()), s.Floats(n * wide), s.Floats(n * shape.Shared), s.Floats(n * shape.Tower)}
+	return work{s.Floats(wide), s.Floats(n * (Goals + 1) * shape.Dim), s.Floats(n * wide), s.Floats(n * shape.Shared), s.Floats(n * shape.Tower)}
+}
+
+// start fills shift with the shopper's part of the bottom, the same for every
+// candidate.
+func (m *Model) start(user, shift []float32) {
+	copy(shift, m.shift)
+	linalg.AxpyRows(user, m.bottom.Data[:len(user)*m.bottom.Cols], shift)
 }
 
 // block fills out with the logits of the goals' probabilities, not calibrated.
+// w.shift is what start made of user.
 func (m *Model) block(items []features.Row, user []float32, w work, out []float32) {
 	s, n := m.header.Params.Shape, len(items)
-	x := linalg.MatrixOf(n, s.inputs(), w.x[:n*s.inputs()])
+	own := (Goals + 1) * s.Dim // what a candidate adds to the shopper's inputs
+	x := linalg.MatrixOf(n, own, w.x[:n*own])
 	wide := linalg.MatrixOf(n, m.bottom.Cols, w.wide[:n*m.bottom.Cols])
 	for i, row := range items {
 		if row < 0 || int(row) >= m.header.Items {
 			row = 0
 		}
-		join(x.Row(i), user, m.net.item(int32(row)))
-		copy(wide.Row(i), m.shift)
+		joinOwn(x.Row(i), user, m.net.item(int32(row)))
+		copy(wide.Row(i), w.shift)
 	}
-	linalg.Gemm(false, false, 1, x, m.bottom, 1, wide)
+	linalg.Gemm(false, false, 1, x, m.bottom.Sub(Goals*s.Dim, 0, own, m.bottom.Cols), 1, wide)
 	experts, gates := s.Experts*s.Shared, len(m.net.Bottom.Gates)
 	for i := range n {
 		row := wide.Row(i)
@@ -299,6 +309,7 @@ func (m *Model) calibrate(held []*funnel, negatives int, rng *rand.Rand) {
 		var z [Goals]float32
 		for i, item := range v.Items {
 			m.without(v, i, user)
+			m.start(user, w.shift)
 			m.block([]features.Row{features.Row(item)}, user, w, z[:])
 			for g := range Goals {
 				label := 0.

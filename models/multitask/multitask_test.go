@@ -16,9 +16,9 @@ import (
 
 func TestKind(t *testing.T) {
 	for name, params := range map[string]string{
-		"experts":                        `{"epochs": 60, "batch": 256, "rate": 0.01}`,
-		"shared bottom, fixed, no chain": `{"epochs": 60, "batch": 256, "rate": 0.01, "experts": 1, "chain": false, "click_value": 0.1, "cart_value": 0.3}`,
-		"uncertainty":                    `{"epochs": 60, "batch": 256, "rate": 0.01, "uncertainty": true}`,
+		"experts":                        `{"epochs": 25, "batch": 512, "rate": 0.02}`,
+		"shared bottom, fixed, no chain": `{"epochs": 25, "batch": 512, "rate": 0.02, "experts": 1, "chain": false, "click_value": 0.1, "cart_value": 0.3}`,
+		"uncertainty":                    `{"epochs": 25, "batch": 512, "rate": 0.02, "uncertainty": true}`,
 	} {
 		t.Run(name, func(t *testing.T) { modeltest.Run(t, Kind(), modeltest.Options{Params: params}) })
 	}

@@ -252,9 +252,14 @@ func (n *Network[F]) forward(visits []Visit, rows int) {
 // join fills x with the shopper, the item, and their products by goal.
 func join[F nn.Float](x, user, item []F) {
 	copy(x, user)
-	copy(x[len(user):], item)
+	joinOwn(x[len(user):], user, item)
+}
+
+// joinOwn is join without the shopper's part.
+func joinOwn[F nn.Float](x, user, item []F) {
+	copy(x, item)
 	for lo := 0; lo < len(user); lo += len(item) {
-		nn.MulTo(x[len(user)+len(item)+lo:][:len(item)], user[lo:lo+len(item)], item)
+		nn.MulTo(x[len(item)+lo:][:len(item)], user[lo:lo+len(item)], item)
 	}
 }
 
