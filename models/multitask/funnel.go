@@ -62,6 +62,14 @@ func (f *funnel) read(w *taste.Weigher, history []features.Interaction, items in
 
 func (f *funnel) total() int { return len(f.met[0]) + len(f.met[1]) + len(f.met[2]) }
 
+// size is about how many candidates a visit has.
+func (f *funnel) size(negatives int) int {
+	if len(f.shown) == 0 {
+		return min(f.total(), most) * (1 + negatives)
+	}
+	return min(f.total(), most) + len(f.shown)*most/max(f.total(), most)
+}
+
 func (f *funnel) has(row int32) bool {
 	for _, met := range f.met {
 		if _, ok := slices.BinarySearch(met, row); ok {
@@ -71,27 +79,43 @@ func (f *funnel) has(row int32) bool {
 	return false
 }
 
-// visit is all that the shopper met and saw as candidates; where they have no
-// impressions, negatives are drawn, a number for each item met.
+// most is about how many of the items that a shopper met are candidates of one
+// visit.
+const most = 256
+
+// visit is what the shopper met and saw as candidates, a sample of it where
+// that is much; where they have no impressions, negatives are drawn, a number
+// for each item met.
 func (f *funnel) visit(items, negatives int, rng *rand.Rand) Visit {
 	v := Visit{Met: f.met}
+	keep := min(1, float64(most)/float64(max(f.total(), 1)))
 	for g, met := range f.met {
 		for at, row := range met {
-			v.Items, v.Own, v.Level = append(v.Items, row), append(v.Own, int32(at)), append(v.Level, int8(g+1))
+			if keep == 1 || rng.Float64() < keep {
+				v.Items, v.Own, v.Level = append(v.Items, row), append(v.Own, int32(at)), append(v.Level, int8(g+1))
+			}
 		}
 	}
-	for _, row := range f.shown {
-		v.Items, v.Own, v.Level = append(v.Items, row), append(v.Own, -1), append(v.Level, 0)
-	}
-	if len(f.shown) > 0 || f.total() >= items {
+	positives := len(v.Items)
+	add := func(row int32) { v.Items, v.Own, v.Level = append(v.Items, row), append(v.Own, -1), append(v.Level, 0) }
+	if len(f.shown) > 0 {
+		// The same share of both, so that probabilities stay those of impressions.
+		for _, row := range f.shown {
+			if keep == 1 || rng.Float64() < keep {
+				add(row)
+			}
+		}
 		return v
 	}
-	for range negatives * f.total() {
+	if f.total() >= items {
+		return v
+	}
+	for range negatives * positives {
 		row := int32(rng.IntN(items))
 		for f.has(row) {
 			row = int32(rng.IntN(items))
 		}
-		v.Items, v.Own, v.Level = append(v.Items, row), append(v.Own, -1), append(v.Level, 0)
+		add(row)
 	}
 	return v
 }

@@ -115,6 +115,9 @@ func errorOf(m *Model, d *dataset.Dataset) [Goals]float64 {
 // Every head is calibrated against the known truth over the entire space of
 // impressions, with the chain and without.
 func TestCalibrationAgainstTruth(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains for seconds")
+	}
 	w := &world{users: 600, items: 60, rng: rng()}
 	d := w.log(40)
 	for _, params := range []string{`{"batch": 1024}`, `{"batch": 1024, "chain": false, "uncertainty": true}`} {
@@ -136,6 +139,9 @@ func TestCalibrationAgainstTruth(t *testing.T) {
 // alone and applied to every impression, is far from the truth where clicks
 // select; the chain's product is near it.
 func TestEntireSpace(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains for seconds")
+	}
 	w := &world{users: 600, items: 60, rng: rng()}
 	d := w.log(40)
 	m, err := Kind().Fit(context.Background(), models.FitInput{Train: d, Params: json.RawMessage(`{"batch": 1024}`), Seed: 5, Workers: 2})

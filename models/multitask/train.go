@@ -79,10 +79,7 @@ func (t *trainer) batches(rng *rand.Rand) [][]*funnel {
 	var out [][]*funnel
 	from, n := 0, 0
 	for i, f := range order {
-		n += f.total() + len(f.shown)
-		if len(f.shown) == 0 {
-			n += t.params.Negatives * f.total()
-		}
+		n += f.size(t.params.Negatives)
 		if n >= t.params.Batch || i == len(order)-1 {
 			out = append(out, order[from:i+1])
 			from, n = i+1, 0

@@ -20,6 +20,8 @@ type network struct {
 
 	in, inKinds, inGaps nn.Embedding[float32]
 	catalogue           nn.Catalogue[float32]
+	sampler             *sampler // nil: the whole catalogue
+	sampled             nn.Sampled[float32]
 	batch               packed
 }
 
@@ -80,11 +82,11 @@ func (w *network) step(pieces [][]token, seed uint64, weight float32) float64 {
 	}
 	b := &w.batch
 	b.lay(pieces, w.body.byTime())
-	w.in.Table, w.catalogue.Table, w.catalogue.Bias = w.items, w.items, w.bias
+	w.in.Table = w.items
 	x := w.in.Forward(b.items, w.factor)
 	w.also(&w.inKinds, w.kinds, b.kinds, x)
 	w.also(&w.inGaps, w.gaps, b.gaps, x)
-	loss, dh := w.catalogue.Step(w.body.forward(x, b, seed), b.targets, weight)
+	loss, dh := w.loss(w.body.forward(x, b, seed), seed, weight)
 	dx := w.body.backward(dh)
 	w.in.Backward(dx, w.factor)
 	if w.kinds != nil {
@@ -94,6 +96,21 @@ func (w *network) step(pieces [][]token, seed uint64, weight float32) float64 {
 		w.inGaps.Backward(dx, w.factor)
 	}
 	return loss
+}
+
+// loss is that of what the body predicts, with the gradient of it.
+func (w *network) loss(h nn.Mat[float32], seed uint64, weight float32) (float64, nn.Mat[float32]) {
+	targets := w.batch.targets
+	if w.sampler == nil {
+		w.catalogue.Table, w.catalogue.Bias = w.items, w.bias
+		return w.catalogue.Step(h, targets, weight)
+	}
+	w.sampled.Table, w.sampled.Bias = w.items, w.bias
+	items, logQ := w.sampler.draw(targets, nn.Seed(seed, 1<<33))
+	scores := w.sampled.Forward(h, items, w.sampler.n+1)
+	w.sampler.spare(scores, items)
+	loss := nn.SampledSoftmax(scores, logQ, weight)
+	return loss, w.sampled.Backward(scores)
 }
 
 func (w *network) also(e *nn.Embedding[float32], table *nn.Param[float32], rows []int32, x nn.Mat[float32]) {

@@ -22,6 +22,7 @@ type Params struct {
 	Epochs     int     `json:"epochs"`      // the cosine of the rate is planned for so many
 	Patience   int     `json:"patience"`    // epochs without a better NDCG@10 on validation before stopping; 0 runs all
 	Clip       float64 `json:"clip"`        // norm of gradients at most; 0: any
+	Negatives  int     `json:"negatives"`   // sampled items that a target is held against; 0: chosen, -1: the whole catalogue
 	EventTypes bool    `json:"event_types"` // read what was done, where histories have several types
 	Gaps       bool    `json:"gaps"`        // read the time since the event before, where histories have times
 
@@ -58,6 +59,7 @@ func (p *Params) check() error {
 		{"epochs", float64(p.Epochs), 0, 10_000},
 		{"patience", float64(p.Patience), 0, 10_000},
 		{"clip", p.Clip, 0, 1e6},
+		{"negatives", float64(p.Negatives), -1, 1 << 16},
 	} {
 		if err := models.CheckRange(c.name, c.value, c.low, c.high); err != nil {
 			return err
@@ -101,10 +103,29 @@ func (p *Params) resolve(family string, events, items, long int) {
 			p.Tokens = max(p.Tokens, 2048)
 		}
 	}
+	if p.Negatives == 0 {
+		p.Negatives = -1
+		if items > whole {
+			p.Negatives = sample
+		}
+	}
 	if p.Epochs == 0 {
 		p.Epochs = int(min(max(math.Round(12*math.Pow(1e6/float64(max(events, 1)), .4)), 6), 60))
 		if family != KindSASRec && !dense {
 			p.Epochs = (p.Epochs + 1) / 2
 		}
+		// The softmax over the catalogue is most of the work of a large one.
+		candidates := items
+		if p.Negatives > 0 {
+			candidates = p.Negatives
+		}
+		epoch := 6 * float64(events) * float64(candidates) * float64(p.Dim)
+		p.Epochs = min(p.Epochs, max(int(budget/epoch), 6))
 	}
 }
+
+const (
+	whole  = 100_000 // items up to which a target is held against the whole catalogue
+	sample = 512     // items it is held against beyond
+	budget = 6e13    // multiplications that the softmax of all epochs may take, some ten minutes of a core
+)

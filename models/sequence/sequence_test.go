@@ -32,6 +32,13 @@ func TestNetworks(t *testing.T) {
 	}
 }
 
+// A few samples in the place of the catalogue teach the same board.
+func TestSampledLoss(t *testing.T) {
+	modeltest.Run(t, sequence.GRU(), modeltest.Options{
+		Params: `{"dim": 32, "epochs": 40, "tokens": 200, "dropout": 0.1, "rate": 0.01, "negatives": 20}`, InOrder: true,
+	})
+}
+
 func TestMarkov(t *testing.T) {
 	modeltest.Run(t, sequence.Markov(), modeltest.Options{InOrder: true})
 }

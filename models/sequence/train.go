@@ -113,6 +113,9 @@ func newTrainer(family string, in models.FitInput) (*trainer, error) {
 				return nil, err
 			}
 		}
+		if p.Negatives > 0 {
+			n.sampler = newSampler(t.corpus.counts, p.Negatives)
+		}
 		t.nets = append(t.nets, n)
 	}
 	t.nets[0].popularity(t.corpus.counts)
