@@ -11,6 +11,6 @@
 // Everything is generic over the float type: float32 runs on the kernels, and
 // the same code in float64 is the twin that the gradients are checked with.
 //
-// It imports models/linalg. Start reading at Param and Dense, then GRU,
-// Attention and Catalogue.
+// It imports models/linalg and, for checkpoints, models/release/safetensors.
+// Start reading at Param and Dense, then GRU, Attention and Catalogue.
 package nn
