@@ -88,7 +88,7 @@ func TestGoalsHelpEachOther(t *testing.T) {
 		t.Fatal(err)
 	}
 	task := eval.Task{History: train, Test: test}
-	options := eval.Options{Metrics: metrics, Seed: 1, KeepSeen: true}
+	options := eval.Options{Metrics: metrics, Seed: 1, KeepSeen: true, MaxCases: 1000}
 	cases, err := eval.Plan(task, options)
 	if err != nil {
 		t.Fatal(err)
