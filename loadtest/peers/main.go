@@ -4,6 +4,8 @@
 //	python3 -m venv .cache/peers
 //	.cache/peers/bin/pip install -r loadtest/peers/requirements-kernels.txt
 //	go run ./loadtest/peers kernels --write docs/measurements/kernels.md
+//	.cache/peers/bin/pip install -r loadtest/peers/requirements-neural.txt
+//	go run ./loadtest/peers neural --write docs/measurements/neural.md
 //
 //	.cache/peers/bin/pip install -r loadtest/peers/requirements-index.txt
 //	go run ./loadtest/peers index --write docs/measurements/vector.md
@@ -28,6 +30,7 @@ type cli struct {
 	Kernels kernelsCmd `cmd:"" help:"Vector and matrix kernels against OpenBLAS."`
 	Index   indexCmd   `cmd:"" help:"Vector search against faiss and hnswlib."`
 	Open    openCmd    `cmd:"" hidden:"" help:"Open an index file; what index starts."`
+	Neural  neuralCmd  `cmd:"" help:"Training steps of neural networks against PyTorch."`
 	Serve   serveCmd   `cmd:"" hidden:"" help:"Answer jobs on standard input; what the other commands start."`
 }
 

@@ -53,6 +53,24 @@ func TestKernelRowsHaveJobs(t *testing.T) {
 	}
 }
 
+// The same for training steps; a step of each runs.
+func TestNeuralRowsHaveJobs(t *testing.T) {
+	set := neuralJobs()
+	for _, row := range neuralRows() {
+		p := params{"threads": 2}
+		for name, v := range row.p {
+			p[name] = v
+		}
+		p["batch"] = 8
+		j, err := set.build(request{Job: row.job, Params: p}, map[string]job{})
+		if err != nil {
+			t.Errorf("%s: %v", row.title, err)
+			continue
+		}
+		j.run()
+	}
+}
+
 func TestReplaceTable(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.md")
 	if err := os.WriteFile(path, []byte("before\n"+tableBegin+"old\n"+tableEnd+"after\n"), 0o644); err != nil {

@@ -21,12 +21,12 @@ type job struct {
 type jobMaker func(p params) (job, error)
 
 type serveCmd struct {
-	Set string `arg:"" enum:"kernels" help:"The jobs to serve."`
+	Set string `arg:"" enum:"kernels,neural" help:"The jobs to serve."`
 }
 
 func (c *serveCmd) Run() error {
 	runtime.LockOSThread()
-	sets := map[string]jobSet{"kernels": kernelJobs()}
+	sets := map[string]jobSet{"kernels": kernelJobs(), "neural": neuralJobs()}
 	return serve(os.Stdin, os.Stdout, sets[c.Set])
 }
 

@@ -14,7 +14,10 @@ import (
 	"github.com/attune-rec/attune/models/imported"
 	"github.com/attune-rec/attune/models/knn"
 	"github.com/attune-rec/attune/models/mf"
+	"github.com/attune-rec/attune/models/multitask"
+	"github.com/attune-rec/attune/models/neural"
 	"github.com/attune-rec/attune/models/popular"
+	"github.com/attune-rec/attune/models/sequence"
 )
 
 // All lists every kind by name.
@@ -33,7 +36,15 @@ func All() []models.Kind {
 		knn.User(),
 		mf.BPR(),
 		mf.IALS(),
+		multitask.Kind(),
+		neural.GMF(),
+		neural.MLP(),
+		neural.NeuMF(),
 		popular.Kind(),
+		sequence.GRU(),
+		sequence.LSTM(),
+		sequence.Markov(),
+		sequence.SASRec(),
 	}
 	sort.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })
 	return all

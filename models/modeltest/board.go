@@ -2,6 +2,7 @@ package modeltest
 
 import (
 	"fmt"
+	"math/rand/v2"
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/dataset"
@@ -39,6 +40,21 @@ func Board(n int, perm []int) *dataset.Dataset {
 	d := b.Build()
 	d.Catalog = newShelf(d.Items)
 	return d
+}
+
+// Shuffle puts each history of a board into a random order of its own, the
+// times staying where they are. The board has all histories ascend, so a model
+// of order would learn that nothing ever follows the last item and nothing
+// leads to the first; which item a user never met is not a matter of order.
+func Shuffle(d *dataset.Dataset) {
+	random := rand.New(rand.NewPCG(seed, 2))
+	for u := range d.Users {
+		history := d.Log[d.Ptr[u]:d.Ptr[u+1]]
+		random.Shuffle(len(history), func(i, j int) {
+			history[i], history[j] = history[j], history[i]
+			history[i].TimeMS, history[j].TimeMS = history[j].TimeMS, history[i].TimeMS
+		})
+	}
 }
 
 // Request is what a surface would ask for user u of d, with a Scratch of its

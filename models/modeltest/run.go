@@ -21,6 +21,7 @@ type Options struct {
 	Impersonal   bool                                                 // the same for everyone: no checkerboard, no explanations
 	SameContents bool                                                 // it sees contents only, which do not tell items of one colour apart: no checkerboard
 	Parts        func(t *testing.T, d *dataset.Dataset) []models.Part // of a composite
+	InOrder      bool                                                 // it predicts what comes next: each history of the board in an order of its own, see Shuffle
 	Allocates    bool                                                 // a steady Score may allocate: only for models that never serve
 }
 
@@ -35,7 +36,7 @@ func Run(t *testing.T, kind models.Kind, o Options) {
 	if o.Size == 0 {
 		o.Size = 50
 	}
-	d := Board(o.Size, nil)
+	d := o.board(nil)
 	m := o.fit(t, kind, d)
 	if m.Kind() != kind.Name || m.Items() != d.NumItems() {
 		t.Fatalf("got kind %q with %d items, want %q with %d", m.Kind(), m.Items(), kind.Name, d.NumItems())
@@ -61,9 +62,17 @@ func Run(t *testing.T, kind models.Kind, o Options) {
 	t.Run("checkerboard", func(t *testing.T) { checkerboard(t, m, d, nil) })
 	perm := rand.New(rand.NewPCG(seed, 1)).Perm(o.Size)
 	t.Run("renumbered items", func(t *testing.T) {
-		renumbered := Board(o.Size, perm)
+		renumbered := o.board(perm)
 		checkerboard(t, o.fit(t, kind, renumbered), renumbered, perm)
 	})
+}
+
+func (o Options) board(perm []int) *dataset.Dataset {
+	d := Board(o.Size, perm)
+	if o.InOrder {
+		Shuffle(d)
+	}
+	return d
 }
 
 func (o Options) fit(t *testing.T, kind models.Kind, d *dataset.Dataset) models.Model {

@@ -1,0 +1,164 @@
+package nn
+
+import (
+	"math"
+	"math/rand/v2"
+)
+
+// Steps is the shape of packed sequences: Steps[t] sequences have a token at
+// time t. Sequences are sorted by length, longest first, so it never grows;
+// tokens lie time by time, and at each time in the order of the sequences. No
+// place is spent on padding.
+type Steps []int
+
+// Tokens is the number of tokens.
+func (s Steps) Tokens() int {
+	n := 0
+	for _, m := range s {
+		n += m
+	}
+	return n
+}
+
+// GRU is a gated recurrent unit (Cho et al. 2014, with the reset gate behind
+// the recurrent product as in Chung et al. 2014 and cuDNN):
+//
+//	r, z = σ(x·Wx + h·Wh + b), n = tanh(x·Wx + b + r∘(h·Wh + bh)), h' = n + z∘(h-n)
+//
+// The columns of the weights are r, z, n in that order.
+type GRU[F Float] struct {
+	Wx, Wh, B, Bh *Param[F] // in x 3h, h x 3h, 3h, h
+
+	x                             Mat[F]
+	steps                         Steps
+	input, gates, inner, prev, y  buffer[F]
+	dInput, dRecurrent, dPrev, dx buffer[F]
+	work                          buffer[F]
+}
+
+// NewGRU draws the weights evenly from ±1/√hidden.
+func NewGRU[F Float](name string, in, hidden int, rng *rand.Rand) *GRU[F] {
+	bound := 1 / math.Sqrt(float64(hidden))
+	return &GRU[F]{
+		Wx: NewParam[F](name+".input", in, 3*hidden).Uniform(rng, bound),
+		Wh: NewParam[F](name+".recurrent", hidden, 3*hidden).Uniform(rng, bound),
+		B:  NewParam[F](name+".bias", 1, 3*hidden).Uniform(rng, bound),
+		Bh: NewParam[F](name+".inner", 1, hidden).Uniform(rng, bound),
+	}
+}
+
+// Params are the layer's parameters.
+func (g *GRU[F]) Params() Params[F] { return Params[F]{g.Wx, g.Wh, g.B, g.Bh} }
+
+// Hidden is the size of the state.
+func (g *GRU[F]) Hidden() int { return g.Wh.Rows }
+
+// Forward runs packed sequences from a state of zeros and returns the state
+// after each token, valid until the next call. x must stay as it is until
+// Backward.
+func (g *GRU[F]) Forward(x Mat[F], steps Steps) Mat[F] {
+	h := g.Hidden()
+	g.x, g.steps = x, steps
+	input, gates := g.input.mat(x.Rows, 3*h), g.gates.mat(x.Rows, 3*h)
+	inner, prev, y := g.inner.mat(x.Rows, h), g.prev.mat(x.Rows, h), g.y.mat(x.Rows, h)
+	gemm(false, false, 1, x, g.Wx.Mat(), 0, input)
+	at, before := 0, 0
+	for t, n := range steps {
+		work := g.work.mat(n, 3*h)
+		hp := prev.Slice(at, at+n)
+		if t == 0 {
+			clear(hp.Data[:n*h])
+			clear(work.Data)
+		} else {
+			copy(hp.Data[:n*h], y.Data[before*h:])
+			gemm(false, false, 1, hp, g.Wh.Mat(), 0, work)
+		}
+		for i := range n {
+			g.cell(input.Row(at+i), work.Row(i), hp.Row(i), gates.Row(at+i), inner.Row(at+i), y.Row(at+i))
+		}
+		before, at = at, at+n
+	}
+	return y
+}
+
+// cell is one token: x is x·Wx and hw is h·Wh, both without bias. It fills the
+// gates, the inner product h·Wh+bh of n, and the new state.
+func (g *GRU[F]) cell(x, hw, h, gates, inner, out []F) {
+	n := len(h)
+	addTo(gates, x, g.B.W)
+	addTo(gates[:2*n], gates[:2*n], hw[:2*n])
+	sigmoidTo(gates[:2*n], gates[:2*n])
+	addTo(inner, hw[2*n:], g.Bh.W)
+	mulAddTo(gates[2*n:], gates[:n], inner)
+	tanhTo(gates[2*n:], gates[2*n:])
+	subTo(out, h, gates[2*n:])
+	mulTo(out, out, gates[n:2*n])
+	addTo(out, out, gates[2*n:])
+}
+
+// Backward takes the gradient of every state, adds to the gradients of the
+// weights, and returns that of x, valid until the next call.
+func (g *GRU[F]) Backward(dy Mat[F]) Mat[F] {
+	h, tokens := g.Hidden(), g.x.Rows
+	gates, inner, prev := g.gates.mat(tokens, 3*h), g.inner.mat(tokens, h), g.prev.mat(tokens, h)
+	dInput, dRecurrent, dPrev := g.dInput.mat(tokens, 3*h), g.dRecurrent.mat(tokens, 3*h), g.dPrev.mat(max(tokens, 1), h)
+	at, carried := tokens, 0
+	for t := len(g.steps) - 1; t >= 0; t-- {
+		n := g.steps[t]
+		at -= n
+		for i := range n {
+			d := g.work.slice(h)
+			copy(d, dy.Row(at+i))
+			if i < carried {
+				addTo(d, d, dPrev.Row(i))
+			}
+			gate, in, hp := gates.Row(at+i), inner.Row(at+i), prev.Row(at+i)
+			di, dr, dp := dInput.Row(at+i), dRecurrent.Row(at+i), dPrev.Row(i)
+			gruGrad(d, gate, in, hp, di, dp)
+			copy(dr[:2*h], di[:2*h])
+			mulTo(dr[2*h:], di[2*h:], gate[:h])
+		}
+		if t > 0 {
+			gemm(false, true, 1, dRecurrent.Slice(at, at+n), g.Wh.Mat(), 1, dPrev.Slice(0, n))
+		}
+		carried = n
+	}
+	gemm(true, false, 1, g.x, dInput, 1, g.Wx.Grad())
+	gemm(true, false, 1, prev, dRecurrent, 1, g.Wh.Grad())
+	sumRows(dInput, g.B.G)
+	sumRows(dRecurrent.Columns(2*h, 3*h), g.Bh.G)
+	dx := g.dx.mat(tokens, g.x.Cols)
+	gemm(false, true, 1, dInput, g.Wx.Mat(), 0, dx)
+	return dx
+}
+
+// gruGrad turns the gradient d of a state into those of the gates' arguments
+// and, by the direct path, of the state before.
+func gruGrad[F Float](d, gate, inner, hp, di, dp []F) {
+	h := len(d)
+	r, z, n := gate[:h], gate[h:2*h], gate[2*h:3*h]
+	dr, dz, dn := di[:h], di[h:2*h], di[2*h:3*h]
+	inner, hp, dp = inner[:h], hp[:h], dp[:h]
+	for j, v := range d {
+		zj, nj, rj := z[j], n[j], r[j]
+		dnj := v * (1 - zj) * (1 - nj*nj)
+		dn[j] = dnj
+		dz[j] = v * (hp[j] - nj) * zj * (1 - zj)
+		dr[j] = dnj * inner[j] * rj * (1 - rj)
+		dp[j] = v * zj
+	}
+}
+
+// Step runs one token of one sequence: state becomes the state after x. It
+// needs 9·Hidden numbers of work and neither keeps nor changes anything of the
+// layer, so that any number of goroutines may call it.
+func (g *GRU[F]) Step(x, state, work []F) {
+	h := g.Hidden()
+	input, hw, gates := work[:3*h], work[3*h:6*h], work[6*h:9*h]
+	clear(input)
+	clear(hw)
+	rowTimes(x, g.Wx, input)
+	rowTimes(state, g.Wh, hw)
+	g.cell(input, hw, state, gates, input[:h], hw[:h])
+	copy(state, hw[:h])
+}
