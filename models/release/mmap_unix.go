@@ -32,3 +32,11 @@ func mapFile(path string) (b []byte, free func() error, err error) {
 	}
 	return b, func() error { return unix.Munmap(b) }, nil
 }
+
+// forget lets the system take back the memory of what mapFile mapped; it is read
+// again from the file when it is touched.
+func forget(b []byte) {
+	if len(b) > 0 {
+		_ = unix.Madvise(b, unix.MADV_DONTNEED) // advice only
+	}
+}

@@ -165,7 +165,8 @@ func parseManifest(b, sum []byte, shop features.ShopID, version string) (Manifes
 	return m, nil
 }
 
-// verify maps a file and compares its length and checksum.
+// verify maps a file and compares its length and checksum. It leaves nothing of
+// it in memory.
 func (r *Release) verify(f File) error {
 	b, err := r.mapped(f.Path)
 	if err != nil {
@@ -178,6 +179,7 @@ func (r *Release) verify(f File) error {
 	if got := hex.EncodeToString(sum[:]); got != f.SHA256 {
 		return corrupt(f.Path, fmt.Errorf("has checksum %s: expected %s", got, f.SHA256))
 	}
+	forget(b) // most of it may never be needed
 	return nil
 }
 
