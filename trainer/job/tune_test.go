@@ -59,7 +59,7 @@ func TestHybridChoosesAndIsKept(t *testing.T) {
 	if !strings.Contains(text, "how hybrid was chosen") || !strings.Contains(text, "hybrid.popular") {
 		t.Errorf("got %s", text)
 	}
-	raw, _, err := call(t, "fit", "--train", data, "--model", "ials,hybrid", "--to", dir, "--json")
+	raw, _, err := call(t, "fit", "--train", data, "--model", "ials,hybrid", "--releases", dir, "--json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,5 +82,26 @@ func TestHybridChoosesAndIsKept(t *testing.T) {
 	}
 	if _, ok := opened.Model("hybrid"); !ok {
 		t.Errorf("got %s, want the hybrid in it", opened)
+	}
+}
+
+// Among items that nobody has met, popularity knows nothing.
+func TestEvaluateNewItemsOnly(t *testing.T) {
+	data := file(t, "halves.csv", halves())
+	raw, _, err := call(t, "evaluate", "--train", data, "--split", "new-items", "--share", "0.3", "--new-only", "--model", "popular,ials", "--metric", "recall@5", "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Dataset struct {
+			ColdItems int `json:"cold_items"`
+		}
+		Models []struct{ Name string }
+	}
+	if err := json.Unmarshal([]byte(raw), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Dataset.ColdItems == 0 || len(got.Models) != 2 {
+		t.Errorf("got %+v, want two models judged on items nobody had", got)
 	}
 }
