@@ -50,6 +50,11 @@ arch: ## Imports go one way; never from the test cache
 race: ## Short tests under the race detector
 	$(GO) test -short -race ./...
 
+.PHONY: measure-demo
+measure-demo: ## Write docs/measurements/demo.md anew, from the raw file
+	@mkdir -p bin && $(GO) build -buildvcs=auto -o bin/ ./trainer
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && bin/trainer demo --data "$$dir/shop" --judged 0 --write docs/measurements/demo.md
+
 ##@ Generate
 
 .PHONY: generate

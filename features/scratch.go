@@ -8,7 +8,17 @@ type Scratch struct {
 	rows   arena[Row]
 	ints   arena[int32]
 	memo   []memo
+	nested []nested
+	used   int // of nested
 }
+
+type nested struct {
+	owner   any
+	scratch *Scratch
+}
+
+// maxNested bounds what one scratch keeps for others.
+const maxNested = 12
 
 type memo struct {
 	owner any
@@ -23,6 +33,32 @@ func (s *Scratch) Reset() {
 	s.ints.reset()
 	clear(s.memo)
 	s.memo = s.memo[:0]
+	for i := range s.nested[:s.used] {
+		s.nested[i].owner = nil
+	}
+	s.used = 0
+}
+
+// Nested is the working memory of another request that is derived from this
+// one, as owner names it: the same until Reset, so that what was worked out for
+// the other request is worked out once. Past twelve of them the last owner's is
+// taken back and handed on. Owner is a comparable value.
+func (s *Scratch) Nested(owner any) *Scratch {
+	for i := range s.nested[:s.used] {
+		if s.nested[i].owner == owner {
+			return s.nested[i].scratch
+		}
+	}
+	if s.used < maxNested {
+		if s.used == len(s.nested) {
+			s.nested = append(s.nested, nested{scratch: new(Scratch)})
+		}
+		s.used++
+	}
+	n := &s.nested[s.used-1]
+	n.owner = owner
+	n.scratch.Reset()
+	return n.scratch
 }
 
 // Floats returns n zeroed numbers, valid until Reset.

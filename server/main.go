@@ -1,10 +1,12 @@
-// Command server answers recommendations and takes events, by gRPC and REST.
+// Command server answers recommendations and takes events, by gRPC and REST,
+// and makes the keys that it is called with.
 package main
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -25,6 +27,10 @@ type flags struct {
 	Tour    bool             `help:"Once it serves, show one shopper's history, recommendations and the calls to ask for more."`
 	Once    bool             `help:"With --tour: stop after it."`
 	Version kong.VersionFlag `help:"Print the version and exit."`
+
+	Serve struct{}  `cmd:"" default:"1" help:"Serve; what happens when no command is given."`
+	Keys  app.Keys  `cmd:"" help:"Keys of programs that call the server."`
+	Audit app.Audit `cmd:"" help:"Who did what."`
 }
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -37,13 +43,21 @@ func run(args []string) int {
 		fmt.Fprintln(os.Stderr, "server:", err)
 		return 2
 	}
-	if _, err := parser.Parse(args); err != nil {
+	command, err := parser.Parse(args)
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "server:", err, "(see server --help)")
 		return 2
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := serve(ctx, &f); err != nil {
+	if command.Command() == "serve" {
+		err = serve(ctx, &f)
+	} else {
+		command.BindTo(ctx, (*context.Context)(nil))
+		command.BindTo(os.Stdout, (*io.Writer)(nil))
+		err = command.Run(&f.Config)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "server:", err)
 		return 1
 	}

@@ -21,20 +21,21 @@ type flags struct {
 	JSON     bool            `help:"Write the result as JSON."`
 	LogLevel slog.Level      `help:"Least level of log lines: debug, info, warn or error." default:"info"`
 
-	Demo     job.Demo        `cmd:"" help:"Take the bundled shop from its raw file to a release that is served."`
-	Import   job.Import      `cmd:"" help:"Bring in what was made elsewhere: events, or factors."`
-	Fit      job.Fit         `cmd:"" help:"Train models and keep them as a release."`
-	Evaluate job.Evaluate    `cmd:"" help:"Train models and judge them on held-out data."`
-	Tune     job.Tune        `cmd:"" help:"Search the parameters of a model on validation data."`
-	Validate job.Validate    `cmd:"" help:"Check files before training on them."`
-	Publish  job.Publish     `cmd:"" help:"Add a release that was exported elsewhere."`
-	Promote  job.Promote     `cmd:"" help:"Serve a release."`
-	Rollback job.Rollback    `cmd:"" help:"Go back to the release served before."`
-	Releases job.List        `cmd:"" help:"List releases, and remove old ones."`
-	Verify   job.Verify      `cmd:"" help:"Check every file of a release."`
-	Export   job.Export      `cmd:"" help:"Write a release out for other programs."`
-	Rules    job.RulesCmd    `cmd:"" help:"Find what is bought together in a file of baskets."`
-	Forecast job.ForecastCmd `cmd:"" help:"Forecast series, with intervals."`
+	Demo        job.Demo        `cmd:"" help:"Take the bundled shop from its raw file to a release that is served."`
+	Import      job.Import      `cmd:"" help:"Bring in what was made elsewhere: events, or factors."`
+	Fit         job.Fit         `cmd:"" help:"Train models and keep them as a release."`
+	Evaluate    job.Evaluate    `cmd:"" help:"Train models and judge them on held-out data."`
+	Tune        job.Tune        `cmd:"" help:"Search the parameters of a model on validation data."`
+	Validate    job.Validate    `cmd:"" help:"Check files before training on them."`
+	Publish     job.Publish     `cmd:"" help:"Add a release that was exported elsewhere."`
+	Promote     job.Promote     `cmd:"" help:"Serve a release."`
+	Rollback    job.Rollback    `cmd:"" help:"Go back to the release served before."`
+	Releases    job.List        `cmd:"" help:"List releases, and remove old ones."`
+	Verify      job.Verify      `cmd:"" help:"Check every file of a release."`
+	Export      job.Export      `cmd:"" help:"Write a release out for other programs."`
+	Rules       job.RulesCmd    `cmd:"" help:"Find what is bought together in a file of baskets."`
+	DeadLetters job.DeadLetters `cmd:"" name:"deadletters" help:"Inspect what was refused, and send it again."`
+	Forecast    job.ForecastCmd `cmd:"" help:"Forecast series, with intervals."`
 }
 
 func main() { os.Exit(run(os.Args[1:])) }

@@ -148,13 +148,13 @@ func TestLoadSplitGiven(t *testing.T) {
 // testData is the folder of public data sets, or a skip.
 func testData(t *testing.T, name string) string {
 	t.Helper()
-	root := os.Getenv("ATTUNE_DATA")
+	root := os.Getenv("ATTUNE_PUBLIC_DATA")
 	if root == "" {
 		root = filepath.Join("..", "..", "..", "shared", "data")
 	}
 	path := filepath.Join(root, filepath.FromSlash(name))
 	if _, err := os.Stat(path); err != nil {
-		t.Skipf("no %s: set ATTUNE_DATA to the folder of public data sets", path)
+		t.Skipf("no %s: set ATTUNE_PUBLIC_DATA to the folder of public data sets", path)
 	}
 	return path
 }

@@ -1,10 +1,6 @@
 package expr
 
-import (
-	"math"
-
-	"cel.dev/cel-go/common/operators"
-)
+import "cel.dev/cel-go/common/operators"
 
 func (n asked) at(b *Bound, _ int) val   { return b.asked[n.i] }
 func (n known) at(b *Bound, row int) val { return b.columns[n.i].at(row) }
@@ -72,11 +68,6 @@ func (n calc) at(b *Bound, row int) val {
 		return truth(x.f == y.f)
 	case operators.NotEquals:
 		return truth(x.f != y.f)
-	}
-	if math.IsNaN(x.f) || math.IsNaN(y.f) {
-		return val{} // no number has an order with it
-	}
-	switch n.op {
 	case operators.Less:
 		return truth(x.f < y.f)
 	case operators.LessEquals:

@@ -31,6 +31,7 @@ type Options struct {
 	Mapping     Mapping
 	Rules       []Rule           // run after those of the package; made anew for every import
 	Sidecar     io.Writer        // takes the refused rows as JSON lines in place of the dead letters
+	Quarantine  []string         // kinds of flagged shoppers, Bot and Bulk, whose rows are refused and so kept out of training
 	NoItems     bool             // leave the catalogue alone
 	ItemMarkets bool             // an item is sold only in the markets the rows name
 	Clock       func() time.Time // nil: time.Now
@@ -65,21 +66,24 @@ func Import(ctx context.Context, src Source, sink Sink, o Options) (Report, erro
 	if err := o.Mapping.check(); err != nil {
 		return Report{}, err
 	}
-	limit := &Limit{}
-	measured := quantities{}
-	first := &pass{src: src, o: &o, number: 1, limit: limit, kept: func(rec *Record, _ *Row) error {
+	limit, flagged := &Limit{}, flags{}
+	measured, shoppers := quantities{}, buyers{}
+	first := &pass{src: src, o: &o, number: 1, limit: limit, flags: flagged, kept: func(rec *Record, _ *Row) error {
 		measured.add(rec.Event.Quantity)
+		shoppers.add(rec)
 		return nil
 	}}
 	if err := first.run(ctx); err != nil {
 		return Report{}, fmt.Errorf("import %s: %w", src.Name(), err)
 	}
 	*limit = measured.limit()
+	found := shoppers.flagged()
+	flagged.set(found)
 	w, err := newStoring(ctx, src, sink, &o)
 	if err != nil {
 		return Report{}, fmt.Errorf("import %s: %w", src.Name(), err)
 	}
-	second := &pass{src: src, o: &o, number: 2, limit: limit, kept: w.keep, refused: w.refuse}
+	second := &pass{src: src, o: &o, number: 2, limit: limit, flags: flagged, kept: w.keep, refused: w.refuse}
 	if err := second.run(ctx); err != nil {
 		return second.report, fmt.Errorf("import %s: %w", src.Name(), err)
 	}
@@ -87,6 +91,10 @@ func Import(ctx context.Context, src Source, sink Sink, o Options) (Report, erro
 		return second.report, fmt.Errorf("import %s: %w", src.Name(), err)
 	}
 	second.report.Limit = limit.Quantity
+	for i := range found {
+		found[i].Subject = w.pseudonym(found[i].id)
+	}
+	second.report.Buyers = found
 	return second.report, nil
 }
 
@@ -96,6 +104,7 @@ type pass struct {
 	o       *Options
 	number  int
 	limit   *Limit
+	flags   flags
 	kept    func(*Record, *Row) error
 	refused func(d *decoder, row *Row, rec *Record, rule, reason string) error
 	report  Report
@@ -117,7 +126,7 @@ func (p *pass) read(ctx context.Context, in Reader) error {
 	if err := in.Bind(d.columns); err != nil {
 		return err
 	}
-	all := rules(&p.o.Mapping, p.o, p.limit)
+	all := rules(&p.o.Mapping, p.o, p.limit, p.flags)
 	p.report = Report{Source: p.src.Name(), Rules: make([]RuleReport, 1, len(all)+1)}
 	p.report.Rules[0] = RuleReport{Name: unreadable, Description: "rows that cannot be read as the columns say"}
 	for _, r := range all {
@@ -145,7 +154,7 @@ func (p *pass) read(ctx context.Context, in Reader) error {
 		var bad *RowError
 		if errors.As(err, &bad) {
 			rec.Line = bad.Line
-			if err := p.refuse(d, &row, &rec, 0, bad.Error()); err != nil {
+			if err := p.refuse(d, &row, &rec, 0, bad.text()); err != nil {
 				return err
 			}
 			continue
@@ -232,6 +241,14 @@ func (w *storing) user(id string) features.UserKey {
 		w.keys[id] = k
 	}
 	return k
+}
+
+// pseudonym is the key of a shopper as subjectOf names them.
+func (w *storing) pseudonym(id string) string {
+	if id[0] == 'u' {
+		return w.user(id[1:]).String()
+	}
+	return w.names.Session(id[1:]).String()
 }
 
 func (w *storing) keep(rec *Record, _ *Row) error {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,13 +33,13 @@ func openStore(t testing.TB) *store.Store {
 // dataFile is a file of the public data sets beside the repository.
 func dataFile(t testing.TB, name string) string {
 	t.Helper()
-	root := os.Getenv("ATTUNE_DATA")
+	root := os.Getenv("ATTUNE_PUBLIC_DATA")
 	if root == "" {
 		root = filepath.Join("..", "..", "..", "shared", "data")
 	}
 	path := filepath.Join(root, name)
 	if _, err := os.Stat(path); err != nil {
-		t.Skipf("%s is not there: put the data sets beside the repository or name their folder in ATTUNE_DATA", path)
+		t.Skipf("%s is not there: put the data sets beside the repository or name their folder in ATTUNE_PUBLIC_DATA", path)
 	}
 	return path
 }
@@ -134,6 +135,26 @@ func TestImportCleans(t *testing.T) {
 	}
 	if dead, err := s.ListDead(context.Background(), shop, 0, 100); err != nil || len(dead) != 8 {
 		t.Errorf("dead letters after a second import: got %d, %v, want 8", len(dead), err)
+	}
+}
+
+// A source that has no prices says nothing wrong by that; and a line is named
+// once in what is told of it.
+func TestImportWithoutPrices(t *testing.T) {
+	m, err := ParseColumns("user=u,item=i,time=t,quantity=q")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := write(t, "plain.csv", "u,i,t,q\na,x,2011-01-01 10:00:00,1\na,y,2011-01-01 10:00:00,many\nb,x,2011-01-02 10:00:00,2\n")
+	r := importFile(t, openStore(t), path, m)
+	if r.Kept != 2 || r.Rule("non_positive_price").Refused != 0 {
+		t.Errorf("got %d rows kept, %d refused for their price, want 2 and none", r.Kept, r.Rule("non_positive_price").Refused)
+	}
+	if e := r.Rule(unreadable).Examples; len(e) != 1 || e[0].Line != 3 || !strings.HasPrefix(e[0].Reason, "column q: ") {
+		t.Errorf("got examples %+v, want line 3 and its column", e)
+	}
+	if text := r.Text(); strings.Count(text, "line 3") != 1 {
+		t.Errorf("got %s, want line 3 named once", text)
 	}
 }
 

@@ -20,6 +20,7 @@ type Report struct {
 	To         time.Time    `json:"to"`
 	Limit      int32        `json:"quantity_limit,omitempty"` // of the outlier rule; 0: none
 	Rules      []RuleReport `json:"rules"`
+	Buyers     []Buyer      `json:"flagged,omitempty"` // bots and bulk buyers, the most striking first
 }
 
 // RuleReport is what one rule did.
@@ -82,6 +83,10 @@ func (r *Report) Text() string {
 		for _, e := range rule.Examples {
 			fmt.Fprintf(&b, "    line %d: %s\n", e.Line, e.Reason)
 		}
+	}
+	for i := range r.Buyers {
+		y := &r.Buyers[i]
+		fmt.Fprintf(&b, "%s %s: %d events; %s (%.1f robust deviations)\n", y.Kind, y.Subject, y.Events, y.Why, y.Deviations)
 	}
 	return b.String()
 }

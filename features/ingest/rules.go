@@ -38,10 +38,13 @@ func (r *rule) Description() string                { return r.description }
 func (r *rule) Apply(rec *Record) (Effect, string) { return r.apply(rec) }
 
 // rules are the rules of one pass over a source, in order.
-func rules(m *Mapping, o *Options, limit *Limit) []Rule {
+func rules(m *Mapping, o *Options, limit *Limit, f flags) []Rule {
 	all := []Rule{
-		missingItem(), nonProduct(m), itemCase(m), missingCustomer(), badPrice(), badQuantity(), impossibleTime(o.Clock()),
-		duplicate(), newReturns(), outlier(limit),
+		missingItem(), nonProduct(m), itemCase(m), missingCustomer(), badPrice(m), badQuantity(), impossibleTime(o.Clock()),
+		duplicate(),
+		flaggedBuyer(Bot, "shoppers with far more acts on a day than the others are programs", f, o.Quarantine),
+		flaggedBuyer(Bulk, "shoppers whose orders are far larger than the others' do not buy for themselves", f, o.Quarantine),
+		newReturns(), outlier(limit),
 	}
 	return append(all, o.Rules...)
 }
@@ -105,9 +108,11 @@ func missingCustomer() Rule {
 // priced reports whether events of the type carry a price and a quantity.
 func priced(t features.EventType) bool { return t == features.Purchase || t == features.Return }
 
-func badPrice() Rule {
+// badPrice has nothing to say of a source that names no prices.
+func badPrice(m *Mapping) Rule {
+	_, given := m.Columns["price"]
 	return &rule{"non_positive_price", "what is bought or given back has a price above 0", func(r *Record) (Effect, string) {
-		if priced(r.Event.Type) && r.Event.Price.Micros <= 0 {
+		if given && priced(r.Event.Type) && r.Event.Price.Micros <= 0 {
 			return Refused, fmt.Sprintf("price %.2f", r.Event.Price.Units())
 		}
 		return Kept, ""

@@ -62,7 +62,15 @@ func (e *RowError) Error() string {
 	if e.Column == "" {
 		return fmt.Sprintf("line %d: %s", e.Line, e.Reason)
 	}
-	return fmt.Sprintf("line %d, column %s: %s", e.Line, e.Column, e.Reason)
+	return fmt.Sprintf("line %d, %s", e.Line, e.text())
+}
+
+// text is the error for where the line is named already.
+func (e *RowError) text() string {
+	if e.Column == "" {
+		return e.Reason
+	}
+	return fmt.Sprintf("column %s: %s", e.Column, e.Reason)
 }
 
 // Format is how a file is written down.

@@ -103,8 +103,8 @@ func (s *State) interests(p *features.Profile, ref *Reference, now time.Time) {
 			continue
 		}
 		for _, word := range at.words {
-			if !ref.commonly[word] {
-				words.add(word, w)
+			if heavy := ref.weight[word]; heavy > 0 {
+				words.add(word, heavy*w)
 			}
 		}
 	}
@@ -176,10 +176,13 @@ func (s *State) prices(p *features.Profile, ref *Reference) {
 		}
 		n += lines
 		for m, yes := range ref.speaks(it.id, price) {
-			if yes {
+			if yes && m == value {
+				hits[m] += lines - float64(it.told)
+			} else if yes {
 				hits[m] += lines
 			}
 		}
+		hits[value] += float64(it.cut)
 		if since == 0 || it.first < since {
 			since = it.first
 		}

@@ -2,7 +2,9 @@ package profile
 
 import (
 	"iter"
+	"math"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/text"
@@ -19,11 +21,11 @@ const (
 // category, the usual price of an item, which goods are seldom sold. It is
 // immutable and safe for concurrent use.
 type Reference struct {
-	places   map[string]*place
-	levels   map[string][]float64 // prices ascending by category; "" of all goods
-	bare     bool                 // no item has a category
-	base     [motives]float64     // share of all sales that speak for each motive
-	commonly map[string]bool      // words in too many titles to say anything
+	places map[string]*place
+	levels map[string][]float64 // prices ascending by category; "" of all goods
+	bare   bool                 // no item has a category
+	base   [motives]float64     // share of all sales that speak for each motive
+	weight map[string]float64   // of a word of titles, by how few have it; none when it says nothing
 }
 
 // place is where an item stands among the shop's goods.
@@ -38,7 +40,7 @@ type place struct {
 // NewReference measures the items of cat, and the purchases among sales (of
 // all shoppers, in any order; nil for none).
 func NewReference(cat features.Catalog, sales iter.Seq[features.Event]) *Reference {
-	ref := &Reference{places: map[string]*place{}, levels: map[string][]float64{}, commonly: map[string]bool{}, bare: true}
+	ref := &Reference{places: map[string]*place{}, levels: map[string][]float64{}, weight: map[string]float64{}, bare: true}
 	titles := map[string]int{}
 	prices := map[string]float64{}
 	for row := range features.Row(cat.Len()) {
@@ -63,8 +65,8 @@ func NewReference(cat features.Catalog, sales iter.Seq[features.Event]) *Referen
 		ref.places[it.ID] = p
 	}
 	for w, n := range titles {
-		if n*10 > len(ref.places) || n < 3 {
-			ref.commonly[w] = true
+		if n >= 3 && n*10 <= len(ref.places) && (len(w) > 2 || w[0] >= utf8.RuneSelf) {
+			ref.weight[w] = math.Log(float64(len(ref.places)) / float64(n))
 		}
 	}
 	ref.sold(sales, prices)
@@ -146,7 +148,11 @@ func (ref *Reference) measure(sales iter.Seq[features.Event]) {
 			continue
 		}
 		n++
-		for m, yes := range ref.speaks(e.Item, e.Price.Units()) {
+		speaks := ref.speaks(e.Item, e.Price.Units())
+		if cut, told := discounted(&e); told {
+			speaks[value] = cut
+		}
+		for m, yes := range speaks {
 			if yes {
 				hits[m]++
 			}

@@ -3,6 +3,7 @@ package profile
 import (
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -55,6 +56,7 @@ type item struct {
 	weight       float64 // interest, as of at
 	at           int64
 	lines        int64 // times bought
+	told, cut    int64 // times with a list price given, and at a discount from it
 	pieces, back int64
 	paid, off    int64 // micros paid, and given back
 	first        int64 // first bought
@@ -164,10 +166,34 @@ func (s *State) purchase(it *item, e *features.Event, ms int64) {
 		it.first = ms
 	}
 	it.lines++
+	if cut, told := discounted(e); told {
+		it.told++
+		if cut {
+			it.cut++
+		}
+	}
 	it.pieces += n
 	it.paid += n * e.Price.Micros
 	s.bought += n
 	s.spent += n * e.Price.Micros
+}
+
+// AttrListPrice is the event attribute that gives the price of one piece
+// before discount, in the event's currency, as a plain number.
+const AttrListPrice = "list_price"
+
+// discounted reports whether a purchase was made at a discount, and whether
+// the event tells.
+func discounted(e *features.Event) (cut, told bool) {
+	text, ok := e.Attributes[AttrListPrice]
+	if !ok {
+		return false, false
+	}
+	list, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(list > 0) || e.Price.IsZero() {
+		return false, false
+	}
+	return e.Price.Units() <= (1-discount)*list, true
 }
 
 // giveBack takes off no more than was bought: pieces whose purchase is older

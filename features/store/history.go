@@ -108,7 +108,8 @@ func (l *shopLog) history(ctx context.Context, keys []features.UserKey, limit in
 	if err != nil {
 		return nil, err
 	}
-	return append(old, recent...), nil
+	erased := func(e stored) bool { return e.Type == features.EventUnknown }
+	return slices.DeleteFunc(append(old, recent...), erased), nil
 }
 
 // newestOf is the limit greatest of the numbers, ascending, each once.

@@ -52,6 +52,13 @@ func (s *Store) scanStored(ctx context.Context, shop features.ShopID, from, to i
 		to = end
 	}
 	from = max(from, 1)
+	told := f
+	f = func(e *stored) error {
+		if e.Type == features.EventUnknown { // erased
+			return nil
+		}
+		return told(e)
+	}
 	for from < to {
 		if err := ctx.Err(); err != nil {
 			return err

@@ -59,7 +59,7 @@ func (l *shopLog) sealOne(ctx context.Context, upTo int64) (int64, error) {
 	}
 	g := Segment{First: first, Last: last, Sealed: s.now(),
 		File: filepath.ToSlash(filepath.Join("segments", string(l.shop), fmt.Sprintf("%012d-%012d.parquet", first, last)))}
-	if err := l.writeSegment(ctx, &g); err != nil {
+	if err := l.writeSegment(&g, func(f func(*stored) error) error { return l.eachStored(ctx, g.First, g.Last+1, f) }); err != nil {
 		return 0, err
 	}
 	if err := s.opts.seam("written"); err != nil {
@@ -103,9 +103,9 @@ func (l *shopLog) lastToSeal(ctx context.Context, first, upTo int64) (last int64
 	return last, err
 }
 
-// writeSegment writes the Parquet file and its index, and fills in what they
-// are.
-func (l *shopLog) writeSegment(ctx context.Context, g *Segment) error {
+// writeSegment writes the Parquet file and its index of the events that each
+// gives, and fills in what they are.
+func (l *shopLog) writeSegment(g *Segment, each func(func(*stored) error) error) error {
 	path := filepath.Join(l.store.opts.Dir, g.File)
 	if err := makeDirs(filepath.Dir(path), l.store.opts.Dir); err != nil {
 		return err
@@ -119,7 +119,7 @@ func (l *shopLog) writeSegment(ctx context.Context, g *Segment) error {
 			batch = batch[:0]
 			return err
 		}
-		err := l.eachStored(ctx, g.First, g.Last+1, func(e *stored) error {
+		err := each(func(e *stored) error {
 			index.add(e, uint32(g.Rows))
 			g.Rows++
 			if e.Received.After(g.Newest) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -123,13 +124,44 @@ func (l *shopLog) sealed(g *segment) {
 	l.tail = slices.DeleteFunc(l.tail, func(t *generation) bool { return t.next <= l.tailFrom })
 }
 
+// refresh takes the files that took the place of others. The index of one that
+// was replaced stays open for a while, for those who read it.
+func (l *shopLog) refresh(ctx context.Context) error {
+	all, err := l.store.Segments(ctx, l.shop)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(l.retired) > retiredKept {
+		l.retired[0].index.close()
+		l.retired = l.retired[1:]
+	}
+	for i, old := range l.segments {
+		at := slices.IndexFunc(all, func(g Segment) bool { return g.First == old.First && g.File != old.File })
+		if at < 0 {
+			continue
+		}
+		g, err := l.openSegment(ctx, all[at])
+		if err != nil {
+			return err
+		}
+		l.segments[i] = g
+		l.retired = append(l.retired, old)
+	}
+	return nil
+}
+
+// retiredKept is how many replaced indexes stay open.
+const retiredKept = 64
+
 func (l *shopLog) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, g := range l.segments {
+	for _, g := range slices.Concat(l.segments, l.retired) {
 		g.index.close()
 	}
-	l.segments = nil
+	l.segments, l.retired = nil, nil
 }
 
 // findSealed looks an id up in the segments within the dedupe window.
@@ -184,6 +216,14 @@ func (l *shopLog) scanSegment(ctx context.Context, from, to int64, f func(*store
 	})
 	if errors.Is(err, errEnough) {
 		err = nil
+	}
+	if errors.Is(err, fs.ErrNotExist) { // replaced meanwhile
+		if err := l.refresh(ctx); err != nil {
+			return from, err
+		}
+		if now := l.segmentAt(from); now != nil && now.File != g.File {
+			return l.scanSegment(ctx, from, to, f)
+		}
 	}
 	return end, err
 }

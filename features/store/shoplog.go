@@ -27,6 +27,7 @@ type shopLog struct {
 	tail     []*generation
 	segments []*segment // by first number
 	starts   []int64    // first numbers of the pages, ascending
+	retired  []*segment // replaced, and maybe still being read
 	page     pageWriter // of the writer's goroutine
 }
 

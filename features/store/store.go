@@ -52,6 +52,7 @@ type Store struct {
 	stop       context.CancelFunc
 	sealQueue  chan *shopLog
 	sealing    sync.Mutex // one segment is made at a time
+	erasing    sync.Mutex // the list of erased persons is written
 }
 
 var (
@@ -149,6 +150,9 @@ func (s *Store) open(ctx context.Context) error {
 	if err := s.loadAll(ctx); err != nil {
 		return err
 	}
+	if err := s.resumeErasures(ctx); err != nil {
+		return err
+	}
 	return s.startSealing()
 }
 
@@ -175,7 +179,7 @@ func (s *Store) path() string { return filepath.Join(s.opts.Dir, "attune.db") }
 
 func (s *Store) connect(conns int, extra string) (*sql.DB, error) {
 	db, err := sql.Open("sqlite", fileURI(s.path())+"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)"+
-		"&_pragma=synchronous(FULL)&_pragma=foreign_keys(true)&_pragma=cache_size(-16384)&_pragma=wal_autocheckpoint(4000)"+extra)
+		"&_pragma=secure_delete(true)&_pragma=synchronous(FULL)&_pragma=foreign_keys(true)&_pragma=cache_size(-16384)&_pragma=wal_autocheckpoint(4000)"+extra)
 	if err != nil {
 		return nil, err
 	}

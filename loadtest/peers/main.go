@@ -5,6 +5,9 @@
 //	.cache/peers/bin/pip install -r loadtest/peers/requirements-kernels.txt
 //	go run ./loadtest/peers kernels --write docs/measurements/kernels.md
 //
+//	.cache/peers/bin/pip install -r loadtest/peers/requirements-index.txt
+//	go run ./loadtest/peers index --write docs/measurements/vector.md
+//
 // Each side is a process of its own that answers jobs over a pipe: the peer's in Python (one file a
 // peer), ours this program again. They take turns, round by round, so that whatever else the
 // machine does meets both, and the figure is the median of the rounds' ratios.
@@ -23,6 +26,8 @@ import (
 
 type cli struct {
 	Kernels kernelsCmd `cmd:"" help:"Vector and matrix kernels against OpenBLAS."`
+	Index   indexCmd   `cmd:"" help:"Vector search against faiss and hnswlib."`
+	Open    openCmd    `cmd:"" hidden:"" help:"Open an index file; what index starts."`
 	Serve   serveCmd   `cmd:"" hidden:"" help:"Answer jobs on standard input; what the other commands start."`
 }
 

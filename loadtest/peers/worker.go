@@ -66,17 +66,22 @@ func startWorker(ctx context.Context, env []string, program string, args ...stri
 	return w, nil
 }
 
-// Time runs a job and returns the seconds an operation took in each batch.
-func (w *worker) Time(r request) ([]float64, error) {
-	line, err := json.Marshal(r)
+// ask sends one line and reads one.
+func (w *worker) ask(question, answer any) error {
+	line, err := json.Marshal(question)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if _, err := w.in.Write(append(line, '\n')); err != nil {
-		return nil, fmt.Errorf("%s: %w", w.Name, err)
+		return err
 	}
+	return w.read(answer)
+}
+
+// Time runs a job and returns the seconds an operation took in each batch.
+func (w *worker) Time(r request) ([]float64, error) {
 	var a reply
-	if err := w.read(&a); err != nil {
+	if err := w.ask(r, &a); err != nil {
 		return nil, fmt.Errorf("%s, job %s: %w", w.Name, r.Job, err)
 	}
 	if a.Error != "" {

@@ -94,13 +94,13 @@ func TestOffPolicyRefuses(t *testing.T) {
 // bandit reads a log of the Open Bandit Dataset: decisions and their positions.
 func bandit(t *testing.T, name string) ([]Decision, []int) {
 	t.Helper()
-	root := os.Getenv("ATTUNE_DATA")
+	root := os.Getenv("ATTUNE_PUBLIC_DATA")
 	if root == "" {
 		root = filepath.Join("..", "..", "..", "shared", "data")
 	}
 	path := filepath.Join(root, "obp-small", name, "all", "all.csv.xz")
 	if _, err := os.Stat(path); err != nil {
-		t.Skipf("no %s: set ATTUNE_DATA to the folder of public data sets", path)
+		t.Skipf("no %s: set ATTUNE_PUBLIC_DATA to the folder of public data sets", path)
 	}
 	f, err := dataset.Open(path)
 	if err != nil {

@@ -14,13 +14,13 @@ import (
 // openData opens an .xz file of the reference data, or skips the test.
 func openData(t testing.TB, name string) io.Reader {
 	t.Helper()
-	root := os.Getenv("ATTUNE_DATA")
+	root := os.Getenv("ATTUNE_PUBLIC_DATA")
 	if root == "" {
 		root = "../../../shared/data"
 	}
 	f, err := os.Open(filepath.Join(root, name))
 	if os.IsNotExist(err) {
-		t.Skipf("no reference data: %s is not below %s; set ATTUNE_DATA to the data folder", name, root)
+		t.Skipf("no reference data: %s is not below %s; set ATTUNE_PUBLIC_DATA to the data folder", name, root)
 	}
 	if err != nil {
 		t.Fatal(err)

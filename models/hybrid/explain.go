@@ -5,6 +5,12 @@ import (
 	"github.com/attune-rec/attune/models"
 )
 
+// without names the request that lacks one item of the history.
+type without struct {
+	model *Model
+	item  features.Row
+}
+
 // Explain implements models.Explainer: of what the parts name, the evidence
 // without which the sum falls most.
 func (m *Model) Explain(r *features.Request, item features.Row) (models.Evidence, bool) {
@@ -15,8 +21,8 @@ func (m *Model) Explain(r *features.Request, item features.Row) (models.Evidence
 	}
 	items, score := []features.Row{item}, make([]float32, 1)
 	again, shopper := *r, *r.Shopper
-	again.Shopper, again.Scratch = &shopper, new(features.Scratch)
-	m.Score(&again, items, score)
+	again.Shopper = &shopper
+	m.Score(r, items, score)
 	before := score[0]
 	rest := make([]features.Interaction, 0, len(history))
 	tried := map[features.Row]bool{}
@@ -37,7 +43,7 @@ func (m *Model) Explain(r *features.Request, item features.Row) (models.Evidence
 			}
 		}
 		shopper.Recent = rest
-		again.Scratch.Reset()
+		again.Scratch = r.Scratch.Nested(without{m, ev.Item}) // shared with the other items this one explains
 		m.Score(&again, items, score)
 		if fall := before - score[0]; fall > best.Contribution {
 			best = models.Evidence{Item: ev.Item, Type: ev.Type, Contribution: fall}

@@ -20,7 +20,7 @@ type HNSWOptions struct {
 	// 0 means 16, the most is 128.
 	M int
 	// BuildWidth is how many rows the walk that looks for them keeps in mind;
-	// 0 means 100.
+	// 0 means 64.
 	BuildWidth int
 	// Width is how many rows a search for a hundred keeps in mind. 0 measures
 	// which one finds Recall of the best hundred of Queries.
@@ -56,7 +56,7 @@ func BuildHNSW(ctx context.Context, vecs []float32, dim int, o HNSWOptions) (*HN
 	if err := checkVectors(vecs, dim); err != nil {
 		return nil, err
 	}
-	o.M, o.BuildWidth, o.Workers = cmp.Or(o.M, 16), cmp.Or(o.BuildWidth, 100), max(o.Workers, 1)
+	o.M, o.BuildWidth, o.Workers = cmp.Or(o.M, 16), cmp.Or(o.BuildWidth, 64), max(o.Workers, 1)
 	o.Recall = cmp.Or(o.Recall, .98)
 	if o.M < 2 || o.M > mostLinks || o.BuildWidth < 1 || o.Width < 0 || len(o.Queries)%dim != 0 {
 		return nil, fmt.Errorf("%w: M %d, build width %d, width %d, %d numbers of queries: expected M from 2 to %d, positive widths and whole queries of dimension %d",

@@ -220,3 +220,20 @@ func TestBuildChooses(t *testing.T) {
 		t.Errorf("ragged: got %v, want ErrVectors", err)
 	}
 }
+
+func TestLoad(t *testing.T) {
+	vecs := vectortest.Vectors(50, 4, 1)
+	b := file(t, exact(t, vecs, 4))
+	for what, file := range map[string][]byte{"a file": b, "no file": nil} {
+		x, err := vector.Load(file, vecs, 4, 1)
+		if err != nil || x.Len() != 50 {
+			t.Errorf("%s: got %v, want 50 rows", what, err)
+		}
+	}
+	if _, err := vector.Load(b, vecs[:40], 4, 1); !errors.Is(err, vector.ErrFile) {
+		t.Errorf("of other vectors: got %v, want ErrFile", err)
+	}
+	if _, err := vector.Load(b[1:], vecs, 4, 1); !errors.Is(err, vector.ErrFile) {
+		t.Errorf("a broken file: got %v, want ErrFile", err)
+	}
+}

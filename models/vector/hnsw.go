@@ -61,7 +61,8 @@ const (
 	// spareRows are ranked by their numbers beyond k, and as many again as
 	// k/spareShare.
 	spareRows, spareShare = 32, 2
-	scanSpare             = 8 // the same, times k, of a scan
+	// The same, times k, of a scan, and of one of rows that lie close together.
+	scanSpare, borderSpare = 3, 8
 	// expansions is how many rows are gone on from between two looks at the
 	// context.
 	expansions = 64
@@ -124,12 +125,12 @@ func (h *HNSW) Search(ctx context.Context, vec []float32, k int, w models.Where,
 	width := h.widthFor(k)
 	var err error
 	if h.scans(allowed, width, s.mask != nil) {
-		err = h.scan(ctx, vec, k, s)
-	} else if h.scoreTop(s); s.mask != nil && h.opposed(s) {
-		err = h.scan(ctx, vec, k, s)
+		err = h.scan(ctx, vec, k, scanSpare, s)
+	} else if h.scoreTop(s); s.mask != nil && h.narrowTop(s) {
+		err = h.scan(ctx, vec, k, borderSpare, s)
 	} else if err = h.walk(ctx, s.widen(width, allowed, h.n), s); err == nil {
 		if len(s.beam.items) < k { // what passes lies where no path leads
-			err = h.scan(ctx, vec, k, s)
+			err = h.scan(ctx, vec, k, borderSpare, s)
 		} else {
 			h.rank(vec, k, s)
 		}
@@ -186,27 +187,30 @@ func (h *HNSW) scoreTop(s *walk) {
 	linalg.DotInt8Rows(&s.query, h.topQ8, 0, s.scores)
 }
 
-// opposed says whether the filter lets through what the query does not want, as
-// far as the top layer tells. The best of that lie scattered, along a border
-// rather than around a point, and no walk finds them. Were the filter one by
-// chance, about as many rows of all would be as good as the opposedBest-th best
-// that passes as its share makes likely.
-func (h *HNSW) opposed(s *walk) bool {
+// narrowTop keeps the scores of the top layer's rows that pass. It reports
+// whether the filter lets through what the query does not want, as far as the
+// top layer tells: the best of that lie scattered, along a border rather than
+// around a point, and no walk finds them. Were the filter one by chance, about
+// as many rows of all would be as good as the opposedBest-th best that passes as
+// its share makes likely.
+func (h *HNSW) narrowTop(s *walk) (opposed bool) {
+	s.packed, s.near = append(s.packed[:0], s.scores...), s.near[:0]
 	passing := 0
-	s.top.Reset(opposedBest)
 	for i, row := range h.top {
 		if s.passes(row) {
+			s.scores[passing] = s.scores[i]
+			s.near = append(s.near, row)
 			passing++
-			if s.scores[i] > s.top.Threshold() {
-				s.top.Push(int32(i), s.scores[i])
-			}
 		}
 	}
+	s.scores = s.scores[:passing]
 	if passing < 4*opposedBest {
 		return true
 	}
+	s.top.Reset(opposedBest)
+	s.top.PushBlock(0, s.scores)
 	bar, asGood := s.top.Threshold(), 0
-	for _, score := range s.scores {
+	for _, score := range s.packed {
 		if score >= bar {
 			asGood++
 		}
@@ -219,7 +223,7 @@ func (s *walk) widen(width, allowed, n int) int {
 	switch {
 	case s.mask == nil:
 		return width
-	case allowed > n-n/4:
+	case allowed > n/3:
 		return width + width/2
 	}
 	return 2 * width
@@ -227,18 +231,15 @@ func (s *walk) widen(width, allowed, n int) int {
 
 // begin puts the best of the top layer that pass into the beam.
 func (h *HNSW) begin(s *walk) {
+	rows := h.top
 	if s.mask != nil {
-		for i, row := range h.top {
-			if !s.passes(row) {
-				s.scores[i] = minusInf
-			}
-		}
+		rows = s.near
 	}
 	s.top.Reset(s.beam.width)
 	s.top.PushBlock(0, s.scores)
 	s.best = s.top.Sorted(s.best[:0])
 	for _, c := range s.best {
-		if row := h.top[c.Index]; c.Score != minusInf && s.seen.add(row) {
+		if row := rows[c.Index]; s.seen.add(row) {
 			s.beam.push(row, c.Score)
 		}
 	}
@@ -263,7 +264,7 @@ func (h *HNSW) through(row int32, s *walk) {
 		}
 	}
 	for _, via := range s.far {
-		if met >= h.degree/2 {
+		if met >= h.degree/4 {
 			return
 		}
 		if !s.seen.add(via) {
@@ -317,17 +318,19 @@ func (h *HNSW) rerank(vec []float32, k int, s *walk) {
 	s.top.PushGather(s.near, s.scores)
 }
 
-// scan looks at all allowed rows: few by their numbers, more by their codes.
-func (h *HNSW) scan(ctx context.Context, vec []float32, k int, s *walk) error {
+// scan looks at all allowed rows by their codes, and ranks times k of them.
+func (h *HNSW) scan(ctx context.Context, vec []float32, k, times int, s *walk) error {
 	const block = 1024
-	s.top.Reset(scanSpare*k + spareRows) // what is left over lies close together
+	s.top.Reset(times*k + spareRows)
 	s.near = s.near[:0]
 	flush := func() error {
 		s.scores = resize(s.scores, len(s.near))
 		linalg.DotInt8Gather(&s.query, h.q8, s.near, s.scores)
+		bar := s.top.Threshold()
 		for i, score := range s.scores {
-			if score >= s.top.Threshold() {
+			if score >= bar {
 				s.top.Push(s.near[i], score)
+				bar = s.top.Threshold()
 			}
 		}
 		s.near = s.near[:0]

@@ -27,6 +27,8 @@ type Options struct {
 	Recall float64
 	// Allocates says that a steady search may allocate.
 	Allocates bool
+	// Few says that building takes long: fewer sizes are tried.
+	Few bool
 }
 
 const (
@@ -287,8 +289,12 @@ func (o Options) ties(t *testing.T) {
 }
 
 func (o Options) sizes(t *testing.T) {
-	for _, n := range []int{1, 2, 63, 64, 65, 130, 1000} {
-		for _, d := range []int{1, 3, 16, 33} {
+	ns, ds := []int{1, 2, 63, 64, 65, 130, 1000}, []int{1, 3, 16, 33}
+	if o.Few {
+		ns, ds = []int{1, 65}, []int{1, 33}
+	}
+	for _, n := range ns {
+		for _, d := range ds {
 			vecs := Vectors(n, d, uint64(n*d))
 			x := o.build(t, vecs, d)
 			q := queries(1, d)

@@ -6,6 +6,7 @@ import (
 
 	"buf.build/go/protovalidate"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 
 	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
 
@@ -40,6 +41,37 @@ func (s *Events) Collect(ctx context.Context, r *attunev1.CollectRequest) (*attu
 		return nil, Status(t.why)
 	}
 	return &attunev1.CollectResponse{Sequence: t.sequence, Duplicate: t.out.GetDuplicates() > 0}, nil
+}
+
+// Refused keeps the event of a call that was found invalid before it came here,
+// with the reason. A shop that does not exist is not made for it.
+func (s *Events) Refused(ctx context.Context, m proto.Message, why error) {
+	r, ok := m.(*attunev1.CollectRequest)
+	if !ok || r.GetEvent() == nil {
+		return
+	}
+	shop, err := shopOf(r.GetShop())
+	if err != nil {
+		return
+	}
+	names, err := s.Names.Known(ctx, shop)
+	if err != nil || names == nil {
+		return
+	}
+	ev := eventFromProto(shop, r.GetEvent(), names, s.Collector.Now())
+	refusal := &collect.Refusal{Rule: "invalid", Reason: whyRefused(why)}
+	s.Collector.Bury(ctx, shop, []store.DeadLetter{collect.Letter("Collect", refusal, &ev, rawEvent(r.GetEvent()))})
+}
+
+// whyRefused is a reason that is safe to keep: an error may quote what it
+// refuses.
+func whyRefused(err error) string {
+	const most = 1 << 10
+	s := strings.ToValidUTF8(err.Error(), "\uFFFD")
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "..."
+	}
+	return s
 }
 
 // errorsNamed is how many refused events an answer names at most.
@@ -81,7 +113,7 @@ func (t *taking) add(index int64, e *attunev1.Event) {
 	ev := eventFromProto(t.shop, e, t.names, t.s.Collector.Now())
 	if err != nil {
 		t.refuse(index, e.GetId(), err)
-		t.dead = append(t.dead, collect.Letter(t.source, &collect.Refusal{Rule: "invalid", Reason: err.Error()}, &ev, rawEvent(e)))
+		t.dead = append(t.dead, collect.Letter(t.source, &collect.Refusal{Rule: "invalid", Reason: whyRefused(err)}, &ev, rawEvent(e)))
 		return
 	}
 	t.events, t.raw, t.index = append(t.events, ev), append(t.raw, e), append(t.index, index)
@@ -124,8 +156,16 @@ func (t *taking) store(ctx context.Context) error {
 	return nil
 }
 
-// rawEvent is an event as it came, for people to mend.
+// maxRaw is how much of a refused event is kept: four times what a valid one
+// can hold in text, and far less than a request.
+const maxRaw = 128 << 10
+
+// rawEvent is an event as it came, for people to mend; nothing of one that is
+// larger than any that could be mended.
 func rawEvent(e *attunev1.Event) []byte {
+	if proto.Size(e) > maxRaw {
+		return nil
+	}
 	b, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(e)
 	if err != nil {
 		return nil

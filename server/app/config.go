@@ -7,11 +7,14 @@ package app
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"path/filepath"
 	"time"
+
+	"github.com/attune-rec/attune/server/auth"
 )
 
 // Config is the server's configuration: flags, ATTUNE_* variables and a YAML
@@ -29,6 +32,15 @@ type Config struct {
 	Insecure bool     `help:"Listen beyond this machine without TLS."`
 	Origins  []string `name:"cors-origin" help:"Origins that browsers may call from; none by default." placeholder:"ORIGIN"`
 
+	RequireAuth  bool     `help:"Refuse calls without a key, token or certificate even before the first key is made."`
+	KeyRate      float64  `help:"Calls a second of a key, token or certificate that has no rate of its own; 0: no limit." default:"0"`
+	OIDCIssuer   string   `name:"oidc-issuer" help:"Issuer of tokens that are taken; its keys are found by OIDC discovery." placeholder:"URL"`
+	OIDCAudience string   `name:"oidc-audience" help:"Audience that tokens must be for." placeholder:"NAME"`
+	OIDCRoles    string   `name:"oidc-roles" help:"Claim of a token's roles; dots lead into objects." default:"roles" placeholder:"CLAIM"`
+	OIDCShops    string   `name:"oidc-shops" help:"Claim of a token's shops; * is every shop." default:"shops" placeholder:"CLAIM"`
+	ClientCA     string   `name:"client-ca" help:"Authorities of the certificates of callers, PEM." type:"path" placeholder:"FILE"`
+	Clients      []string `name:"client" help:"What the holder of a certificate may do." placeholder:"NAME=ROLE+ROLE@SHOP+SHOP"`
+
 	LogLevel  slog.Level `help:"Least level of log lines: debug, info, warn or error." default:"info"`
 	LogFormat string     `help:"Form of log lines: text or json." enum:"text,json" default:"text"`
 	OTLP      string     `name:"otlp-endpoint" help:"Where traces go by OTLP over gRPC; empty: nowhere." placeholder:"URL"`
@@ -38,11 +50,14 @@ type Config struct {
 	IdleShop   time.Duration `help:"Unload a shop that nobody asked for so long; 0: never." default:"0"`
 	Shoppers   int           `help:"Shoppers whose state is kept in memory." default:"100000"`
 	StoreWait  time.Duration `help:"A shopper whose history takes longer to read is answered as nobody, degraded." default:"500ms"`
+	AnswerIn   time.Duration `help:"Requests are turned away rather than answered later than about this; 0: none is." default:"20ms"`
+	Admit      int           `help:"Answers under way at most, however fast; 0: 128 a core." default:"0"`
 	Queue      int           `name:"served-queue" help:"Records of answers that may wait to be written." default:"65536"`
 	EventAge   time.Duration `help:"Older events are refused." default:"9600h"`
 	ClockAhead time.Duration `help:"A client's clock may be ahead by so much." default:"5m"`
 	MaxMessage int           `help:"Bytes of a request at most." default:"8388608"`
-	Grace      time.Duration `help:"Time that running requests have to end at shutdown." default:"10s"`
+	Drain      time.Duration `help:"Time at shutdown from health's no to closing the doors; part of --grace." default:"1s"`
+	Grace      time.Duration `help:"Time that running requests have to end at shutdown." default:"8s"`
 	PageSecret string        `help:"Secret of page tokens, at least 16 characters, shared by replicas. Default: a random one kept in the data directory." placeholder:"SECRET"`
 }
 
@@ -67,20 +82,27 @@ func (c *Config) Validate() error {
 			return fmt.Errorf("--%s %s would be open to other machines without TLS: give --tls-cert and --tls-key, listen on 127.0.0.1, or give --insecure if something else protects it", a.flag, a.address)
 		}
 	}
+	if _, err := c.who(); err != nil {
+		return err
+	}
 	for _, n := range []struct {
 		flag string
 		bad  bool
 	}{
+		{"key-rate: expected 0 or more", c.KeyRate < 0},
 		{"trace-share: expected 0 to 1", c.Traced < 0 || c.Traced > 1},
 		{"follow: expected at least 10ms", c.Follow < 10*time.Millisecond},
 		{"idle-shop: expected 0 or more", c.IdleShop < 0},
 		{"shoppers: expected at least 1", c.Shoppers < 1},
 		{"store-wait: expected more than 0", c.StoreWait <= 0},
+		{"answer-in: expected 0 or more", c.AnswerIn < 0},
+		{"admit: expected 0 or more", c.Admit < 0},
 		{"served-queue: expected at least 1", c.Queue < 1},
 		{"event-age: expected more than 0", c.EventAge <= 0},
 		{"clock-ahead: expected more than 0", c.ClockAhead <= 0},
 		{"max-message: expected at least 1024", c.MaxMessage < 1024},
-		{"grace: expected more than 0", c.Grace <= 0},
+		{"drain: expected 0 or more", c.Drain < 0},
+		{"grace: expected more than 0, and more than --drain", c.Grace <= c.Drain},
 		{"page-secret: expected at least 16 characters", c.PageSecret != "" && len(c.PageSecret) < 16},
 	} {
 		if n.bad {
@@ -105,14 +127,46 @@ func (c *Config) releases() string {
 	return filepath.Join(c.Data, "releases")
 }
 
+// who says who may call, save for keys and policies.
+func (c *Config) who() (o auth.Options, err error) {
+	o.Required, o.Rate = c.RequireAuth, c.KeyRate
+	if c.OIDCIssuer != "" || c.OIDCAudience != "" {
+		o.OIDC = &auth.OIDC{Issuer: c.OIDCIssuer, Audience: c.OIDCAudience, Roles: c.OIDCRoles, Shops: c.OIDCShops}
+		if err := o.OIDC.Validate(); err != nil {
+			return o, fmt.Errorf("--oidc-issuer, --oidc-audience: %w", err)
+		}
+	}
+	if (c.ClientCA == "") != (len(c.Clients) == 0) || c.ClientCA != "" && c.TLSCert == "" {
+		return o, errors.New("--client-ca and --client belong together, and need --tls-cert and --tls-key")
+	}
+	for _, s := range c.Clients {
+		client, err := auth.ParseClient(s)
+		if err != nil {
+			return o, fmt.Errorf("--client: %w", err)
+		}
+		o.Clients = append(o.Clients, client)
+	}
+	return o, nil
+}
+
+// open reports the flag of an address that other machines reach.
+func (c *Config) open() string {
+	for _, a := range []struct{ flag, address string }{{"grpc", c.GRPC}, {"http", c.HTTP}} {
+		if host, _, err := net.SplitHostPort(a.address); err == nil && !loopback(host) {
+			return a.flag
+		}
+	}
+	return ""
+}
+
 // certificate is the server's TLS, or nil for plain text.
-func (c *Config) certificate() (*tls.Config, error) {
+func (c *Config) certificate(log *slog.Logger) (*tls.Config, error) {
 	if c.TLSCert == "" {
 		return nil, nil
 	}
-	pair, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
+	t, err := auth.TLS(c.TLSCert, c.TLSKey, c.ClientCA, log)
 	if err != nil {
-		return nil, fmt.Errorf("--tls-cert, --tls-key: %w", err)
+		return nil, fmt.Errorf("--tls-cert, --tls-key, --client-ca: %w", err)
 	}
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+	return t, nil
 }

@@ -68,11 +68,20 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 	return errors.Join(err, s.close())
 }
 
-// stop ends what callers see.
+// stop ends what callers see: first health says no, and for a while the doors
+// stay open for those who have not heard; then none is let in any more, and
+// those inside have the rest of the grace.
 func (s *Server) stop() {
-	s.health.Shutdown()
 	grace, cancel := context.WithTimeout(context.Background(), s.config.Grace)
 	defer cancel()
+	s.health.Shutdown()
+	if s.config.Drain > 0 {
+		select {
+		case <-time.After(s.config.Drain):
+		case <-grace.Done():
+		}
+	}
+	s.leave()
 	if err := s.web.Shutdown(grace); err != nil {
 		s.log.Warn("REST calls were cut off", "error", err)
 		_ = s.web.Close()
@@ -158,7 +167,7 @@ func (s *Server) serving(yes bool) {
 		s.health.SetServingStatus(service, status)
 	}
 	for _, service := range []string{
-		"attune.v1.EventService", "attune.v1.CatalogService", "attune.v1.UserService", "attune.v1.ReleaseService",
+		"attune.v1.EventService", "attune.v1.CatalogService", "attune.v1.UserService", "attune.v1.ReleaseService", "attune.v1.PrivacyService",
 	} {
 		s.health.SetServingStatus(service, healthpb.HealthCheckResponse_SERVING)
 	}

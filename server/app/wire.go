@@ -28,8 +28,10 @@ import (
 	"github.com/attune-rec/attune/server/collect"
 	"github.com/attune-rec/attune/server/engine"
 	"github.com/attune-rec/attune/server/gateway"
+	"github.com/attune-rec/attune/server/guard"
 	"github.com/attune-rec/attune/server/journal"
 	"github.com/attune-rec/attune/server/live"
+	"github.com/attune-rec/attune/server/privacy"
 	"github.com/attune-rec/attune/server/recommend"
 	"github.com/attune-rec/attune/server/rpc"
 	"github.com/attune-rec/attune/server/shopper"
@@ -52,6 +54,9 @@ type Server struct {
 
 	recommendation *api.Recommendation
 
+	stopping     context.Context // ends when nobody is let in any more, so that those who watch health go
+	leave        context.CancelFunc
+	events       *api.Events
 	outer, inner *grpc.Server // for callers, and for the gateway
 	pipe         *bufconn.Listener
 	conn         *grpc.ClientConn
@@ -71,6 +76,8 @@ func Build(ctx context.Context, c Config, log *slog.Logger, version string) (s *
 			err = errors.Join(err, s.close())
 		}
 	}()
+	s.stopping, s.leave = context.WithCancel(context.Background()) //nolint:contextcheck // the server's own end
+	s.closing(func() error { s.leave(); return nil })
 	s.serving(false)
 	if err := s.listen(); err != nil {
 		return s, err
@@ -192,14 +199,16 @@ func (s *Server) services() (rpc.Services, error) {
 		return none, err
 	}
 	s.recommendation = &api.Recommendation{Recommender: recommender, Names: names, Tokens: tokens}
+	s.events = &api.Events{Collector: collector, Names: names, Validate: validate}
 	return rpc.Services{
 		Recommendation: s.recommendation,
-		Events:         &api.Events{Collector: collector, Names: names, Validate: validate},
+		Events:         s.events,
 		Catalog: &api.Catalog{Store: s.store, Validate: validate, Tokens: tokens, Changed: func(shop features.ShopID) {
 			s.engines.Changed(context.Background(), shop)
 		}},
 		Users:    &api.Users{Store: s.store, Validate: validate, Tokens: tokens, Changed: shoppers.Forget},
 		Releases: &api.Releases{Store: s.releases, Kinds: kinds, Service: s.set, Tokens: tokens},
+		Privacy:  &privacy.Service{Store: s.store, Names: names, Forget: shoppers.Forget},
 		Health:   s.health,
 	}, nil
 }
@@ -211,17 +220,25 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 	if err != nil {
 		return err
 	}
+	who, err := s.guard(ctx, policies)
+	if err != nil {
+		return err
+	}
 	validate, err := rpc.NewValidator()
 	if err != nil {
 		return err
 	}
-	certificate, err := s.config.certificate()
+	certificate, err := s.config.certificate(s.log)
 	if err != nil {
 		return err
 	}
 	o := rpc.Options{
-		Policies: policies, Validate: validate, Logger: s.log, Traces: s.traces, MaxMessage: s.config.MaxMessage,
-		Calls: rpc.NewCalls(s.metrics, telemetry.Buckets()),
+		Guard: who, Audit: &privacy.Auditor{Policies: policies, Names: shopper.NewNames(s.store), Log: s.store, Logger: s.log},
+		Validate: validate, Logger: s.log, Traces: s.traces, MaxMessage: s.config.MaxMessage,
+		Calls: rpc.NewCalls(s.metrics, telemetry.Buckets()), Refused: s.events.Refused, Stopping: s.stopping,
+	}
+	if o.Admission, err = s.admission(policies); err != nil {
+		return err
 	}
 	s.inner = rpc.New(services, o)
 	if certificate != nil {
@@ -236,7 +253,7 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 		return fmt.Errorf("gateway: %w", err)
 	}
 	s.closing(s.conn.Close)
-	rest, err := gateway.New(ctx, s.conn, gateway.Options{MaxBody: int64(s.config.MaxMessage), Origins: s.config.Origins})
+	rest, err := gateway.New(ctx, s.conn, gateway.Options{MaxBody: int64(s.config.MaxMessage), Origins: s.config.Origins, Peer: peerOf(who)})
 	if err != nil {
 		return err
 	}
@@ -246,6 +263,59 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 	}
 	s.admin = &http.Server{Handler: s.operators(), ReadHeaderTimeout: 10 * time.Second}
 	return nil
+}
+
+// admission watches both servers: what comes by REST counts as what comes by gRPC.
+func (s *Server) admission(policies *auth.Policies) (*guard.Guard, error) {
+	if s.config.AnswerIn == 0 {
+		return nil, nil
+	}
+	classes, err := guard.Classes(policies)
+	if err != nil {
+		return nil, err
+	}
+	g, err := guard.New(guard.Options{Classes: classes, Target: s.config.AnswerIn, Most: s.config.Admit})
+	if err != nil {
+		return nil, err
+	}
+	s.metrics.MustRegister(g)
+	return g, nil
+}
+
+// guard decides who may call. A server that other machines reach does not start
+// open to everyone unless it is told to.
+func (s *Server) guard(ctx context.Context, policies *auth.Policies) (*auth.Guard, error) {
+	o, err := s.config.who()
+	if err != nil {
+		return nil, err
+	}
+	o.Policies, o.Keys = policies, s.store.Keys()
+	g, err := auth.NewGuard(o)
+	if err != nil {
+		return nil, err
+	}
+	s.closing(g.Close)
+	on, err := g.On(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if flag := s.config.open(); !on && flag != "" && !s.config.Insecure {
+		return nil, fmt.Errorf("--%s is open to other machines and nothing says who may call: make a key with 'server keys create', name an --oidc-issuer or a --client, or give --insecure if something else protects it", flag)
+	}
+	if !on {
+		s.log.Warn("everyone who reaches the ports may do everything: make a key with 'server keys create' to change that")
+	}
+	return g, nil
+}
+
+// peerOf passes the verified certificate of a REST call on.
+func peerOf(g *auth.Guard) func(*http.Request) (string, string) {
+	return func(r *http.Request) (name, value string) {
+		if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 || len(r.TLS.VerifiedChains[0]) == 0 {
+			return "", ""
+		}
+		return auth.PeerHeader, g.Peer(r.TLS.VerifiedChains[0][0])
+	}
 }
 
 // operators is what is for operators only.

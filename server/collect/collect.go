@@ -8,6 +8,8 @@ package collect
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"time"
@@ -217,10 +219,16 @@ func (c *Collector) link(ctx context.Context, shop features.ShopID, events []fea
 	}
 }
 
-// Letter is the record of a refused event; raw is the event as it came.
+// Letter is the record of a refused event; raw is the event as it came. One
+// with an id is kept once, however often it is sent.
 func Letter(source string, r *Refusal, e *features.Event, raw []byte) store.DeadLetter {
+	key := ""
+	if e.ID != "" {
+		sum := sha256.Sum256([]byte(e.ID))
+		key = "event:" + hex.EncodeToString(sum[:16]) + ":" + r.Rule
+	}
 	return store.DeadLetter{
-		Received: e.Received, Source: source, Rule: r.Rule, Reason: r.Error(), User: e.Subject(), Payload: raw,
+		Key: key, Received: e.Received, Source: source, Rule: r.Rule, Reason: r.Error(), User: e.Subject(), Payload: raw,
 	}
 }
 

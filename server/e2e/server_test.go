@@ -29,6 +29,7 @@ type client struct {
 	users    attunev1.UserServiceClient
 	releases attunev1.ReleaseServiceClient
 	conn     *grpc.ClientConn
+	end      func() // tells it to stop, as a signal would
 	stop     func() // and waits until everything is closed; may be called again
 }
 
@@ -61,7 +62,7 @@ func start(t *testing.T, c app.Config) *client {
 	cl := &client{
 		Server: s, RecommendationServiceClient: attunev1.NewRecommendationServiceClient(conn), events: attunev1.NewEventServiceClient(conn),
 		catalog: attunev1.NewCatalogServiceClient(conn), users: attunev1.NewUserServiceClient(conn), releases: attunev1.NewReleaseServiceClient(conn),
-		conn: conn,
+		conn: conn, end: cancel,
 	}
 	cl.stop = func() {
 		if stopped {

@@ -96,7 +96,7 @@ func (es *Engines) Build(ctx context.Context, r *release.Release) (*Engine, erro
 		env.Models[p.Name] = p.Model
 	}
 	for name := range indexed(r.Recipes, env) {
-		t, err := makeTail(name, env.Models[name], es.o.Workers)
+		t, err := makeTail(r, name, env.Models[name], es.o.Workers)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("index of model %q: %w", name, err), e.close())
 		}
@@ -140,9 +140,14 @@ func indexed(recipes []models.Recipe, env pipeline.Env) map[string]bool {
 	return names
 }
 
-func makeTail(name string, m models.Model, workers int) (tail, error) {
+// makeTail opens the index that r has for the model, or makes one.
+func makeTail(r *release.Release, name string, m models.Model, workers int) (tail, error) {
 	embed := m.(models.Embedder)
-	base, err := vector.NewExact(embed.Vectors(), embed.Dim(), workers)
+	file, err := r.Index(vector.FileName(name))
+	if err != nil && !errors.Is(err, release.ErrNotFound) {
+		return tail{}, err
+	}
+	base, err := vector.Load(file, embed.Vectors(), embed.Dim(), workers)
 	if err != nil {
 		return tail{}, err
 	}

@@ -24,14 +24,16 @@ import (
 
 	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
 
+	"github.com/attune-rec/attune/server/browser"
 	"github.com/attune-rec/attune/server/rpc"
 	"github.com/attune-rec/attune/server/telemetry"
 )
 
 // Options say what a gateway lets in.
 type Options struct {
-	MaxBody int64    // bytes of a request; 0: 8 MiB
-	Origins []string // that browsers may call from; empty: none but the server's own
+	MaxBody int64                                    // bytes of a request; 0: 8 MiB
+	Origins []string                                 // that browsers may call from; empty: none but the server's own
+	Peer    func(*http.Request) (name, value string) // metadata that says who calls by certificate; nil or "": nobody
 }
 
 // New returns the handler of all REST calls, made over conn.
@@ -44,7 +46,13 @@ func New(ctx context.Context, conn *grpc.ClientConn, o Options) (http.Handler, e
 			MarshalOptions: protojson.MarshalOptions{UseProtoNames: true},
 		}}),
 		runtime.WithMetadata(func(_ context.Context, r *http.Request) metadata.MD {
-			return metadata.Pairs(rpc.RequestIDHeader, r.Header.Get(rpc.RequestIDHeader))
+			md := metadata.Pairs(rpc.RequestIDHeader, r.Header.Get(rpc.RequestIDHeader))
+			if o.Peer != nil {
+				if name, value := o.Peer(r); name != "" {
+					md.Set(name, value)
+				}
+			}
+			return md
 		}),
 		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
 		runtime.WithErrorHandler(fail),
@@ -55,6 +63,7 @@ func New(ctx context.Context, conn *grpc.ClientConn, o Options) (http.Handler, e
 		attunev1.RegisterCatalogServiceHandler,
 		attunev1.RegisterUserServiceHandler,
 		attunev1.RegisterReleaseServiceHandler,
+		attunev1.RegisterPrivacyServiceHandler,
 		// The last is asked first: items/{item}:similar before items/{id}.
 		attunev1.RegisterRecommendationServiceHandler,
 	} {
@@ -72,6 +81,7 @@ func New(ctx context.Context, conn *grpc.ClientConn, o Options) (http.Handler, e
 		_, _ = w.Write(description)
 	})
 	pages.HandleFunc("GET /docs", docs)
+	pages.Handle("GET /attune.js", browser.Handler())
 	pages.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/docs", http.StatusFound) })
 	pages.Handle("/", limit(mux, o.MaxBody))
 	return identify(cross(pages, o.Origins)), nil

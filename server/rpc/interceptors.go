@@ -2,13 +2,13 @@ package rpc
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"runtime/debug"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -22,8 +22,8 @@ import (
 // and back to the caller.
 const RequestIDHeader = "x-request-id"
 
-// chain is what every call passes: an id, counting, rescue from a panic, the
-// method's policy, the request's validity, and last the service.
+// chain is what every call passes: an id, counting, rescue from a panic, who
+// may call, the request's validity, and last the service.
 type chain struct{ o Options }
 
 func (c chain) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (resp any, err error) {
@@ -38,15 +38,38 @@ func (c chain) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, n
 		err = c.finished(ctx, info.FullMethod, began, err)
 		end(status.Code(err).String())
 	}()
-	if err := c.admit(info.FullMethod); err != nil {
+	caller, err := c.o.Guard.Admit(ctx, info.FullMethod)
+	if err != nil {
 		return nil, err
 	}
 	if m, ok := req.(proto.Message); ok {
+		if err := c.o.Guard.Check(caller, m); err != nil {
+			return nil, err
+		}
 		if err := c.o.Validate.Validate(m); err != nil {
+			if c.o.Refused != nil {
+				c.o.Refused(ctx, m, err)
+			}
 			return nil, api.Status(err)
 		}
 	}
-	return next(ctx, req)
+	return c.audited(auth.With(ctx, caller), req, info.FullMethod, next)
+}
+
+// audited calls the service once the call is written down.
+func (c chain) audited(ctx context.Context, req any, method string, next grpc.UnaryHandler) (any, error) {
+	m, ok := req.(proto.Message)
+	if c.o.Audit == nil || !ok {
+		return next(ctx, req)
+	}
+	if err := c.o.Audit.Begin(ctx, method, m); err != nil {
+		return nil, err
+	}
+	resp, err := next(ctx, req)
+	if err != nil {
+		c.o.Audit.Failed(ctx, method, m, status.Code(api.Status(err)).String())
+	}
+	return resp, err
 }
 
 func (c chain) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
@@ -61,17 +84,26 @@ func (c chain) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo
 		err = c.finished(ctx, info.FullMethod, began, err)
 		end(status.Code(err).String())
 	}()
-	if err := c.admit(info.FullMethod); err != nil {
+	caller, err := c.o.Guard.Admit(ctx, info.FullMethod)
+	if err != nil {
 		return err
 	}
-	return next(srv, &validated{ServerStream: ss, ctx: ctx, c: c})
+	ctx = auth.With(ctx, caller)
+	if c.o.Stopping != nil && info.FullMethod == healthpb.Health_Watch_FullMethodName { // it would end with its caller only
+		watched, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(c.o.Stopping, cancel)()
+		ctx = watched
+	}
+	return next(srv, &validated{ServerStream: ss, ctx: ctx, c: c, caller: caller})
 }
 
-// validated checks every message of a stream.
+// validated checks every message of a stream: whose it is, and what it says.
 type validated struct {
 	grpc.ServerStream
-	ctx context.Context
-	c   chain
+	ctx    context.Context
+	c      chain
+	caller *auth.Caller
 }
 
 func (v *validated) Context() context.Context { return v.ctx }
@@ -81,20 +113,12 @@ func (v *validated) RecvMsg(m any) error {
 		return err
 	}
 	if pm, ok := m.(proto.Message); ok {
+		if err := v.c.o.Guard.Check(v.caller, pm); err != nil {
+			return err
+		}
 		if err := v.c.o.Validate.Validate(pm); err != nil {
 			return api.Status(err)
 		}
-	}
-	return nil
-}
-
-// admit refuses a method that says nothing of who may call it.
-func (c chain) admit(method string) error {
-	if _, err := c.o.Policies.Of(method); err != nil {
-		if errors.Is(err, auth.ErrNoPolicy) {
-			return status.Error(codes.PermissionDenied, err.Error())
-		}
-		return api.Status(err)
 	}
 	return nil
 }

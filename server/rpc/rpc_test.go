@@ -49,6 +49,10 @@ func server(t *testing.T) (*grpc.ClientConn, *bytes.Buffer, *Calls) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	guard, err := auth.NewGuard(auth.Options{Policies: policies})
+	if err != nil {
+		t.Fatal(err)
+	}
 	validate, err := NewValidator()
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +61,7 @@ func server(t *testing.T) (*grpc.ClientConn, *bytes.Buffer, *Calls) {
 	g := New(Services{
 		Recommendation: moody{}, Events: attunev1.UnimplementedEventServiceServer{}, Catalog: attunev1.UnimplementedCatalogServiceServer{},
 		Users: attunev1.UnimplementedUserServiceServer{}, Releases: attunev1.UnimplementedReleaseServiceServer{}, Health: health.NewServer(),
-	}, Options{Policies: policies, Validate: validate, Logger: telemetry.NewLogger(log, false, slog.LevelInfo), Calls: calls})
+	}, Options{Guard: guard, Validate: validate, Logger: telemetry.NewLogger(log, false, slog.LevelInfo), Calls: calls})
 	g.RegisterService(&grpc.ServiceDesc{
 		ServiceName: "attune.v1.Undeclared", HandlerType: (*any)(nil),
 		Methods: []grpc.MethodDesc{{MethodName: "Do", Handler: func(srv any, ctx context.Context, dec func(any) error, i grpc.UnaryServerInterceptor) (any, error) {

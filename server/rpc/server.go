@@ -6,6 +6,7 @@
 package rpc
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"time"
@@ -20,10 +21,12 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
+	"google.golang.org/protobuf/proto"
 
 	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
 
 	"github.com/attune-rec/attune/server/auth"
+	"github.com/attune-rec/attune/server/guard"
 )
 
 // Services are what the server offers.
@@ -33,19 +36,31 @@ type Services struct {
 	Catalog        attunev1.CatalogServiceServer
 	Users          attunev1.UserServiceServer
 	Releases       attunev1.ReleaseServiceServer
+	Privacy        attunev1.PrivacyServiceServer // nil: not offered
 	Health         *health.Server
 }
 
-// Options are what a server works with. Policies, Validate and Logger are
+// Options are what a server works with. Guard, Validate and Logger are
 // needed.
 type Options struct {
-	Policies   *auth.Policies
+	Guard      *auth.Guard
+	Audit      Auditor // nil: nothing is written down
 	Validate   protovalidate.Validator
+	Refused    func(context.Context, proto.Message, error) // told of invalid requests; nil: nobody
 	Logger     *slog.Logger
 	Calls      *Calls                           // nil: none are counted
 	Traces     trace.TracerProvider             // nil: the process's
 	TLS        credentials.TransportCredentials // nil: plain text
+	Admission  *guard.Guard                     // nil: everything is let in
 	MaxMessage int                              // bytes of a request; 0: 8 MiB
+	Stopping   context.Context                  // ends the calls of those who watch health; nil: they stay
+}
+
+// Auditor writes down who calls what.
+type Auditor interface {
+	// Begin is told of an admitted, valid call, which does not go on when it fails.
+	Begin(ctx context.Context, method string, req proto.Message) error
+	Failed(ctx context.Context, method string, req proto.Message, code string)
 }
 
 // New returns a server with all services registered, ready to serve.
@@ -70,6 +85,9 @@ func New(s Services, o Options) *grpc.Server {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.StatsHandler(otelgrpc.NewServerHandler(trace...)),
 	}
+	if o.Admission != nil {
+		opts = append(opts, grpc.InTapHandle(o.Admission.Accept), grpc.StatsHandler(o.Admission))
+	}
 	if o.TLS != nil {
 		opts = append(opts, grpc.Creds(o.TLS))
 	}
@@ -79,6 +97,9 @@ func New(s Services, o Options) *grpc.Server {
 	attunev1.RegisterCatalogServiceServer(g, s.Catalog)
 	attunev1.RegisterUserServiceServer(g, s.Users)
 	attunev1.RegisterReleaseServiceServer(g, s.Releases)
+	if s.Privacy != nil {
+		attunev1.RegisterPrivacyServiceServer(g, s.Privacy)
+	}
 	healthpb.RegisterHealthServer(g, s.Health)
 	reflection.Register(g)
 	return g
@@ -96,6 +117,7 @@ func NewValidator() (protovalidate.Validator, error) {
 		&attunev1.ListUsersRequest{}, &attunev1.DeleteUserRequest{},
 		&attunev1.ListReleasesRequest{}, &attunev1.GetReleaseRequest{}, &attunev1.GetCurrentReleaseRequest{},
 		&attunev1.PromoteReleaseRequest{}, &attunev1.RollbackReleaseRequest{},
+		&attunev1.ExportUserRequest{}, &attunev1.EraseUserRequest{},
 	))
 	if err != nil {
 		return nil, fmt.Errorf("validator: %w", err)

@@ -105,6 +105,9 @@ func (c *Cache) Get(ctx context.Context, shop features.ShopID, user, session fea
 	if err != nil {
 		return nil, err
 	}
+	if who := known.unasked(v); who != nil {
+		return who, nil
+	}
 	visit, err := c.load(ctx, id{shop, session})
 	if err != nil {
 		return nil, err
@@ -152,6 +155,10 @@ func (c *Cache) load(ctx context.Context, k id) (*entry, error) {
 	consent, err := c.o.Consents.Consent(ctx, k.shop, k.key)
 	if err != nil {
 		return nil, fmt.Errorf("read shopper's consent: %w", err)
+	}
+	if !consent.Has(features.Personalisation) {
+		e.fill(nil, nil, nil, consent) // nothing of them is read
+		return e, nil
 	}
 	events, err := c.history(ctx, k)
 	if err != nil {

@@ -116,7 +116,7 @@ func letters(t *testing.T, c *Cache, user, session byte, v View) string {
 }
 
 func TestNobody(t *testing.T) {
-	s, err := cache(t, &log{}).Get(context.Background(), "default", features.UserKey{}, features.UserKey{}, abc)
+	s, err := cache(t, &log{consent: features.AllPurposes}).Get(context.Background(), "default", features.UserKey{}, features.UserKey{}, abc)
 	if s != nil || err != nil {
 		t.Fatalf("got %v, %v, want nobody", s, err)
 	}
@@ -143,7 +143,7 @@ func TestNextAnswerReflectsTheEvent(t *testing.T) {
 }
 
 func TestEventsThatOvertakeEachOtherStandInLogOrder(t *testing.T) {
-	l := &log{links: map[features.UserKey]features.UserKey{}}
+	l := &log{links: map[features.UserKey]features.UserKey{}, consent: features.AllPurposes}
 	c := cache(t, l)
 	letters(t, c, 1, 0, abc)
 	first, second := l.put(1, 0, "a"), l.put(1, 0, "b")
@@ -155,7 +155,7 @@ func TestEventsThatOvertakeEachOtherStandInLogOrder(t *testing.T) {
 }
 
 func TestSwapAndNewItemsMakeNewViewsWithoutReading(t *testing.T) {
-	l := &log{links: map[features.UserKey]features.UserKey{}}
+	l := &log{links: map[features.UserKey]features.UserKey{}, consent: features.AllPurposes}
 	c := cache(t, l)
 	for _, item := range []string{"a", "d", "c"} {
 		l.put(1, 0, item)
@@ -174,7 +174,7 @@ func TestSwapAndNewItemsMakeNewViewsWithoutReading(t *testing.T) {
 }
 
 func TestSteadyGetMakesNothing(t *testing.T) {
-	l := &log{links: map[features.UserKey]features.UserKey{}}
+	l := &log{links: map[features.UserKey]features.UserKey{}, consent: features.AllPurposes}
 	c := cache(t, l)
 	l.put(1, 0, "a")
 	l.put(0, 2, "b")
@@ -192,7 +192,7 @@ func TestSteadyGetMakesNothing(t *testing.T) {
 }
 
 func TestVisitBeforeSignInCountsForTheUser(t *testing.T) {
-	l := &log{links: map[features.UserKey]features.UserKey{}}
+	l := &log{links: map[features.UserKey]features.UserKey{}, consent: features.AllPurposes}
 	c := cache(t, l)
 	l.put(1, 0, "a")
 	l.put(0, 2, "b") // looked around unknown
@@ -214,7 +214,7 @@ func TestVisitBeforeSignInCountsForTheUser(t *testing.T) {
 }
 
 func TestSharedSessionDoesNotShareKnownHistory(t *testing.T) {
-	l := &log{links: map[features.UserKey]features.UserKey{key(9): key(2)}}
+	l := &log{links: map[features.UserKey]features.UserKey{key(9): key(2)}, consent: features.AllPurposes}
 	c := cache(t, l)
 	l.put(1, 9, "a") // somebody else, known, on the same device
 	l.put(0, 9, "b")
@@ -248,7 +248,7 @@ func TestForgetReadsConsentAnew(t *testing.T) {
 }
 
 func TestFailedReadIsTriedAgain(t *testing.T) {
-	l := &log{fail: errors.New("disk on fire")}
+	l := &log{consent: features.AllPurposes, fail: errors.New("disk on fire")}
 	c := cache(t, l)
 	if _, err := c.Get(context.Background(), "default", key(1), features.UserKey{}, abc); !errors.Is(err, l.fail) {
 		t.Fatalf("got %v, want the store's error", err)
@@ -261,7 +261,7 @@ func TestFailedReadIsTriedAgain(t *testing.T) {
 }
 
 func TestHistoryIsFilledPastImpressions(t *testing.T) {
-	l := &log{}
+	l := &log{consent: features.AllPurposes}
 	for range features.HistoryCap + 10 {
 		l.put(1, 0, "a")
 	}
@@ -321,7 +321,7 @@ func TestHidesOlderThanTheHistoryHold(t *testing.T) {
 
 // Whoever reads after an event was acknowledged sees it, whatever else happens.
 func TestReadYourWritesUnderConcurrency(t *testing.T) {
-	l := &log{links: map[features.UserKey]features.UserKey{}}
+	l := &log{links: map[features.UserKey]features.UserKey{}, consent: features.AllPurposes}
 	c, err := New(Options{History: l, Consents: l, Size: 3})
 	if err != nil {
 		t.Fatal(err)
@@ -343,4 +343,20 @@ func TestReadYourWritesUnderConcurrency(t *testing.T) {
 		}()
 	}
 	wg.Wait()
+}
+
+// Of one who did not agree to personalisation no history is read and no event
+// kept, whatever the session.
+func TestNothingIsReadWithoutConsent(t *testing.T) {
+	l := &log{consent: features.Analytics | features.Marketing, fail: errors.New("the history was read")}
+	c := cache(t, l)
+	for _, session := range []features.UserKey{{}, key(9)} {
+		for range 2 {
+			s, err := c.Get(context.Background(), "default", key(1), session, abc)
+			if err != nil || s.Known() || len(s.Recent) > 0 {
+				t.Fatalf("got %+v with %v, want an unknown shopper and no reading", s, err)
+			}
+			c.Stored("default", []features.Event{l.put(1, 0, "a")})
+		}
+	}
 }

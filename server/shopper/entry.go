@@ -99,6 +99,9 @@ func (e *entry) mine(ev *features.Event) bool {
 // add takes one more durable event in. Events that overtook each other on their
 // way here are read again, in order.
 func (e *entry) add(ev *features.Event) {
+	if !e.consent.Has(features.Personalisation) {
+		return // kept nowhere here; consent given later reads the store
+	}
 	switch {
 	case ev.Seq > e.last:
 		e.take(ev)
@@ -115,6 +118,17 @@ func (e *entry) shopper(v View) *features.Shopper {
 		e.view = view{e.make(&e.book, e.key, e.consent, of.version, v), of}
 	}
 	return e.view.shopper
+}
+
+// unasked is the state of one who did not agree to personalisation: nothing but
+// that. It is nil of one who did.
+func (e *entry) unasked(v View) *features.Shopper {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.consent.Has(features.Personalisation) {
+		return nil
+	}
+	return e.shopper(v)
 }
 
 // strangerTo reports whether a session has events that the user's history

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"sort"
 	"strings"
 
@@ -23,7 +24,11 @@ import (
 func Config(r io.Reader) (kong.Resolver, error) {
 	values := map[string]any{}
 	if err := yaml.NewDecoder(r).Decode(&values); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("read configuration: %w", err)
+		name := "configuration"
+		if f, ok := r.(interface{ Name() string }); ok {
+			name = "configuration " + f.Name()
+		}
+		return nil, fmt.Errorf("%s: %w: expected YAML, a flag and its value a line", name, err)
 	}
 	return config(values), nil
 }
@@ -66,6 +71,11 @@ func (c config) Validate(app *kong.Application) error {
 
 // Resolve implements kong.Resolver.
 func (c config) Resolve(ctx *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
+	for _, name := range flag.Envs { // kong would let the file win
+		if _, set := os.LookupEnv(name); set {
+			return nil, nil
+		}
+	}
 	if parent != nil && parent.Command != nil {
 		if section, ok := c[parent.Command.Name].(map[string]any); ok {
 			if v, ok := section[flag.Name]; ok {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/attune-rec/attune/features/catalog"
 	"github.com/attune-rec/attune/features/dataset"
+	"github.com/attune-rec/attune/models/kind"
 )
 
 // Data is the flags of what is trained and judged on.
@@ -28,14 +29,8 @@ type Data struct {
 	Seed      uint64            `help:"Seed of everything random." default:"1"`
 }
 
-// errNoData is for a command that is told neither of files nor of a store.
-var errNoData = errors.New("nothing to learn from: give --train FILE, or --data DIR for the log of a shop")
-
 // Validate implements kong's check of flags that depend on one another.
 func (d *Data) Validate() error {
-	if d.Train == "" {
-		return errNoData
-	}
 	if _, err := dataset.ParseColumns(d.Columns); err != nil {
 		return err
 	}
@@ -76,6 +71,17 @@ func (d *Data) hold() (dataset.Hold, error) {
 		return dataset.Hold{By: by, Days: v, Seed: d.Seed}, nil
 	}
 	return dataset.Hold{By: by, Share: v, Seed: d.Seed}, nil
+}
+
+// given reports what is missing for learning from files.
+func (d *Data) given(m *Models) error {
+	if d.Train == "" {
+		return errors.New("nothing to learn from: give --train FILE, or --data DIR for the log of a shop")
+	}
+	if len(m.Model) == 0 {
+		return fmt.Errorf("--model is empty: expected some of %s", strings.Join(kind.Names(), ", "))
+	}
+	return nil
 }
 
 // load reads and parts the files.

@@ -20,8 +20,10 @@ import (
 
 // Demo takes the bundled shop from its raw file to a release that is served.
 type Demo struct {
-	Data string `help:"Data directory; it is made when it is not there, and what is there is used again." default:".demo" placeholder:"DIR"`
-	Seed uint64 `help:"Of everything random." default:"1"`
+	Data   string `help:"Data directory; it is made when it is not there, and what is there is used again." default:".demo" placeholder:"DIR"`
+	Write  string `help:"Write what came of it to this file, in Markdown; the data directory must be new." placeholder:"FILE"`
+	Seed   uint64 `help:"Of everything random." default:"1"`
+	Judged int    `help:"Purchase sessions of the last days whose answers are judged, a sample; 0 takes all." default:"500"`
 }
 
 // tour is what the server shows of the demo; it lies in the data directory.
@@ -41,6 +43,9 @@ const (
 func (d *Demo) Run(env *Env) (err error) {
 	began := time.Now()
 	if done, err := d.reuse(env); done || err != nil {
+		if done && d.Write != "" {
+			return fmt.Errorf("--write tells of a run from the start: choose a new --data, or remove %s", d.Data)
+		}
 		return err
 	}
 	s, err := store.Open(env.Ctx, store.Options{Dir: d.Data, Logger: env.Log})
@@ -52,13 +57,14 @@ func (d *Demo) Run(env *Env) (err error) {
 	if err != nil {
 		return err
 	}
+	imported := time.Since(began)
 	to, err := release.OpenStore(env.Ctx, filepath.Join(d.Data, "releases"), "")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, to.Close()) }()
 	plan := retrain.Default()
-	plan.Seed = d.Seed
+	plan.Seed, plan.Judged = d.Seed, d.Judged
 	out, err := retrain.Run(env.Ctx, s, features.DefaultShop, to, plan, env.watch)
 	if err != nil {
 		return err
@@ -75,6 +81,12 @@ func (d *Demo) Run(env *Env) (err error) {
 	}
 	if err := d.keep(tourFile, shopper); err != nil {
 		return err
+	}
+	if d.Write != "" {
+		p := page{cleaned: cleaned, out: out, imported: imported, took: time.Since(began), peakRSS: peakRSS()}
+		if err := writeFile(d.Write, p.write); err != nil {
+			return fmt.Errorf("--write: %w", err)
+		}
 	}
 	if env.JSON {
 		return env.WriteJSON(map[string]any{"import": cleaned, "release": out, "seconds": time.Since(began).Seconds(), "peak_rss_bytes": peakRSS()})

@@ -38,7 +38,10 @@ func (e *Evaluate) Validate() error {
 	if e.Pipeline || e.Dir != "" {
 		return e.validatePipeline()
 	}
-	if err := e.Shelf.unused(); err != nil {
+	if err := e.given(&e.Models); err != nil {
+		return err
+	}
+	if err := e.unused(); err != nil {
 		return err
 	}
 	if err := e.Data.Validate(); err != nil {

@@ -27,7 +27,7 @@ func (e *Evaluate) validatePipeline() error {
 	case e.LimitUsers < 0:
 		return fmt.Errorf("--limit-users is %d: expected 0 or more", e.LimitUsers)
 	}
-	if err := e.Shelf.validate(); err != nil {
+	if err := e.validate(); err != nil {
 		return err
 	}
 	if _, err := e.retraining(&e.Shelf, e.Seed); err != nil {
@@ -101,7 +101,7 @@ func (e *Evaluate) replay(env *Env, st *store.Store, from, to time.Time) (*repla
 	if err != nil {
 		return nil, err
 	}
-	plan.Until, plan.Surface = from, "" // its own answers are judged below
+	plan.Until, plan.Blind = from, true
 	out, err := retrain.Run(env.Ctx, st, e.shop(), rs, plan, env.watch)
 	if err != nil {
 		return nil, fmt.Errorf("train on the log before %s: %w", from.Format(time.RFC3339), err)

@@ -131,12 +131,35 @@ func TestConfigFile(t *testing.T) {
 	for text, want := range map[string]string{
 		"metrics: hr@3\n":               `"metrics" is neither a command nor a flag`,
 		"evaluate:\n  modell: ials\n":   `command evaluate has no flag "modell"`,
-		"evaluate: [\n":                 "read configuration",
+		"evaluate: [\n":                 "bad.yaml: yaml: ",
 		"evaluate:\n  metric: rmse@1\n": `unknown metric "rmse@1"`,
 	} {
 		if _, _, err := call(t, "evaluate", "--config", file(t, "bad.yaml", text), "--train", data, "--model", "popular"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %s", text, err, want)
 		}
+	}
+}
+
+// Flags win over variables, and those over the file.
+func TestVariablesWinOverTheFile(t *testing.T) {
+	config := file(t, "flags.yaml", "shop: file\nreleases: from-file\n")
+	t.Setenv("ATTUNE_SHOP", "variable")
+	var p struct {
+		Config kong.ConfigFlag
+		List   List `cmd:""`
+	}
+	parser, err := kong.New(&p, kong.Name("trainer"), kong.DefaultEnvars("ATTUNE"), kong.Configuration(Config), kong.Exit(func(int) { t.Error("exit") }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parser.Parse([]string{"list", "--config", config}); err != nil || p.List.Shop != "variable" || p.List.Store != "from-file" {
+		t.Errorf("got shop %q and releases %q, %v, want those of the variable and of the file", p.List.Shop, p.List.Store, err)
+	}
+	if _, err := parser.Parse([]string{"list", "--config", config, "--shop", "flag"}); err != nil || p.List.Shop != "flag" {
+		t.Errorf("got shop %q, %v, want that of the flag", p.List.Shop, err)
+	}
+	if _, err := parser.Parse([]string{"list", "--config", config + ".gone"}); err == nil || !strings.Contains(err.Error(), "flags.yaml.gone") {
+		t.Errorf("got %v, want the missing file named", err)
 	}
 }
 
@@ -206,13 +229,13 @@ func TestValidate(t *testing.T) {
 // NDCG of popularity among 99 sampled items. The first pair ranks a positive
 // above its equals, the second below them.
 func TestPublishedPopularity(t *testing.T) {
-	root := os.Getenv("ATTUNE_DATA")
+	root := os.Getenv("ATTUNE_PUBLIC_DATA")
 	if root == "" {
 		root = filepath.Join("..", "..", "..", "shared", "data")
 	}
 	dir := filepath.Join(root, "ncf-ml-1m")
 	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("no %s: set ATTUNE_DATA to the folder of public data sets", dir)
+		t.Skipf("no %s: set ATTUNE_PUBLIC_DATA to the folder of public data sets", dir)
 	}
 	for ties, want := range map[string][2]float64{"first": {.4538, .2545}, "last": {.4531, .2541}} {
 		out, _, err := call(t, "evaluate", "--train", filepath.Join(dir, "ml-1m.train.tsv.xz"), "--test", filepath.Join(dir, "ml-1m.test.rating.xz"),

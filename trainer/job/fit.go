@@ -9,7 +9,9 @@ import (
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/dataset"
 	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/linalg"
 	"github.com/attune-rec/attune/models/release"
+	"github.com/attune-rec/attune/models/vector"
 )
 
 // Fit trains models on the log of a shop, or on files, and keeps them as a
@@ -33,7 +35,10 @@ func (f *Fit) Validate() error {
 	if f.Dir != "" {
 		return f.validateLog()
 	}
-	if err := f.Shelf.unused(); err != nil {
+	if err := f.given(&f.Models); err != nil {
+		return err
+	}
+	if err := f.unused(); err != nil {
 		return err
 	}
 	if f.Split == "" {
@@ -91,12 +96,16 @@ func (f *Fit) Run(env *Env) error {
 			return err
 		}
 	}
-	store, err := f.Releases.Open(env.Ctx)
+	store, err := f.Open(env.Ctx)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	manifest, serving, err := PublishDraft(env, store, f.draft(split, t), f.Promote, f.change())
+	draft := f.draft(split, t)
+	if draft.Index, err = vector.Files(env.Ctx, draft.Models, vector.Options{HNSWOptions: vector.HNSWOptions{Workers: linalg.Workers()}}); err != nil {
+		return err
+	}
+	manifest, serving, err := PublishDraft(env, store, draft, f.Promote, f.change())
 	if err != nil {
 		return err
 	}

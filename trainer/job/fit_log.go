@@ -23,10 +23,10 @@ func (f *Fit) validateLog() error {
 	if f.Train != "" {
 		return errors.New("--train and --data are two things to learn from: give one")
 	}
-	if f.Models.Workers < 0 {
-		return fmt.Errorf("--workers is %d: expected 0 or more", f.Models.Workers)
+	if f.Workers < 0 {
+		return fmt.Errorf("--workers is %d: expected 0 or more", f.Workers)
 	}
-	if err := f.Shelf.validate(); err != nil {
+	if err := f.validate(); err != nil {
 		return err
 	}
 	if f.Until != "" && f.Promote {

@@ -28,6 +28,9 @@ type ImportEvents struct {
 	ItemMarkets  bool   `help:"An item is sold only in the markets that the rows name."`
 	Refused      string `help:"Write refused rows to this file and not to the store's dead letters." placeholder:"FILE"`
 	Full         bool   `help:"Print every rule with examples."`
+	HTML         string `name:"html" help:"Write the report as a page with bars to this file." placeholder:"FILE"`
+
+	Quarantine []string `enum:"bot,bulk_buyer" help:"Set the rows of flagged shoppers aside, so that nothing is trained on them: bot, bulk_buyer." placeholder:"KIND,..."`
 }
 
 // Validate implements kong's check.
@@ -77,7 +80,7 @@ func (c *ImportEvents) Run(env *Env) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	o := ingest.Options{Shop: features.ShopID(c.Shop), Mapping: mapping, NoItems: c.NoItems, ItemMarkets: c.ItemMarkets}
+	o := ingest.Options{Shop: features.ShopID(c.Shop), Mapping: mapping, Quarantine: c.Quarantine, NoItems: c.NoItems, ItemMarkets: c.ItemMarkets}
 	if c.Refused != "" {
 		f, err := os.OpenFile(c.Refused, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 		if err != nil {
@@ -95,6 +98,11 @@ func (c *ImportEvents) Run(env *Env) (err error) {
 	if err != nil {
 		return err
 	}
+	if c.HTML != "" {
+		if err := writeReport(c.HTML, &report); err != nil {
+			return err
+		}
+	}
 	switch {
 	case env.JSON:
 		return env.WriteJSON(report)
@@ -104,4 +112,12 @@ func (c *ImportEvents) Run(env *Env) (err error) {
 	}
 	tellImport(env.Out, &report)
 	return nil
+}
+
+func writeReport(path string, r *ingest.Report) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return fmt.Errorf("--html: %w", err)
+	}
+	return errors.Join(r.HTML(f), f.Close())
 }

@@ -41,13 +41,13 @@ func run(t testing.TB, args ...string) (string, error) {
 // dataFile returns the path of a reference file, or skips the test.
 func dataFile(t testing.TB, name string) string {
 	t.Helper()
-	root := os.Getenv("ATTUNE_DATA")
+	root := os.Getenv("ATTUNE_PUBLIC_DATA")
 	if root == "" {
 		root = "../../../shared/data"
 	}
 	path := filepath.Join(root, name)
 	if _, err := os.Stat(path); err != nil {
-		t.Skipf("no reference data: %s is not below %s; set ATTUNE_DATA to the data folder", name, root)
+		t.Skipf("no reference data: %s is not below %s; set ATTUNE_PUBLIC_DATA to the data folder", name, root)
 	}
 	return path
 }

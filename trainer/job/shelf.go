@@ -60,8 +60,9 @@ func (s *Shelf) read(env *Env, f func(st *store.Store) error) error {
 
 // standard is the models of a shop's release where none are named.
 func standard() []string {
-	var names []string
-	for _, s := range retrain.Default().Models {
+	all := retrain.Default().Models
+	names := make([]string, 0, len(all))
+	for _, s := range all {
 		names = append(names, s.Name+"="+s.Kind)
 	}
 	return names

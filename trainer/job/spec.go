@@ -49,6 +49,9 @@ func (m *Models) Validate() error {
 			return fmt.Errorf("--parts: %w", err)
 		}
 	}
+	if len(m.Model) == 0 {
+		return nil // the command says whether it needs some
+	}
 	_, err := m.plan()
 	return err
 }
@@ -70,9 +73,6 @@ func (m *Models) plan() (*plan, error) {
 		}
 		p.specs = append(p.specs, spec{name: name, kind: k, params: map[string]any{}})
 		composite = composite || k.Parts != nil
-	}
-	if len(p.specs) == 0 {
-		return nil, fmt.Errorf("--model is empty: expected some of %s", strings.Join(kind.Names(), ", "))
 	}
 	if composite {
 		for _, name := range kind.Names() {

@@ -13,13 +13,17 @@ import (
 // ErrInvalid is returned when a file has problems.
 var ErrInvalid = errors.New("data has problems")
 
-// Validate checks files before anything is trained on them.
+// Validate checks files before anything is trained on them, files of events as
+// an import would, or what is in a store.
 type Validate struct {
-	Files   []string          `arg:"" help:"Files to check; .gz, .zst and .xz are unpacked." type:"existingfile"`
+	Files   []string          `arg:"" optional:"" help:"Files to check; .gz, .zst and .xz are unpacked." type:"existingfile"`
 	Format  string            `help:"How the files are written: ${enum}." enum:"adjacency,sequences,pairs,counted,events" default:"pairs"`
 	Columns map[string]string `help:"Columns of events: user=CustomerID,item=StockCode,..." mapsep:"," placeholder:"KEY=NAME"`
 	Missing []string          `help:"Users that mean nobody, in events." placeholder:"NAME"`
-	Show    int               `help:"Problems of a file to print; all are counted." default:"10"`
+	Import  string            `help:"Check as 'trainer import events' with these columns would, and store nothing: user=CustomerID,item=StockCode,... or the name of a mapping: online-retail." placeholder:"FIELD=COLUMN,..."`
+	Dir     string            `name:"data" help:"Check the log of a shop in this data directory, beside a running server." type:"existingdir" placeholder:"DIR"`
+	Shop    string            `help:"The shop." default:"default"`
+	Show    int               `help:"Problems of a file, or of a rule, to print; all are counted." default:"10"`
 }
 
 // checked is what was found in one file.
@@ -37,8 +41,14 @@ type checked struct {
 	Remarks      []string        `json:"remarks,omitempty"`
 }
 
-// Run implements the command: it is an error when any file has a problem.
+// Run implements the command: it is an error when anything has a problem.
 func (v *Validate) Run(env *Env) error {
+	if err := v.checkEvents(); err != nil {
+		return err
+	}
+	if v.Dir != "" || v.Import != "" {
+		return v.runEvents(env)
+	}
 	var all []checked
 	problems := 0
 	for _, path := range v.Files {

@@ -153,8 +153,8 @@ func (w *worker) play(ctx context.Context, shop features.ShopID, v *visit, out *
 // made is the items that were there when the session began.
 func (w *worker) made(v *visit) *features.Bitmap {
 	w.allowed.Fill()
-	for _, row := range w.p.newest {
-		if !w.p.subject.Items.Item(row).Created.After(v.start) {
+	for _, row := range w.p.tape.newest {
+		if w.p.tape.since[row].Before(v.start) {
 			break
 		}
 		w.allowed.Clear(row)

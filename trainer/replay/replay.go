@@ -83,7 +83,7 @@ const limit = 10
 // Run replays the sessions and judges the answers. The recipe's time budget is
 // not applied: what is judged is what a server with time enough answers, so
 // that a busy machine changes nothing. The catalogue is the subject's, without
-// items that were made after the session.
+// items that neither were made nor had an event before the session.
 func Run(ctx context.Context, log Store, shop features.ShopID, s Subject, o Options) (*Report, error) {
 	began := time.Now()
 	t, err := record(ctx, log, shop, s.Items, &o)
@@ -115,12 +115,11 @@ type player struct {
 	filters []pipeline.Filter
 	ranker  pipeline.Ranker // nil: it orders by retrieval, and there is nothing to compare with
 	indexes []models.Index
-	newest  []features.Row // by Created, newest first; the rest was always there
-	cases   []outcome      // by visit
+	cases   []outcome // by visit
 }
 
 func newPlayer(s Subject, t *tape) (*player, error) {
-	p := &player{subject: s, tape: t, newest: s.Items.Newest(), cases: make([]outcome, len(t.visits))}
+	p := &player{subject: s, tape: t, cases: make([]outcome, len(t.visits))}
 	env := pipeline.Env{Models: map[string]models.Model{}, Indexes: map[string]models.Index{}}
 	for _, part := range s.Models {
 		env.Models[part.Name] = part.Model

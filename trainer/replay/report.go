@@ -215,7 +215,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	for _, m := range metrics() {
 		fmt.Fprintf(t, "%s\t%s\t%s\n", m, Text(r.New, m.String()), Text(r.All, m.String()))
 	}
-	t.Flush()
+	_ = t.Flush()
 	fmt.Fprintln(&b)
 	if r.Reach != nil {
 		fmt.Fprintf(t, "candidates hold of the ranker's ten best of all items\t%s\n", text(*r.Reach))
@@ -223,7 +223,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	fmt.Fprintf(t, "candidates of an answer\t%.0f\nitems of an answer\t%.2f\ncatalogue in any answer\t%.1f %%\n", r.Considered, r.Answered, 100*r.Coverage)
 	fmt.Fprintf(t, "items with a reason\t%.1f %%\t%s\nitems by source\t\t%s\n", 100*r.Reasons, Shares(r.ReasonKind), Shares(r.Sources))
 	fmt.Fprintf(t, "bought and unknown to the release\t%.2f %%\ndegraded answers\t%.2f %%\t%s\n", 100*r.Missing, 100*r.Degraded, causes(r.Causes))
-	t.Flush()
+	_ = t.Flush()
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -45,6 +45,8 @@ type tape struct {
 	past   map[features.UserKey][]past            // of their shoppers, in log order
 	off    map[features.UserKey]bool              // who does not want to be in figures
 	agreed map[features.UserKey]features.Purposes // by shopper
+	since  []time.Time                            // by row: from when the item was there
+	newest []features.Row                         // by since, newest first
 }
 
 // record reads the sessions that began in [from, to), and what their shoppers
@@ -57,7 +59,11 @@ func record(ctx context.Context, log Store, shop features.ShopID, items features
 		order string
 	}
 	open := map[basket]*visit{}
+	t.created(items)
 	err := log.Scan(ctx, shop, 0, 0, func(e *features.Event) error {
+		if row, ok := items.Row(e.Item); ok && e.Time.Before(t.since[row]) {
+			t.since[row] = e.Time
+		}
 		if e.Type != features.Purchase || e.Item == "" || e.Time.Before(o.From) || !e.Time.Before(o.To) {
 			return nil
 		}
@@ -81,6 +87,12 @@ func record(ctx context.Context, log Store, shop features.ShopID, items features
 	if err != nil {
 		return nil, fmt.Errorf("read the sessions of shop %s: %w", shop, err)
 	}
+	for row := range t.since {
+		if t.since[row].After(o.From) {
+			t.newest = append(t.newest, features.Row(row)) // #nosec G115 -- rows are int32 by contract
+		}
+	}
+	slices.SortFunc(t.newest, func(a, b features.Row) int { return t.since[b].Compare(t.since[a]) })
 	if err := t.agree(ctx, log, shop); err != nil {
 		return nil, err
 	}
@@ -111,6 +123,17 @@ func record(ctx context.Context, log Store, shop features.ShopID, items features
 		return nil, fmt.Errorf("read the histories of shop %s: %w", shop, err)
 	}
 	return t, nil
+}
+
+// created is when the catalogue says that items were made; the log may know of
+// an earlier time. Items of an unknown time were always there.
+func (t *tape) created(items features.Catalog) {
+	t.since = make([]time.Time, items.Len())
+	for row := range t.since {
+		if it := items.Item(features.Row(row)); it != nil { // #nosec G115 -- rows are int32 by contract
+			t.since[row] = it.Created
+		}
+	}
 }
 
 // goesOn reports whether a purchase of the same order belongs to the session.

@@ -119,6 +119,9 @@ func (p *Plan) contest(ctx context.Context, store Store, shop features.ShopID, f
 		return nil
 	}
 	v := &Verdict{Served: p.Rival.Version, Metric: p.Headline}
+	if _, ok := report.New[v.Metric]; !ok { // answers are ten items long
+		v.Metric = "ndcg@10"
+	}
 	out.Gate = v
 	recipe, ok = p.Rival.Plan.recipe(p.Surface)
 	if !ok {
@@ -140,7 +143,7 @@ func (p *Plan) contest(ctx context.Context, store Store, shop features.ShopID, f
 		return err
 	}
 	var d eval.Comparison
-	if d, err = replay.Difference(report, other, p.Headline, p.Seed, p.Workers); err != nil {
+	if d, err = replay.Difference(report, other, v.Metric, p.Seed, p.Workers); err != nil {
 		return err
 	}
 	v.Compared, v.Difference, v.Low, v.High, v.Worse = true, d.Difference, d.Low, d.High, d.High < 0
@@ -151,7 +154,7 @@ func (p *Plan) answer(ctx context.Context, store Store, shop features.ShopID, f 
 	step := watch("replay " + p.Surface + " with " + s.Name)
 	defer step.Done()
 	return replay.Run(ctx, store, shop, s, replay.Options{
-		From: f.from, To: f.to.Add(time.Millisecond), Seed: p.Seed, Workers: p.Workers,
+		From: f.from, To: f.to.Add(time.Millisecond), Max: p.Judged, Seed: p.Seed, Workers: p.Workers,
 		Progress: func(done, total int) { step.Step(done, total, "") },
 	})
 }

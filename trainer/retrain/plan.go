@@ -39,7 +39,9 @@ type Plan struct {
 	Headline string // the metric by which parts and hybrid are compared, and the gate decides
 
 	Until   time.Time // learn from what happened before, as if it were today; zero: from all
+	Blind   bool      // judge nothing: weights are chosen on the last window, and all else is left to others
 	Surface string    // whose answers are judged and pass the gate; "": none
+	Judged  int       // purchase sessions whose answers are judged, a seeded sample; 0: all
 	Rival   *Rival    // what is served, for the gate; nil: there is no gate
 }
 
@@ -56,7 +58,7 @@ func Default() Plan {
 		},
 		Recipes: recipes(), Window: 30 * 24 * time.Hour, Seed: 1,
 		Metrics: []string{"ndcg@10", "recall@10", "hr@10", "coverage@10"}, Headline: "ndcg@10",
-		Surface: features.SurfaceHome,
+		Surface: features.SurfaceHome, Judged: 3000,
 	}
 }
 

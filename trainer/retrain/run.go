@@ -14,6 +14,7 @@ import (
 	"github.com/attune-rec/attune/models/eval"
 	"github.com/attune-rec/attune/models/pipeline"
 	"github.com/attune-rec/attune/models/release"
+	"github.com/attune-rec/attune/models/vector"
 	"github.com/attune-rec/attune/trainer/replay"
 )
 
@@ -49,7 +50,11 @@ func Run(ctx context.Context, store Store, shop features.ShopID, to release.Stor
 		return nil, err
 	}
 	if !plan.Until.IsZero() {
-		store = earlier{store, plan.Until}
+		past, err := before(ctx, store, shop, plan.Until)
+		if err != nil {
+			return nil, err
+		}
+		store = past
 	}
 	items, err := itemsOf(ctx, store, shop)
 	if err != nil {
@@ -68,13 +73,20 @@ func Run(ctx context.Context, store Store, shop features.ShopID, to release.Stor
 	}
 	out := &Outcome{Events: whole.Events, Users: whole.Data.NumUsers(), Items: items.Len()}
 	params := map[string]json.RawMessage{}
-	if whole.To.Sub(whole.From) > 3*plan.Window {
+	switch span := whole.To.Sub(whole.From); {
+	case plan.Blind && span > 2*plan.Window:
+		if params, err = plan.choose(ctx, store, shop, items, whole, out, watch); err != nil {
+			return nil, err
+		}
+	case plan.Blind:
+		out.Remarks = append(out.Remarks, fmt.Sprintf("no weights were chosen: the log spans %.0f days", span.Hours()/24))
+	case span > 3*plan.Window:
 		if params, err = plan.judge(ctx, store, shop, items, whole, out, watch); err != nil {
 			return nil, err
 		}
-	} else {
+	default:
 		out.Remarks = append(out.Remarks, fmt.Sprintf("not judged: the log spans %.0f days, a test and a validation of %.0f days each need more than three times that",
-			whole.To.Sub(whole.From).Hours()/24, plan.Window.Hours()/24))
+			span.Hours()/24, plan.Window.Hours()/24))
 	}
 	parts, err := plan.fit(ctx, whole.Data, nil, params, named(watch, "for the release: "))
 	if err != nil {
@@ -82,12 +94,35 @@ func Run(ctx context.Context, store Store, shop features.ShopID, to release.Stor
 	}
 	step = watch("publish")
 	defer step.Done()
-	manifest, err := release.Publish(ctx, to, plan.draft(shop, items, whole, params, parts, out))
+	draft := plan.draft(shop, items, whole, params, parts, out)
+	if draft.Index, err = vector.Files(ctx, parts, vector.Options{HNSWOptions: vector.HNSWOptions{Workers: plan.Workers}}); err != nil {
+		return nil, err
+	}
+	manifest, err := release.Publish(ctx, to, draft)
 	if err != nil {
 		return nil, err
 	}
 	out.Manifest, out.Version, out.Bytes = manifest, manifest.Version, manifest.Bytes()
 	return out, nil
+}
+
+// choose finds weights on the last window and judges nothing.
+func (p *Plan) choose(ctx context.Context, store Store, shop features.ShopID, items *catalog.Snapshot, whole dataset.Window, out *Outcome, watch Watch) (map[string]json.RawMessage, error) {
+	end := whole.To
+	if !p.Until.IsZero() {
+		end = p.Until
+	}
+	windows, err := dataset.FromLog(ctx, store, shop, items, end.Add(-p.Window))
+	if err != nil {
+		return nil, err
+	}
+	tried, err := p.fit(ctx, windows[0].Data, windows[1].Data, nil, named(watch, "to choose weights: "))
+	if err != nil {
+		return nil, err
+	}
+	params, weights, err := learnt(tried)
+	out.Weights = weights
+	return params, err
 }
 
 // judge chooses weights on the window before the last and judges on the last.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/attune-rec/attune/features/store"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/kind"
+	"github.com/attune-rec/attune/models/pipeline"
 	"github.com/attune-rec/attune/models/release"
 )
 
@@ -134,13 +137,132 @@ func TestEmptyStoreSaysWhatToDo(t *testing.T) {
 
 func TestBadPlans(t *testing.T) {
 	p := Default()
-	p.Models = p.Models[4:]
+	p.Models[4].Parts = []string{"no such model"}
 	if err := p.Validate(); err == nil {
-		t.Error("a hybrid without its parts was taken")
+		t.Error("a hybrid of a part that is not there was taken")
 	}
 	p = Default()
 	p.Models[0].Kind = "crystal-ball"
 	if err := p.Validate(); err == nil {
 		t.Error("an unknown kind was taken")
+	}
+}
+
+// The gate keeps a release from being promoted that answers worse than what is
+// served, lets an equal one pass, and says so in the release.
+func TestGate(t *testing.T) {
+	ctx := context.Background()
+	s := shop(t, 150)
+	to, err := release.OpenStore(ctx, t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer to.Close()
+	kinds := func(name string) (models.Kind, bool) {
+		got, err := kind.Of(name)
+		return got, err == nil
+	}
+	if rival, err := Served(ctx, to, features.DefaultShop, kinds); rival != nil || err != nil {
+		t.Fatalf("got %v, %v before anything is served, want neither", rival, err)
+	}
+	first, err := Run(ctx, s, features.DefaultShop, to, Default(), watch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := first.Pipeline; p == nil || p.Sessions == 0 || p.New["hr@10"].Value == 0 || p.Reach == nil || p.Reach.Value < .95 || p.Degraded != 0 {
+		t.Fatalf("got answers judged %+v, want hits, the ranker's best among the candidates, and none degraded", p)
+	}
+	if _, err := release.Promote(ctx, to, features.DefaultShop, first.Version, release.Change{}); err != nil {
+		t.Fatal(err)
+	}
+
+	run := func(plan Plan) *Outcome {
+		t.Helper()
+		if plan.Rival, err = Served(ctx, to, features.DefaultShop, kinds); err != nil || plan.Rival.Version != first.Version {
+			t.Fatalf("got rival %+v, %v, want %s", plan.Rival, err, first.Version)
+		}
+		out, err := Run(ctx, s, features.DefaultShop, to, plan, watch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !out.Gate.Compared || out.Manifest.Lineage.Parent != first.Version {
+			t.Fatalf("got gate %s and parent %q", out.Gate, out.Manifest.Lineage.Parent)
+		}
+		kept, err := release.ReadMetrics(ctx, to, features.DefaultShop, out.Version)
+		if err != nil || kept["gate/ndcg@10"].Value != out.Gate.Difference {
+			t.Fatalf("got gate %v in the release, %v, want %v", kept["gate/ndcg@10"], err, out.Gate.Difference)
+		}
+		return out
+	}
+	same := run(Default())
+	if err := same.Allow(); err != nil || same.Gate.Difference != 0 {
+		t.Errorf("got %v, %v of the same plan, want no difference", same.Gate, err)
+	}
+	worse := Default()
+	worse.Models, worse.Recipes = worse.Models[:1], pipeline.Defaults()
+	out := run(worse)
+	if err := out.Allow(); !errors.Is(err, ErrWorse) || out.Gate.High >= 0 {
+		t.Errorf("got %v, %v of popularity alone, want ErrWorse", out.Gate, err)
+	}
+}
+
+// What happens at a time and later has no part in a release that learnt until
+// then: it is the release of a shop whose log ends there.
+func TestUntilIsTheEndOfTheLog(t *testing.T) {
+	ctx := context.Background()
+	to, err := release.OpenStore(ctx, t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer to.Close()
+	plan := Default()
+	short, err := Run(ctx, shop(t, 120), features.DefaultShop, to, plan, watch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan.Until = time.Date(2011, 6, 1, 0, 0, 0, 0, time.UTC).AddDate(0, 0, 120)
+	cut, err := Run(ctx, shop(t, 150), features.DefaultShop, to, plan, watch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cut.Events != short.Events || !cut.Manifest.Lineage.DataTo.Before(plan.Until) {
+		t.Fatalf("got %d events to %v, want %d to before %v", cut.Events, cut.Manifest.Lineage.DataTo, short.Events, plan.Until)
+	}
+	sums := map[string]string{}
+	for _, f := range short.Manifest.Files {
+		sums[f.Path] = f.SHA256
+	}
+	for _, f := range cut.Manifest.Files {
+		if strings.HasSuffix(f.Path, ".safetensors") && sums[f.Path] != f.SHA256 {
+			t.Errorf("%s differs from that of the log that ends there", f.Path)
+		}
+	}
+}
+
+// A blind plan on the log before the window is the models that a judging one
+// judges in it: the same weights, chosen on the days before.
+func TestBlindPlanHasTheWeightsOfTheJudged(t *testing.T) {
+	ctx := context.Background()
+	to, err := release.OpenStore(ctx, t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer to.Close()
+	s := shop(t, 150)
+	judged, err := Run(ctx, s, features.DefaultShop, to, Default(), watch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := Default()
+	plan.Blind, plan.Until = true, judged.Manifest.Lineage.DataTo.Add(-plan.Window)
+	blind, err := Run(ctx, s, features.DefaultShop, to, plan, watch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if blind.Report != nil || blind.Pipeline != nil {
+		t.Error("a blind plan was judged")
+	}
+	if got, want := blind.Weights["hybrid"], judged.Weights["hybrid"]; len(got) == 0 || !maps.Equal(got, want) {
+		t.Errorf("got weights %v, want %v", got, want)
 	}
 }

@@ -20,7 +20,7 @@ func sources(t *testing.T) (sales, all string) {
 	if testing.Short() {
 		t.Skip("reads a million rows: left out with -short")
 	}
-	data := os.Getenv("ATTUNE_DATA")
+	data := os.Getenv("ATTUNE_PUBLIC_DATA")
 	if data == "" {
 		data = filepath.Join(root, "..", "shared", "data")
 	}
@@ -28,7 +28,7 @@ func sources(t *testing.T) (sales, all string) {
 	all = filepath.Join(data, "online-retail", "online_retail_all_noids.csv.xz")
 	for _, name := range []string{sales, all} {
 		if _, err := os.Stat(name); err != nil {
-			t.Skipf("no source data: %v; set ATTUNE_DATA to the folder that has online-retail/", err)
+			t.Skipf("no source data: %v; set ATTUNE_PUBLIC_DATA to the folder that has online-retail/", err)
 		}
 	}
 	return sales, all

@@ -1,0 +1,49 @@
+package signal
+
+import (
+	"time"
+
+	"github.com/attune-rec/attune/features"
+)
+
+// Recency is how the shopper comes: hours since the last event, events in
+// all, events of late (half life 14 days), purchases. All are logarithms;
+// unknown without a shopper.
+type Recency struct{}
+
+const lately = 14 * 24 * time.Hour
+
+// Name implements features.Feature.
+func (Recency) Name() string { return "recency" }
+
+// Width implements features.Feature.
+func (Recency) Width() int { return 4 }
+
+// Update implements features.Feature.
+func (f Recency) Update(s features.State, e features.Event) {
+	user := who(&e)
+	if user == "" || e.Type == features.Impression {
+		return
+	}
+	c := s.Cells(f.Name(), features.OfUser, user, 4) // decayed sum and its time, events, purchases
+	add(c, 1, e.Time.UnixMilli(), lately)
+	c[2]++
+	c[3] += purchase(e.Type)
+}
+
+// Value implements features.Feature.
+func (f Recency) Value(r *features.Request, items []features.Row, out []float32) {
+	fill(out)
+	user := subject(r)
+	if user == "" || r.State == nil || len(items) == 0 {
+		return
+	}
+	now := r.Now.UnixMilli()
+	v := [4]float32{0: unknown}
+	if c := r.State.Read(f.Name(), features.OfUser, user); c != nil {
+		v = [4]float32{hours(int64(c[1]), now), log1p(c[2]), log1p(sum(c, now, lately)), log1p(c[3])}
+	}
+	for i := range items {
+		copy(out[4*i:], v[:])
+	}
+}

@@ -1,0 +1,106 @@
+package signal
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/attune-rec/attune/features"
+)
+
+// ErrSignal is returned for signals that are not known or do not go together.
+var ErrSignal = errors.New("bad signal")
+
+// All is one of each signal, in the order they stand in a ranker's input.
+func All() []features.Feature {
+	return []features.Feature{
+		Recency{}, Popularity{}, Pair{}, Affinity{}, Price{}, Moment{}, Similar{}, Shelf{},
+	}
+}
+
+// Set is the signals of a ranker. It is immutable and safe for concurrent use.
+type Set struct {
+	features []features.Feature
+	width    int
+}
+
+// NewSet is the named signals in the given order, or All when there is no
+// name.
+func NewSet(names ...string) (*Set, error) {
+	byName := map[string]features.Feature{}
+	all := All()
+	for _, f := range all {
+		byName[f.Name()] = f
+	}
+	if len(names) == 0 {
+		return SetOf(all...)
+	}
+	var chosen []features.Feature
+	for _, name := range names {
+		f := byName[name]
+		if f == nil {
+			return nil, fmt.Errorf("%w: none is named %q", ErrSignal, name)
+		}
+		chosen = append(chosen, f)
+	}
+	return SetOf(chosen...)
+}
+
+// SetOf is the given signals, whose names must differ.
+func SetOf(fs ...features.Feature) (*Set, error) {
+	s := &Set{features: fs}
+	seen := map[string]bool{}
+	for _, f := range fs {
+		if seen[f.Name()] {
+			return nil, fmt.Errorf("%w: %q is there twice", ErrSignal, f.Name())
+		}
+		seen[f.Name()] = true
+		s.width += f.Width()
+	}
+	return s, nil
+}
+
+// Width is how many numbers there are for an item.
+func (s *Set) Width() int { return s.width }
+
+// Columns names the numbers of an item: "popularity.1" is popularity's second.
+func (s *Set) Columns() []string {
+	var names []string
+	for _, f := range s.features {
+		for i := range f.Width() {
+			names = append(names, fmt.Sprintf("%s.%d", f.Name(), i))
+		}
+	}
+	return names
+}
+
+// Update folds e into state for every signal. Use Memory.Fold, which does it
+// so that readers see whole events.
+func (s *Set) Update(state features.State, e features.Event) {
+	for _, f := range s.features {
+		f.Update(state, e)
+	}
+}
+
+// Value fills out, len(items)*Width numbers row by row. R.Scratch is used when
+// there is one.
+func (s *Set) Value(r *features.Request, items []features.Row, out []float32) {
+	widest := 0
+	for _, f := range s.features {
+		widest = max(widest, f.Width())
+	}
+	var part []float32
+	if r.Scratch != nil {
+		part = r.Scratch.Floats(widest * len(items))
+	} else {
+		part = make([]float32, widest*len(items))
+	}
+	at := 0
+	for _, f := range s.features {
+		w := f.Width()
+		f.Value(r, items, part[:w*len(items)])
+		for i := range items {
+			copy(out[i*s.width+at:], part[i*w:(i+1)*w])
+		}
+		at += w
+	}
+}

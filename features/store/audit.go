@@ -1,0 +1,113 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/attune-rec/attune/features"
+)
+
+// Audited is what somebody did. It names a person by pseudonym only.
+type Audited struct {
+	ID      int64 // 1, 2, 3 … within a shop
+	Time    time.Time
+	Actor   string
+	Method  string
+	Subject string // what it was done to
+	Detail  string
+	Hash    []byte // over all of it and the hash before
+}
+
+func (a *Audited) hash(shop features.ShopID, before []byte) []byte {
+	h := sha256.New()
+	field := func(b []byte) {
+		var n [8]byte
+		binary.BigEndian.PutUint64(n[:], uint64(len(b)))
+		h.Write(n[:])
+		h.Write(b)
+	}
+	var numbers [16]byte
+	binary.BigEndian.PutUint64(numbers[:], uint64(a.ID))
+	binary.BigEndian.PutUint64(numbers[8:], uint64(a.Time.UnixMilli()))
+	field(before)
+	field(numbers[:])
+	for _, s := range []string{string(shop), a.Actor, a.Method, a.Subject, a.Detail} {
+		field([]byte(s))
+	}
+	return h.Sum(nil)
+}
+
+// Audit writes down what somebody did, durable when it returns. ID, Time and
+// Hash are given by the store.
+func (s *Store) Audit(ctx context.Context, shop features.ShopID, a Audited) error {
+	if err := s.writable(); err != nil {
+		return fmt.Errorf("audit: %w", err)
+	}
+	err := s.writer.do(ctx, func(tx *transaction) error {
+		var before []byte
+		err := tx.get([]any{&a.ID, &before}, `SELECT id, hash FROM audit WHERE shop = ? ORDER BY id DESC LIMIT 1`, string(shop))
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		a.ID, a.Time = a.ID+1, s.now()
+		_, err = tx.exec(`INSERT INTO audit (shop, id, time, actor, method, subject, detail, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+			string(shop), a.ID, a.Time.UnixMilli(), a.Actor, a.Method, a.Subject, a.Detail, a.hash(shop, before))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("audit: %w", err)
+	}
+	return nil
+}
+
+// AuditedShops lists the shops that something was written down of.
+func (s *Store) AuditedShops(ctx context.Context) (all []features.ShopID, err error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT DISTINCT shop FROM audit ORDER BY shop`)
+	if err != nil {
+		return nil, fmt.Errorf("audit: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var shop string
+		if err := rows.Scan(&shop); err != nil {
+			return nil, fmt.Errorf("audit: %w", err)
+		}
+		all = append(all, features.ShopID(shop))
+	}
+	return all, rows.Err()
+}
+
+// ScanAudit calls f with what was written down of a shop, oldest first, and
+// checks the chain as it goes: ErrCorrupt when an entry was changed, added,
+// taken out or moved. That the newest are missing it cannot tell: compare the
+// last hash with one that was kept elsewhere.
+func (s *Store) ScanAudit(ctx context.Context, shop features.ShopID, f func(*Audited) error) error {
+	rows, err := s.read.QueryContext(ctx, `SELECT id, time, actor, method, subject, detail, hash FROM audit WHERE shop = ? ORDER BY id`, string(shop))
+	if err != nil {
+		return fmt.Errorf("audit: %w", err)
+	}
+	defer rows.Close()
+	var before []byte
+	for want := int64(1); rows.Next(); want++ {
+		var a Audited
+		var ms int64
+		if err := rows.Scan(&a.ID, &ms, &a.Actor, &a.Method, &a.Subject, &a.Detail, &a.Hash); err != nil {
+			return fmt.Errorf("audit: %w", err)
+		}
+		a.Time = time.UnixMilli(ms).UTC()
+		if a.ID != want || !bytes.Equal(a.hash(shop, before), a.Hash) {
+			return fmt.Errorf("%w: the audit log of shop %s does not hold from entry %d on", ErrCorrupt, shop, want)
+		}
+		before = a.Hash
+		if err := f(&a); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/vector"
+	"golang.org/x/sys/unix"
+)
+
+// openCmd opens an index file in a process of its own, so that its memory can be
+// told.
+type openCmd struct {
+	File string `arg:"" help:"Index file."`
+}
+
+// opening is what it took.
+type opening struct {
+	Seconds  float64 // to open
+	Checksum float64 // seconds to hash the file, as opening a release does
+	Resident int64   // bytes more than before, after some searches
+}
+
+func (c *openCmd) Run(ctx context.Context) error {
+	var o opening
+	before := resident()
+	f, err := os.Open(c.File)
+	if err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	b, err := unix.Mmap(int(f.Fd()), 0, int(info.Size()), unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	sha256.Sum256(b)
+	o.Checksum = time.Since(began).Seconds()
+	if err := unix.Madvise(b, unix.MADV_DONTNEED); err != nil { // it is not what the index touches
+		return err
+	}
+	began = time.Now()
+	x, err := vector.Open(b)
+	if err != nil {
+		return err
+	}
+	o.Seconds = time.Since(began).Seconds()
+	qs := clusters(200, max(x.Len()/groupRows, 1), x.Dim(), 0, 3)
+	for i := range 200 {
+		if _, err := x.Search(ctx, qs[i*x.Dim():][:x.Dim()], indexTop, models.Where{}, nil); err != nil {
+			return err
+		}
+	}
+	runtime.GC()
+	o.Resident = resident() - before
+	return errors.Join(json.NewEncoder(os.Stdout).Encode(o), f.Close())
+}
+
+func resident() int64 {
+	var pages, in int64
+	b, _ := os.ReadFile("/proc/self/statm") // elsewhere the figure is 0
+	fmt.Sscan(string(b), &pages, &in)
+	return in * int64(os.Getpagesize())
+}
+
+// mapped builds indexes of many rows, writes them and opens them elsewhere.
+func (c *indexCmd) mapped(ctx context.Context) (_ string, err error) {
+	rows := clusters(c.Mapped, max(c.Mapped/groupRows, 1), indexDim, c.Spread, 2)
+	folder, err := os.MkdirTemp("", "peers")
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	exact, err := vector.NewExact(rows, indexDim, runtime.NumCPU())
+	if err != nil {
+		return "", err
+	}
+	graph, err := vector.BuildHNSW(ctx, rows, indexDim, vector.HNSWOptions{Workers: runtime.NumCPU(), Width: 200})
+	if err != nil {
+		return "", err
+	}
+	n := int64(c.Mapped)
+	var out strings.Builder
+	out.WriteString("| opened from a mapped file | open | its SHA-256 besides | resident after 200 searches | what the search needs | of that |\n|---|---|---|---|---|---|\n")
+	for _, x := range []struct {
+		title string
+		saved vector.Saved
+		needs int64
+	}{
+		{"exact", exact, n * (indexDim + 4)}, {"hnsw", graph, n * (4*indexDim + 8*16)},
+	} {
+		path := filepath.Join(folder, x.title)
+		f, err := os.Create(path)
+		if err != nil {
+			return "", err
+		}
+		if _, err := x.saved.WriteTo(f); err != nil {
+			return "", errors.Join(err, f.Close())
+		}
+		if err := f.Close(); err != nil {
+			return "", err
+		}
+		b, err := exec.CommandContext(ctx, self, "open", path).Output()
+		if err != nil {
+			return "", fmt.Errorf("open %s: %w", x.title, err)
+		}
+		var o opening
+		if err := json.Unmarshal(b, &o); err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&out, "| %s, %d x %d | %.0f ms | %.0f ms | %d MB | %d MB | %.2f |\n", x.title, n, indexDim,
+			1e3*o.Seconds, 1e3*o.Checksum, o.Resident>>20, x.needs>>20, float64(o.Resident)/float64(x.needs))
+	}
+	return out.String(), nil
+}

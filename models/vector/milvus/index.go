@@ -1,0 +1,373 @@
+package milvus
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"iter"
+	"maps"
+	"math/bits"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/linalg"
+	sdk "github.com/milvus-io/milvus-sdk-go/v2/client"
+	"github.com/milvus-io/milvus-sdk-go/v2/entity"
+)
+
+const (
+	// mostHits is what Milvus returns at most.
+	mostHits = 16384
+	// namedShare: one row in so many may be named by a filter. Milvus scans the
+	// rows that pass when very few do; of more it walks its graph,
+	// and finds few of them.
+	namedShare = 32
+	// longShare and mostLong: one row in so many, the longest, is scanned here.
+	longShare, mostLong = 16, 4096
+	// calibratedTop is the number of hits that Config.Width is stated for.
+	calibratedTop = 100
+)
+
+// Index searches one collection. It implements models.Index; vector.WithTail
+// puts newer rows and deletions in front of it. It is safe for concurrent use.
+//
+// The longest rows, which are best for many queries and far from each other, so
+// that no graph leads to them, are scanned here beside each search.
+type Index struct {
+	client     *Client
+	collection string
+	n, dim     int
+	vecs       []float32
+	long       []int32
+	attrs      map[string]bool
+}
+
+// Open finds the collection of a release. vecs, its rows with dim numbers each,
+// are the model's own, memory-mapped as they are: hits get their scores from
+// them, to the same bits as a local index gives. It reports ErrMilvus when the
+// collection is not there, or is not of these rows.
+func (c *Client) Open(ctx context.Context, name Name, vecs []float32, dim int) (*Index, error) {
+	collection := name.collection()
+	ctx, cancel := context.WithTimeout(ctx, c.c.Admin)
+	defer cancel()
+	info, err := c.sdk.DescribeCollection(ctx, collection)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w: %w", collection, ErrMilvus, err)
+	}
+	x := &Index{client: c, collection: collection, dim: dim, vecs: vecs, attrs: map[string]bool{}}
+	if dim <= 0 || len(vecs)%dim != 0 {
+		return nil, fmt.Errorf("open %s: %w: %d numbers are not rows of dimension %d", collection, ErrRows, len(vecs), dim)
+	}
+	x.n = len(vecs) / dim
+	x.long, _ = longest(vecs, dim)
+	rows, err := c.rows(ctx, collection)
+	if err != nil {
+		return nil, err
+	}
+	if rows != x.n {
+		return nil, fmt.Errorf("open %s: %w: it has %d rows, the release %d: publish again", collection, ErrMilvus, rows, x.n)
+	}
+	for _, f := range info.Schema.Fields {
+		if f.Name == vecField && f.TypeParams["dim"] != strconv.Itoa(dim+1) {
+			return nil, fmt.Errorf("open %s: %w: vectors of dimension %s, expected %d", collection, ErrMilvus, f.TypeParams["dim"], dim+1)
+		}
+		if name, ok := strings.CutPrefix(f.Name, attrPrefix); ok {
+			x.attrs[name] = true
+		}
+	}
+	return x, nil
+}
+
+// Remote says that searches go over the network.
+func (x *Index) Remote() bool { return true }
+
+// Len implements models.Index.
+func (x *Index) Len() int { return x.n }
+
+// Dim is the dimension of the vectors.
+func (x *Index) Dim() int { return x.dim }
+
+// Close implements models.Index. The client stays open.
+func (x *Index) Close() error { return nil }
+
+// Search implements models.Index. Of w, Attr goes along as words, as far as the
+// collection has the attribute; Allow and Deny are held to in any case. Attr
+// without Allow leaves to Milvus how many of the best that pass are found.
+func (x *Index) Search(ctx context.Context, vec []float32, k int, w models.Where, dst []models.Hit) ([]models.Hit, error) {
+	hits := [][]models.Hit{dst}
+	err := x.SearchMany(ctx, vec, k, w, hits)
+	return hits[0], err
+}
+
+// SearchMany implements models.Index, in one call to Milvus where the filter
+// lets it.
+func (x *Index) SearchMany(ctx context.Context, vecs []float32, k int, w models.Where, dst [][]models.Hit) error {
+	if len(vecs) != len(dst)*x.dim {
+		return fmt.Errorf("%w: %d numbers for %d queries of dimension %d", ErrQuery, len(vecs), len(dst), x.dim)
+	}
+	for i, v := range vecs {
+		if v-v != 0 {
+			return fmt.Errorf("%w: number %d of query %d is %v: expected finite numbers", ErrQuery, i%x.dim, i/x.dim, v)
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if k = min(k, x.n); k <= 0 || len(dst) == 0 {
+		return nil
+	}
+	if k > mostHits {
+		return fmt.Errorf("%w: %d hits: Milvus gives %d at most", ErrQuery, k, mostHits)
+	}
+	f := x.filter(w)
+	if f.allowed == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, x.client.c.Search)
+	defer cancel()
+	k = min(k, f.allowed)
+	if f.mask == nil {
+		for lo := 0; lo < len(dst); lo += mostQueries {
+			hi := min(lo+mostQueries, len(dst))
+			if _, err := x.ask(ctx, vecs[lo*x.dim:hi*x.dim], k, k, f, dst[lo:hi]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for i := range dst {
+		if err := x.overfetch(ctx, vecs[i*x.dim:][:x.dim], k, f, &dst[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mostQueries is how many queries go in one call.
+const mostQueries = 256
+
+// overfetch asks for as many hits as should leave k after the filter. When they
+// do not, what passes lies away from the query, and the rows are named, in as
+// many calls as that takes; few rows are named at once.
+func (x *Index) overfetch(ctx context.Context, vec []float32, k int, f filter, dst *[]models.Hit) error {
+	start := len(*dst)
+	most := max(x.n/namedShare, 1)
+	if f.allowed > most {
+		got := [][]models.Hit{(*dst)[:start]}
+		passed, err := x.ask(ctx, vec, min(k*x.n/f.allowed*3/2+64, mostHits), k, f, got)
+		if err != nil {
+			return err
+		}
+		if *dst = got[0]; passed >= k {
+			return nil
+		}
+	}
+	var top linalg.TopK
+	top.Reset(k)
+	var part [][]models.Hit
+	for expr := range f.named(most) {
+		part = append(part[:0], nil)
+		named := f
+		named.expr = and(f.expr, expr)
+		if _, err := x.ask(ctx, vec, k, k, named, part); err != nil {
+			return err
+		}
+		for _, h := range part[0] {
+			top.Push(int32(h.Row), h.Score)
+		}
+	}
+	*dst = appendHits((*dst)[:start], &top, k)
+	return nil
+}
+
+// appendHits appends what top keeps, each row once.
+func appendHits(dst []models.Hit, top *linalg.TopK, k int) []models.Hit {
+	start := len(dst)
+	for _, c := range top.Sorted(nil) {
+		h := models.Hit{Row: features.Row(c.Index), Score: c.Score}
+		if n := len(dst); len(dst)-start < k && (n == start || dst[n-1] != h) {
+			dst = append(dst, h)
+		}
+	}
+	return dst
+}
+
+// ask searches for want rows of each query and appends the k best that pass to
+// dst. It returns how many that Milvus found pass, for the query with the fewest.
+func (x *Index) ask(ctx context.Context, vecs []float32, want, k int, f filter, dst [][]models.Hit) (passed int, err error) {
+	// Beyond k, so that those whose distances Milvus rounds alike are told apart.
+	want = min(want+16, mostHits, x.n)
+	queries := make([]entity.Vector, len(dst))
+	for i := range queries {
+		queries[i] = entity.FloatVector(append(slices.Clone(vecs[i*x.dim:][:x.dim]), 0))
+	}
+	c := x.client.c
+	width := min(max(c.Width, c.Width*want/calibratedTop, 2*want), 32768)
+	params, err := entity.NewIndexHNSWSearchParam(width)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	sets, err := x.client.sdk.Search(ctx, x.collection, nil, f.expr, nil, queries, vecField, entity.L2, want, params,
+		sdk.WithSearchQueryConsistencyLevel(levels[c.Consistency]))
+	if err != nil {
+		if ctx.Err() != nil {
+			err = fmt.Errorf("%w: %w", ctx.Err(), err)
+		}
+		return 0, fmt.Errorf("search %s: %w: %w", x.collection, ErrMilvus, err)
+	}
+	if len(sets) != len(dst) {
+		return 0, fmt.Errorf("search %s: %w: %d answers to %d queries", x.collection, ErrMilvus, len(sets), len(dst))
+	}
+	passed = want
+	for i, set := range sets {
+		if set.Err != nil {
+			return 0, fmt.Errorf("search %s: %w: %w", x.collection, ErrMilvus, set.Err)
+		}
+		var p int
+		if dst[i], p, err = x.hits(vecs[i*x.dim:][:x.dim], set, k, f, dst[i]); err != nil {
+			return 0, err
+		}
+		passed = min(passed, p)
+	}
+	return passed, nil
+}
+
+// hits appends the best k of an answer and of the longest rows.
+func (x *Index) hits(vec []float32, set sdk.SearchResult, k int, f filter, dst []models.Hit) ([]models.Hit, int, error) {
+	var top linalg.TopK
+	top.Reset(2 * k) // a row may come twice
+	passed := 0
+	offer := func(row int32) {
+		if f.mask == nil || f.mask[row>>6]&(1<<(uint32(row)&63)) != 0 {
+			top.Push(row, linalg.Dot(vec, x.vecs[int(row)*x.dim:][:x.dim]))
+			passed++
+		}
+	}
+	if set.ResultCount > 0 {
+		ids, ok := set.IDs.(*entity.ColumnInt64)
+		if !ok || len(ids.Data()) < set.ResultCount {
+			return dst, 0, fmt.Errorf("search %s: %w: an answer without rows", x.collection, ErrMilvus)
+		}
+		for _, id := range ids.Data()[:set.ResultCount] {
+			if id < 0 || id >= int64(x.n) {
+				return dst, 0, fmt.Errorf("search %s: %w: row %d of %d", x.collection, ErrMilvus, id, x.n)
+			}
+			offer(int32(id))
+		}
+	}
+	found := passed
+	if f.expr == "" {
+		for _, row := range x.long {
+			offer(row)
+		}
+	}
+	return appendHits(dst, &top, k), found, nil
+}
+
+// filter is a models.Where as Milvus is asked.
+type filter struct {
+	mask    []uint64 // rows that pass; nil: all
+	allowed int
+	expr    string
+}
+
+func (x *Index) filter(w models.Where) filter {
+	f := filter{allowed: x.n}
+	var words []string
+	for _, name := range slices.Sorted(maps.Keys(w.Attr)) {
+		if x.attrs[name] {
+			words = append(words, anyOf(attrPrefix+name, w.Attr[name]))
+		}
+	}
+	f.expr = strings.Join(words, " and ")
+	if w.Allow == nil && w.Deny == nil {
+		return f
+	}
+	f.mask = make([]uint64, (x.n+63)/64)
+	if w.Allow != nil {
+		copy(f.mask, w.Allow.Words())
+	} else {
+		for i := range f.mask {
+			f.mask[i] = ^uint64(0)
+		}
+	}
+	if last := uint(x.n) & 63; last != 0 {
+		f.mask[len(f.mask)-1] &= 1<<last - 1
+	}
+	deny := w.Deny.Words()
+	f.allowed = 0
+	for i := range f.mask {
+		if i < len(deny) {
+			f.mask[i] &^= deny[i]
+		}
+		f.allowed += bits.OnesCount64(f.mask[i])
+	}
+	return f
+}
+
+// named names the rows that pass, at most so many in one expression.
+func (f *filter) named(most int) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		var b strings.Builder
+		count := 0
+		flush := func() bool {
+			expr := rowField + " in [" + b.String() + "]"
+			b.Reset()
+			count = 0
+			return yield(expr)
+		}
+		for i, w := range f.mask {
+			for ; w != 0; w &= w - 1 {
+				if count > 0 {
+					b.WriteByte(',')
+				}
+				b.WriteString(strconv.Itoa(i<<6 + bits.TrailingZeros64(w)))
+				if count++; count == most && !flush() {
+					return
+				}
+			}
+		}
+		if count > 0 {
+			flush()
+		}
+	}
+}
+
+// longest is the rows that are scanned, and the squared length of the longest of
+// the others.
+func longest(vecs []float32, dim int) (rows []int32, rest float32) {
+	n := len(vecs) / dim
+	var top linalg.TopK
+	top.Reset(min(mostLong, n/longShare) + 1)
+	for i := range n {
+		v := vecs[i*dim:][:dim]
+		top.Push(int32(i), linalg.Dot(v, v))
+	}
+	sorted := top.Sorted(nil)
+	last := len(sorted) - 1
+	for _, c := range sorted[:last] {
+		rows = append(rows, c.Index)
+	}
+	return rows, sorted[last].Score
+}
+
+func and(a, b string) string {
+	if a == "" || b == "" {
+		return cmp.Or(a, b)
+	}
+	return "(" + a + ") and " + b
+}
+
+// anyOf says that a field has one of the values.
+func anyOf(field string, values []string) string {
+	quoted := make([]string, len(values))
+	for i, v := range values {
+		quoted[i] = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(v) + `"`
+	}
+	return field + " in [" + strings.Join(quoted, ",") + "]"
+}
+
+var _ models.Index = (*Index)(nil)

@@ -1,0 +1,351 @@
+package milvus_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/vector"
+	"github.com/attune-rec/attune/models/vector/milvus"
+	"github.com/attune-rec/attune/models/vectortest"
+)
+
+var name = milvus.Name{Shop: "default", Model: "factors", Version: "20260102T150405.000Z-0a"}
+
+// put makes a collection of vecs and opens it.
+func put(t *testing.T, cl *milvus.Client, n milvus.Name, r milvus.Rows) *milvus.Index {
+	t.Helper()
+	if err := cl.Put(context.Background(), n, r, nil); err != nil {
+		t.Fatalf("put: %v", err)
+	}
+	x, err := cl.Open(context.Background(), n, r.Vectors, r.Dim)
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	return x
+}
+
+// dropping drops its collection when it is closed.
+type dropping struct {
+	models.Index
+	drop func() error
+}
+
+func (d dropping) Close() error { return errors.Join(d.Index.Close(), d.drop()) }
+
+// TestMilvus runs all that needs no settings against one server.
+func TestMilvus(t *testing.T) {
+	s := startServer(t)
+	cl := connect(t, milvus.Config{Address: s.address, Search: 20 * time.Second})
+	t.Run("conformance", func(t *testing.T) { conformance(t, cl) })
+	t.Run("attributes", func(t *testing.T) { attributes(t, cl) })
+	t.Run("large filters", func(t *testing.T) { largeFilters(t, cl) })
+	t.Run("publish, swap and roll back", func(t *testing.T) { publish(t, cl) })
+	t.Run("database", func(t *testing.T) { database(t, s, cl) })
+	t.Run("killed in mid-search", func(t *testing.T) { killed(t, s) })
+}
+
+func conformance(t *testing.T, cl *milvus.Client) {
+	var count atomic.Int64
+	vectortest.Run(t, vectortest.Options{
+		Recall: .95, Allocates: true, Few: true,
+		Build: func(t *testing.T, vecs []float32, dim int) models.Index {
+			n := name
+			n.Version = fmt.Sprint("suite-", count.Add(1))
+			x := put(t, cl, n, milvus.Rows{Vectors: vecs, Dim: dim})
+			return vector.WithTail(dropping{x, func() error { return cl.Drop(context.Background(), n) }}, len(vecs)/dim, dim)
+		},
+	})
+}
+
+func attributes(t *testing.T, cl *milvus.Client) {
+	const n, dim = 2000, 8
+	vecs := vectortest.Vectors(n, dim, 1)
+	markets := make([]string, n)
+	for i := range markets {
+		markets[i] = []string{"us", "de", `"quo\ted"`, "日本"}[i%4]
+	}
+	x := put(t, cl, milvus.Name{Shop: "s", Model: "m", Version: "1"}, milvus.Rows{Vectors: vecs, Dim: dim, Attr: map[string][]string{"market": markets}})
+	for _, want := range []string{"us", `"quo\ted"`, "日本"} {
+		w := models.Where{Allow: features.NewBitmap(n), Attr: map[string][]string{"market": {want}, "unknown": {"x"}}}
+		for i, m := range markets {
+			if m == want {
+				w.Allow.Set(features.Row(i))
+			}
+		}
+		hits, err := x.Search(context.Background(), vecs[:dim], 50, w, nil)
+		if err != nil || len(hits) != 50 {
+			t.Fatalf("%s: got %d hits, %v, want 50", want, len(hits), err)
+		}
+		for _, h := range hits {
+			if markets[h.Row] != want {
+				t.Errorf("%s: got row %d of market %s", want, h.Row, markets[h.Row])
+			}
+		}
+	}
+	none, err := x.Search(context.Background(), vecs[:dim], 5, models.Where{Attr: map[string][]string{"market": {"fr"}}}, nil)
+	if err != nil || len(none) != 0 {
+		t.Errorf("a market without items: got %v, %v, want nothing", none, err)
+	}
+	if !x.Remote() {
+		t.Error("it is not remote")
+	}
+}
+
+// Filters that are too large to name their rows, at random and against the
+// query.
+func largeFilters(t *testing.T, cl *milvus.Client) {
+	const n, dim, k = 40000, 16, 100
+	vecs := vectortest.Vectors(n, dim, 1)
+	x := put(t, cl, milvus.Name{Shop: "s", Model: "large", Version: "1"}, milvus.Rows{Vectors: vecs, Dim: dim})
+	truth, err := vector.NewExact(vecs, dim, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := vectortest.Vectors(1, dim, 2)
+	order, err := truth.Search(context.Background(), q, n, models.Where{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	half, far := features.NewBitmap(n), features.NewBitmap(n)
+	for i, h := range order {
+		if i >= n/2 {
+			far.Set(h.Row)
+		}
+		if i%2 == 0 {
+			half.Set(features.Row(i))
+		}
+	}
+	for what, w := range map[string]models.Where{"half": {Allow: half}, "the farthest half": {Allow: far}, "without half": {Deny: half}} {
+		got, err := x.Search(context.Background(), q, k, w, nil)
+		if err != nil || len(got) != k {
+			t.Fatalf("%s: got %d hits, %v, want %d", what, len(got), err, k)
+		}
+		want, err := truth.Search(context.Background(), q, k, w, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows := map[features.Row]bool{}
+		for _, h := range want {
+			rows[h.Row] = true
+		}
+		found := 0
+		for _, h := range got {
+			if rows[h.Row] {
+				found++
+			}
+		}
+		if found < k*95/100 {
+			t.Errorf("%s: got recall %.2f, want .95", what, float64(found)/k)
+		}
+	}
+}
+
+// All vectors of a release are its number: an answer tells which release it is
+// of, and whether it mixes two.
+func publish(t *testing.T, cl *milvus.Client) {
+	const n, dim = 500, 4
+	ctx := context.Background()
+	of := func(release int) (milvus.Name, milvus.Rows) {
+		vecs := make([]float32, n*dim)
+		for i := range vecs {
+			vecs[i] = float32(release)
+		}
+		return milvus.Name{Shop: "shop", Model: "m", Version: fmt.Sprint(release)}, milvus.Rows{Vectors: vecs, Dim: dim}
+	}
+	q := []float32{1, 0, 0, 0}
+	var now atomic.Pointer[milvus.Index]
+	serve := func(release int) {
+		t.Helper()
+		name, rows := of(release)
+		x := put(t, cl, name, rows)
+		if err := cl.Publish(ctx, name); err != nil {
+			t.Fatalf("publish %d: %v", release, err)
+		}
+		now.Store(x)
+	}
+	serve(1)
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	var answers atomic.Int64
+	for range 4 {
+		wg.Go(func() {
+			newest := float32(0)
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				hits, err := now.Load().Search(ctx, q, 10, models.Where{}, nil)
+				if err != nil || len(hits) != 10 {
+					t.Errorf("got %d hits, %v, want 10", len(hits), err)
+					return
+				}
+				for _, h := range hits {
+					if h.Score != hits[0].Score {
+						t.Errorf("an answer mixes %v and %v", hits[0].Score, h.Score)
+						return
+					}
+				}
+				if hits[0].Score < newest {
+					t.Errorf("got release %v after %v", hits[0].Score, newest)
+					return
+				}
+				newest = hits[0].Score
+				answers.Add(1)
+			}
+		})
+	}
+	serve(2)
+	serve(3)
+	close(stop)
+	wg.Wait()
+	if answers.Load() == 0 {
+		t.Error("no answer during the swaps")
+	}
+	one, _ := of(1)
+	two, rows2 := of(2)
+	three, rows3 := of(3)
+	if _, err := cl.Open(ctx, one, rows2.Vectors, dim); !errors.Is(err, milvus.ErrMilvus) {
+		t.Errorf("release 1 after 3: got %v, want it dropped", err)
+	}
+	if err := cl.Drop(ctx, three); !errors.Is(err, milvus.ErrPublished) {
+		t.Errorf("drop of what is published: got %v, want ErrPublished", err)
+	}
+	if err := cl.Put(ctx, three, rows3, nil); !errors.Is(err, milvus.ErrPublished) {
+		t.Errorf("put over what is published: got %v, want ErrPublished", err)
+	}
+	if err := cl.Publish(ctx, two); err != nil { // roll back
+		t.Fatalf("roll back: %v", err)
+	}
+	if got, ok, err := cl.Published(ctx, two); err != nil || !ok {
+		t.Errorf("published: got %q, %v, %v", got, ok, err)
+	}
+	x, err := cl.Open(ctx, two, rows2.Vectors, dim)
+	if err != nil {
+		t.Fatalf("open after the roll back: %v", err)
+	}
+	if hits, err := x.Search(ctx, q, 3, models.Where{}, nil); err != nil || len(hits) != 3 || hits[0].Score != 2 {
+		t.Errorf("after the roll back: got %v, %v, want release 2", hits, err)
+	}
+	if err := cl.Drop(ctx, three); err != nil {
+		t.Errorf("drop of what is published no more: %v", err)
+	}
+	if _, err := cl.Open(ctx, two, rows2.Vectors[:dim], dim); !errors.Is(err, milvus.ErrMilvus) {
+		t.Errorf("open with other rows: got %v, want ErrMilvus", err)
+	}
+}
+
+func database(t *testing.T, s *server, cl *milvus.Client) {
+	if err := cl.CreateDatabase(context.Background(), "tenant"); err != nil {
+		t.Fatal(err)
+	}
+	if err := cl.CreateDatabase(context.Background(), "tenant"); err != nil {
+		t.Errorf("a second time: %v", err)
+	}
+	other := connect(t, milvus.Config{Address: s.address, Database: "tenant"})
+	n := milvus.Name{Shop: "s", Model: "m", Version: "db"}
+	vecs := vectortest.Vectors(10, 4, 1)
+	put(t, other, n, milvus.Rows{Vectors: vecs, Dim: 4})
+	if _, err := cl.Open(context.Background(), n, vecs, 4); !errors.Is(err, milvus.ErrMilvus) {
+		t.Errorf("another database's collection: got %v, want ErrMilvus", err)
+	}
+	if _, err := milvus.Connect(context.Background(), milvus.Config{Address: s.address, Database: "absent", Dial: 3 * time.Second}); !errors.Is(err, milvus.ErrMilvus) {
+		t.Errorf("a database that is not there: got %v, want ErrMilvus", err)
+	}
+}
+
+// A search under way when the server dies ends with an error when its time is
+// up; after a restart the same connection answers again.
+func killed(t *testing.T, s *server) {
+	const limit = 2 * time.Second
+	cl := connect(t, milvus.Config{Address: s.address, Search: limit})
+	vecs := vectortest.Vectors(3000, 8, 1)
+	n := milvus.Name{Shop: "s", Model: "killed", Version: "1"}
+	x := put(t, cl, n, milvus.Rows{Vectors: vecs, Dim: 8})
+	if err := cl.Publish(context.Background(), n); err != nil {
+		t.Fatal(err)
+	}
+	want, err := x.Search(context.Background(), vecs[:8], 10, models.Where{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	searching, failed := make(chan struct{}), make(chan error)
+	go func() {
+		for i := 0; ; i++ {
+			if i == 5 {
+				close(searching)
+			}
+			began := time.Now()
+			if _, err := x.Search(context.Background(), vecs[:8], 10, models.Where{}, nil); err != nil {
+				if late := time.Since(began); late > limit+10*time.Second { // not when but that: the machine may be busy
+					err = fmt.Errorf("only after %v: %w", late, context.Canceled)
+				}
+				failed <- err
+				return
+			}
+		}
+	}()
+	<-searching
+	s.kill()
+	if err := <-failed; !errors.Is(err, milvus.ErrMilvus) || errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want ErrMilvus in time", err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := x.Search(ctx, vecs[:8], 10, models.Where{}, nil); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a caller with less time: got %v, want its deadline", err)
+	}
+	s.start(t)
+	deadline := time.Now().Add(3 * time.Minute) // it says "not loaded" for half a minute
+	for {
+		got, err := x.Search(context.Background(), vecs[:8], 10, models.Where{}, nil)
+		if err == nil && len(got) == len(want) && got[0] == want[0] {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("after the restart: got %v, %v, want %v", got, err, want)
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
+	if _, ok, err := cl.Published(context.Background(), n); err != nil || !ok {
+		t.Errorf("the alias after the restart: %v, %v", ok, err)
+	}
+}
+
+func TestConfigIsChecked(t *testing.T) {
+	for what, c := range map[string]milvus.Config{
+		"no address": {}, "half of the credentials": {Address: "localhost:1", Username: "root"},
+		"consistency": {Address: "localhost:1", Consistency: "some"}, "time": {Address: "localhost:1", Search: -1},
+		"size": {Address: "localhost:1", M: -1},
+	} {
+		if _, err := milvus.Connect(context.Background(), c); !errors.Is(err, milvus.ErrConfig) {
+			t.Errorf("%s: got %v, want ErrConfig", what, err)
+		}
+	}
+	began := time.Now()
+	if _, err := milvus.Connect(context.Background(), milvus.Config{Address: "localhost:1", Dial: 50 * time.Millisecond}); !errors.Is(err, milvus.ErrMilvus) {
+		t.Errorf("nobody there: got %v after %v, want ErrMilvus", err, time.Since(began))
+	}
+}
+
+func TestRowsAreChecked(t *testing.T) {
+	var cl milvus.Client
+	for what, r := range map[string]milvus.Rows{
+		"none": {Dim: 3}, "ragged": {Vectors: make([]float32, 4), Dim: 3}, "NaN": {Vectors: []float32{float32(math.NaN())}, Dim: 1},
+		"attribute's name":   {Vectors: make([]float32, 1), Dim: 1, Attr: map[string][]string{"a b": {"x"}}},
+		"attribute's length": {Vectors: make([]float32, 1), Dim: 1, Attr: map[string][]string{"a": nil}},
+	} {
+		if err := cl.Put(context.Background(), name, r, nil); !errors.Is(err, milvus.ErrRows) {
+			t.Errorf("%s: got %v, want ErrRows", what, err)
+		}
+	}
+}

@@ -1,0 +1,174 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/store"
+	"github.com/attune-rec/attune/server/auth"
+)
+
+// Keys are the commands on the keys that programs call the server with. They
+// work beside a running server, which takes a change within a second.
+type Keys struct {
+	Create KeysCreate `cmd:"" help:"Make a key and show it, once."`
+	List   KeysList   `cmd:"" help:"List keys; what they are made of is not kept."`
+	Revoke KeysRevoke `cmd:"" help:"End a key."`
+}
+
+// KeysCreate makes a key.
+type KeysCreate struct {
+	Name     string        `help:"What it is for." required:"" placeholder:"NAME"`
+	Role     []string      `help:"What it may do: admin, analyst, frontend, ingest, marketer, ml_engineer, privacy_officer." required:"" placeholder:"ROLE"`
+	Shop     []string      `help:"Shops it is good for; * is every shop." default:"default" placeholder:"SHOP"`
+	Expires  time.Duration `help:"How long it is good for; 0: until it is revoked." default:"2160h"`
+	Rate     float64       `help:"Calls a second; 0: as --key-rate says."`
+	MaxBytes int64         `help:"Bytes of a request at most; 0: as --max-message says."`
+	JSON     bool          `name:"json" help:"Print JSON."`
+}
+
+// KeysList lists keys.
+type KeysList struct {
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+// KeysRevoke ends a key.
+type KeysRevoke struct {
+	ID string `arg:"" help:"The key's id: the middle part of it."`
+}
+
+// shownKey is a key as the commands show it.
+type shownKey struct {
+	ID      string            `json:"id"`
+	Key     string            `json:"key,omitempty"` // once
+	Name    string            `json:"name"`
+	Shops   []features.ShopID `json:"shops"`
+	Roles   []string          `json:"roles"`
+	Created time.Time         `json:"created"`
+	Expires time.Time         `json:"expires,omitzero"`
+	Revoked time.Time         `json:"revoked,omitzero"`
+}
+
+func (k *shownKey) state(now time.Time) string {
+	switch {
+	case !k.Revoked.IsZero():
+		return "revoked " + k.Revoked.Format(time.DateOnly)
+	case k.Expires.IsZero():
+		return "no expiry"
+	case !now.Before(k.Expires):
+		return "expired " + k.Expires.Format(time.DateOnly)
+	}
+	return "until " + k.Expires.Format(time.DateOnly)
+}
+
+func openKeys(ctx context.Context, c *Config) (*store.Keys, error) {
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return nil, explain(c.Data, err)
+	}
+	k, err := store.OpenKeys(ctx, store.Options{Dir: c.Data, Logger: slog.New(slog.DiscardHandler)})
+	return k, explain(c.Data, err)
+}
+
+// Run makes the key and writes it to w.
+func (k *KeysCreate) Run(ctx context.Context, c *Config, w io.Writer) (err error) {
+	key := store.APIKey{Name: k.Name, Rate: k.Rate, MaxBytes: k.MaxBytes, Created: time.Now().UTC().Truncate(time.Millisecond)}
+	for _, name := range k.Role {
+		r, err := auth.ParseRole(name)
+		if err != nil {
+			return fmt.Errorf("--role: %w", err)
+		}
+		key.Roles = append(key.Roles, auth.RoleName(r))
+	}
+	for _, name := range k.Shop {
+		if shop := features.ShopID(name); shop != store.AllShops {
+			if err := shop.Validate(); err != nil {
+				return fmt.Errorf("--shop: %w", err)
+			}
+		}
+		key.Shops = append(key.Shops, features.ShopID(name))
+	}
+	if k.Expires < 0 || k.Rate < 0 || k.MaxBytes < 0 {
+		return errors.New("--expires, --rate and --max-bytes: expected 0 or more")
+	}
+	if k.Expires > 0 {
+		key.Expires = key.Created.Add(k.Expires)
+	}
+	text, id, hash, err := auth.NewKey()
+	if err != nil {
+		return err
+	}
+	key.ID, key.Hash = id, hash
+	keys, err := openKeys(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, keys.Close()) }()
+	if err := keys.Put(ctx, key); err != nil {
+		return err
+	}
+	if k.JSON {
+		return json.NewEncoder(w).Encode(shown(&key, text))
+	}
+	_, err = fmt.Fprintf(w, "%s\n\nThis is shown once. Send it as 'Authorization: Bearer <key>'; end it with 'server keys revoke %s'.\n", text, id)
+	return err
+}
+
+func shown(k *store.APIKey, text string) *shownKey {
+	return &shownKey{ID: k.ID, Key: text, Name: k.Name, Shops: k.Shops, Roles: k.Roles, Created: k.Created, Expires: k.Expires, Revoked: k.Revoked}
+}
+
+// Run writes the keys to w.
+func (k *KeysList) Run(ctx context.Context, c *Config, w io.Writer) (err error) {
+	keys, err := openKeys(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, keys.Close()) }()
+	all, err := keys.List(ctx)
+	if err != nil {
+		return err
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	if !k.JSON {
+		fmt.Fprintln(table, "ID\tNAME\tSHOPS\tROLES\tSTATE")
+	}
+	for i := range all {
+		s := shown(&all[i], "")
+		if k.JSON {
+			err = json.NewEncoder(w).Encode(s)
+		} else {
+			shops := make([]string, len(s.Shops))
+			for n, shop := range s.Shops {
+				shops[n] = string(shop)
+			}
+			_, err = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", s.ID, s.Name, strings.Join(shops, ","), strings.Join(s.Roles, ","), s.state(time.Now()))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return table.Flush()
+}
+
+// Run ends the key.
+func (k *KeysRevoke) Run(ctx context.Context, c *Config, w io.Writer) (err error) {
+	keys, err := openKeys(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, keys.Close()) }()
+	if err := keys.Revoke(ctx, k.ID); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "revoked %s: a running server refuses it within a second\n", k.ID)
+	return err
+}

@@ -1,0 +1,26 @@
+package guard
+
+import "github.com/prometheus/client_golang/prometheus"
+
+var (
+	limitDesc   = prometheus.NewDesc("attune_guard_limit", "Answers that may be under way now.", nil, nil)
+	runningDesc = prometheus.NewDesc("attune_guard_running", "Calls under way, by class.", []string{"class"}, nil)
+	callsDesc   = prometheus.NewDesc("attune_guard_calls_total", "Calls that were let in or turned away, by class.", []string{"class", "what"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (g *Guard) Describe(ch chan<- *prometheus.Desc) {
+	ch <- limitDesc
+	ch <- runningDesc
+	ch <- callsDesc
+}
+
+// Collect implements prometheus.Collector.
+func (g *Guard) Collect(ch chan<- prometheus.Metric) {
+	ch <- prometheus.MustNewConstMetric(limitDesc, prometheus.GaugeValue, float64(g.Limit()))
+	for _, c := range []Class{Answer, Batch, Transact} {
+		ch <- prometheus.MustNewConstMetric(runningDesc, prometheus.GaugeValue, float64(g.Running(c)), c.String())
+		ch <- prometheus.MustNewConstMetric(callsDesc, prometheus.CounterValue, float64(g.let[c].Load()), c.String(), "let in")
+		ch <- prometheus.MustNewConstMetric(callsDesc, prometheus.CounterValue, float64(g.Shed(c)), c.String(), "turned away")
+	}
+}
