@@ -79,6 +79,7 @@ type Model struct {
 	keys    []int    // what memoises a part's moments: the address of an element
 	anchors []features.Row
 	items   int
+	met     *features.Bitmap // items that anyone had in training; nil: all
 	params  Params
 	story   *Story // how the parts were chosen; nil: they were given
 }
@@ -135,7 +136,10 @@ func put(in models.FitInput, parts []models.Part, p Params) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.params = p
+	m.params, m.met = p, features.NewBitmap(n)
+	for i := range in.Train.Log {
+		m.met.Set(in.Train.Log[i].Row)
+	}
 	m.measure(in.Workers)
 	return m, nil
 }
@@ -198,7 +202,10 @@ func (m *Model) Weights() map[string]float64 {
 	return w
 }
 
-// Score implements models.Scorer. An item that no part can score is NaN.
+// Score implements models.Scorer. An item that no part can score is NaN. Of an
+// item that nobody met, a part that scores exactly 0 says nothing, and those
+// that say something speak for all: their sum is scaled to the weight of all
+// the parts that know the shopper.
 func (m *Model) Score(r *features.Request, items []features.Row, out []float32) {
 	if r.Scratch == nil {
 		own := *r
@@ -208,16 +215,23 @@ func (m *Model) Score(r *features.Request, items []features.Row, out []float32) 
 	one := r.Scratch.Floats(len(items))
 	heard := r.Scratch.Floats(len(items))
 	clear(out)
+	total := float32(0)
 	for i, part := range m.parts {
 		moments, ok := r.Scratch.Vector(&m.keys[i], 2, func(dst []float32) bool { return m.moments(i, r, dst) })
 		if !ok || m.weights[i] == 0 {
 			continue
 		}
 		part.Model.Score(r, items, one)
-		m.add(i, moments, one, heard, out)
+		m.add(i, moments, items, one, heard, out)
+		total += magnitude(m.weights[i])
 	}
-	silence(heard, out)
+	m.settle(total, items, heard, out)
 }
+
+func magnitude(w float32) float32 { return max(w, -w) }
+
+// unmet reports whether nobody had row in training.
+func (m *Model) unmet(row features.Row) bool { return m.met != nil && !m.met.Has(row) }
 
 // moments sets dst to the mean and the deviation of a part's scores over the
 // catalogue; false when the part does not tell items apart for r.
@@ -231,22 +245,28 @@ func (m *Model) moments(part int, r *features.Request, dst []float32) bool {
 	return standard(scores, dst)
 }
 
-// add puts a part's standardised scores on top of out.
-func (m *Model) add(part int, moments, scores, heard, out []float32) {
-	w, mean := m.weights[part]/moments[1], moments[0]
+// add puts a part's standardised scores on top of out, and its weight on heard
+// where it says something.
+func (m *Model) add(part int, moments []float32, items []features.Row, scores, heard, out []float32) {
+	w, mean, size := m.weights[part]/moments[1], moments[0], magnitude(m.weights[part])
 	for j, s := range scores {
-		if s == s {
+		if s == s && (s != 0 || !m.unmet(items[j])) {
 			out[j] += w * (s - mean)
-			heard[j] = 1
+			heard[j] += size
 		}
 	}
 }
 
-// silence makes NaN of the items that no part has scored.
-func silence(heard, out []float32) {
+// settle makes NaN of the items that no part has scored, and lets those that
+// scored an item nobody met speak for all; total is the weight of the parts
+// that know the shopper.
+func (m *Model) settle(total float32, items []features.Row, heard, out []float32) {
 	for j := range out {
-		if heard[j] == 0 {
+		switch {
+		case heard[j] == 0:
 			out[j] = float32(math.NaN())
+		case heard[j] < total && m.unmet(items[j]):
+			out[j] *= total / heard[j]
 		}
 	}
 }
@@ -284,6 +304,7 @@ func (m *Model) ScoreMany(rs []*features.Request, items []features.Row, out []fl
 	clear(out)
 	n, a := len(items), len(m.anchors)
 	heard, one := make([]float32, len(rs)*n), make([]float32, len(rs)*n)
+	total := make([]float32, len(rs)) // by request: the weight of the parts that know the shopper
 	whole := slices.Equal(items, m.anchors)
 	var anchors []float32
 	moments := make([]float32, 2)
@@ -294,7 +315,7 @@ func (m *Model) ScoreMany(rs []*features.Request, items []features.Row, out []fl
 		g := m.gauges[i]
 		switch {
 		case g != nil && consecutive(items, m.items):
-			m.byVectors(i, rs, items, one, heard, out)
+			m.byVectors(i, rs, items, one, heard, out, total)
 			continue
 		case g == nil && whole:
 			many(part.Model, rs, items, one)
@@ -318,14 +339,17 @@ func (m *Model) ScoreMany(rs []*features.Request, items []features.Row, out []fl
 				ok = m.moments(i, &own, moments)
 			}
 			if ok {
-				m.add(i, moments, one[u*n:(u+1)*n], heard[u*n:(u+1)*n], out[u*n:(u+1)*n])
+				m.add(i, moments, items, one[u*n:(u+1)*n], heard[u*n:(u+1)*n], out[u*n:(u+1)*n])
+				total[u] += magnitude(m.weights[i])
 			}
 		}
 		if whole {
 			anchors = nil
 		}
 	}
-	silence(heard, out)
+	for u := range rs {
+		m.settle(total[u], items, heard[u*n:(u+1)*n], out[u*n:(u+1)*n])
+	}
 }
 
 // consecutive reports whether items are ascending rows without a gap below n.
@@ -343,7 +367,7 @@ func consecutive(items []features.Row, n int) bool {
 
 // byVectors adds the scores of a part that has vectors, each request embedded
 // once for the scores and their moments.
-func (m *Model) byVectors(part int, rs []*features.Request, items []features.Row, one, heard, out []float32) {
+func (m *Model) byVectors(part int, rs []*features.Request, items []features.Row, one, heard, out, total []float32) {
 	g, n := m.gauges[part], len(items)
 	dim := g.embedder.Dim()
 	vecs, known := make([]float32, len(rs)*dim), make([]bool, len(rs))
@@ -358,7 +382,8 @@ func (m *Model) byVectors(part int, rs []*features.Request, items []features.Row
 	linalg.DotRowsMany(vecs, len(rs), g.embedder.Vectors()[int(items[0])*dim:][:n*dim], dim, one)
 	for u := range rs {
 		if known[u] {
-			m.add(part, moments[2*u:2*u+2], one[u*n:(u+1)*n], heard[u*n:(u+1)*n], out[u*n:(u+1)*n])
+			m.add(part, moments[2*u:2*u+2], items, one[u*n:(u+1)*n], heard[u*n:(u+1)*n], out[u*n:(u+1)*n])
+			total[u] += magnitude(m.weights[part])
 		}
 	}
 }

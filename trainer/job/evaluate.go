@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/attune-rec/attune/features/dataset"
+	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/eval"
 )
 
@@ -22,6 +23,7 @@ type Evaluate struct {
 	Release    string   `help:"The release that answers, with --pipeline; one is trained on the log before those days when none is given." placeholder:"VERSION"`
 	Metric     []string `help:"Metrics: recall, ndcg, hr, precision, map, mrr, novelty, diversity, serendipity, calibration, coverage, gini with @K; auc and mrr without." default:"recall@20,ndcg@20,hr@10,ndcg@10"`
 	KeepSeen   bool     `help:"A second table in which items of the shopper's history are ranked as well."`
+	NewOnly    bool     `help:"Rank only the items that nobody had in training: how well new items are told apart."`
 	LimitUsers int      `help:"Judge on a seeded sample of so many cases; 0 takes all." default:"0"`
 	History    int      `help:"Interactions of a shopper that a request shows, the newest; 0 as many as are served, -1 all." default:"0"`
 	Compare    string   `help:"Show the paired difference of this model to each other one; the last of --model when there are several, \"none\" for no comparison." placeholder:"MODEL"`
@@ -156,7 +158,11 @@ func (e *Evaluate) judge(env *Env, f *fitted, t eval.Task, c *eval.Cases, o eval
 	bar := env.Progress("evaluate " + f.name)
 	defer bar.Done()
 	o.Progress = func(done, total int) { bar.Step(done, total, "") }
-	res, err := eval.Run(env.Ctx, f.model, t, c, o)
+	var model models.Scorer = f.model
+	if e.NewOnly {
+		model = newOnly(f.model, t.History)
+	}
+	res, err := eval.Run(env.Ctx, model, t, c, o)
 	if err != nil {
 		return nil, fmt.Errorf("evaluate %s: %w", f.name, err)
 	}
@@ -167,7 +173,7 @@ func (e *Evaluate) judge(env *Env, f *fitted, t eval.Task, c *eval.Cases, o eval
 		if err != nil {
 			return nil, err
 		}
-		if kept, err = eval.Run(env.Ctx, f.model, t, all, o); err != nil {
+		if kept, err = eval.Run(env.Ctx, model, t, all, o); err != nil {
 			return nil, fmt.Errorf("evaluate %s: %w", f.name, err)
 		}
 	}

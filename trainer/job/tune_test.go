@@ -84,3 +84,24 @@ func TestHybridChoosesAndIsKept(t *testing.T) {
 		t.Errorf("got %s, want the hybrid in it", opened)
 	}
 }
+
+// Among items that nobody has met, popularity knows nothing.
+func TestEvaluateNewItemsOnly(t *testing.T) {
+	data := file(t, "halves.csv", halves())
+	raw, _, err := call(t, "evaluate", "--train", data, "--split", "new-items", "--share", "0.3", "--new-only", "--model", "popular,ials", "--metric", "recall@5", "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Dataset struct {
+			ColdItems int `json:"cold_items"`
+		}
+		Models []struct{ Name string }
+	}
+	if err := json.Unmarshal([]byte(raw), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Dataset.ColdItems == 0 || len(got.Models) != 2 {
+		t.Errorf("got %+v, want two models judged on items nobody had", got)
+	}
+}
