@@ -88,8 +88,8 @@ func neumfJob(p params) (job, error) {
 		}
 		draw := rand.New(rand.NewPCG(3, uint64(replica)))
 		for range neuralBatches {
-			n.users = append(n.users, rowsOf(draw, size/threads, neuralUsers))
-			n.items = append(n.items, rowsOf(draw, size/threads, neuralItems))
+			n.users = append(n.users, drawRows(draw, size/threads, neuralUsers))
+			n.items = append(n.items, drawRows(draw, size/threads, neuralItems))
 			labels := make([]float32, size/threads)
 			for i := range labels {
 				labels[i] = float32(draw.IntN(2))
@@ -100,7 +100,7 @@ func neumfJob(p params) (job, error) {
 	})
 }
 
-func rowsOf(rng *rand.Rand, n, below int) []int32 {
+func drawRows(rng *rand.Rand, n, below int) []int32 {
 	rows := make([]int32, n)
 	for i := range rows {
 		rows[i] = int32(rng.IntN(below))
@@ -152,8 +152,8 @@ func sequenceJob(build func(dim int, rng *rand.Rand) body) jobMaker {
 			s.in.Table, s.out.Table = s.table, s.table
 			draw := rand.New(rand.NewPCG(3, uint64(replica)))
 			for range neuralBatches {
-				s.read = append(s.read, rowsOf(draw, s.count*s.size, neuralItems))
-				s.score = append(s.score, rowsOf(draw, 2*s.count*s.size, neuralItems))
+				s.read = append(s.read, drawRows(draw, s.count*s.size, neuralItems))
+				s.score = append(s.score, drawRows(draw, 2*s.count*s.size, neuralItems))
 			}
 			return s
 		})
