@@ -71,7 +71,8 @@ checkgenerate: generate ## Fail when generated code is not up to date
 .PHONY: checkbreaking
 checkbreaking: ## Fail when the API breaks callers of the last release
 	@proto/prepare.sh
-	$(BUF) breaking --against released.binpb --exclude-imports
+	$(BUF) build -o .deps/now.binpb
+	$(BUF) breaking .deps/now.binpb --against released.binpb --exclude-imports
 
 .PHONY: help
 help: ## Show this
