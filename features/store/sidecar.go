@@ -100,12 +100,12 @@ func (b *sidecarBuilder) writeTo(out io.Writer) error {
 	for i := range b.ids {
 		_, _ = w.Write(b.ids[i][:])
 	}
-	w.Write(b.page.dict)
+	_, _ = w.Write(b.page.dict)
 	order, places := b.layout()
 	var place [8]byte
 	for _, at := range places {
 		binary.BigEndian.PutUint64(place[:], at)
-		w.Write(place[:])
+		_, _ = w.Write(place[:])
 	}
 	if err := w.Flush(); err != nil { // and what Write met before
 		return err
@@ -116,7 +116,7 @@ func (b *sidecarBuilder) writeTo(out io.Writer) error {
 	}
 	w.Reset(out)
 	for _, row := range order {
-		w.Write(b.packed(row))
+		_, _ = w.Write(b.packed(row))
 	}
 	return w.Flush()
 }

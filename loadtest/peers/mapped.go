@@ -72,7 +72,7 @@ func (c *openCmd) Run(ctx context.Context) error {
 func resident() int64 {
 	var pages, in int64
 	b, _ := os.ReadFile("/proc/self/statm") // elsewhere the figure is 0
-	fmt.Sscan(string(b), &pages, &in)
+	_, _ = fmt.Sscan(string(b), &pages, &in)
 	return in * int64(os.Getpagesize())
 }
 

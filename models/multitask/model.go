@@ -58,7 +58,7 @@ func (t *trainer) model() *Model {
 
 // prepare puts the experts and gates side by side.
 func (m *Model) prepare() {
-	s, b := m.header.Params.Shape, m.net.Bottom
+	s, b := m.Params.Shape, m.net.Bottom
 	layers := slices.Concat(b.Layers, b.Gates)
 	width := 0
 	for _, l := range layers {
@@ -86,7 +86,7 @@ func (m *Model) fold(r *features.Request, s *features.Scratch, dst []float32) bo
 	if len(history) == 0 {
 		return false
 	}
-	d, total := m.header.Params.Dim, 0
+	d, total := m.Params.Dim, 0
 	var counts [Goals]int
 	clear(dst)
 	// The farthest goal of an item is found by looking back for it: histories
@@ -126,7 +126,7 @@ func (m *Model) Score(r *features.Request, items []features.Row, out []float32) 
 	}
 	probabilities := scratch.Floats(len(items) * Goals)
 	m.heads(r, scratch, items, probabilities)
-	values := m.header.Params.values()
+	values := m.Params.values()
 	for i := range items {
 		sum := float32(0)
 		for g, v := range values {
@@ -152,7 +152,7 @@ func (m *Model) Heads(r *features.Request, items []features.Row, out []float32) 
 const scoreBlock = 128
 
 func (m *Model) heads(r *features.Request, scratch *features.Scratch, items []features.Row, out []float32) {
-	s := m.header.Params.Shape
+	s := m.Params.Shape
 	user, ok := scratch.Vector(m, Goals*s.Dim, func(dst []float32) bool { return m.fold(r, scratch, dst) })
 	if !ok {
 		for i := range out {
@@ -173,7 +173,7 @@ func (m *Model) heads(r *features.Request, scratch *features.Scratch, items []fe
 					out[at] = float32(math.NaN())
 					continue
 				}
-				line := m.header.Platt[g]
+				line := m.Platt[g]
 				out[at] = float32(sigmoid(line.Slope*float64(out[at]) + line.Shift))
 			}
 		}
@@ -197,7 +197,7 @@ func (m *Model) start(user, shift []float32) {
 // block fills out with the logits of the goals' probabilities, not calibrated.
 // w.shift is what start made of user.
 func (m *Model) block(items []features.Row, user []float32, w work, out []float32) {
-	s, n := m.header.Params.Shape, len(items)
+	s, n := m.Params.Shape, len(items)
 	own := (Goals + 1) * s.Dim // what a candidate adds to the shopper's inputs
 	x := linalg.MatrixOf(n, own, w.x[:n*own])
 	wide := linalg.MatrixOf(n, m.bottom.Cols, w.wide[:n*m.bottom.Cols])
@@ -269,7 +269,7 @@ func open(r models.Reader) (models.Model, error) {
 	if err := r.JSON("model", &m.header); err != nil {
 		return nil, err
 	}
-	p := m.header.Params
+	p := m.Params
 	if err := p.check(); err != nil {
 		return nil, err
 	}
@@ -300,7 +300,7 @@ func open(r models.Reader) (models.Model, error) {
 func (m *Model) calibrate(held []*funnel, negatives int, rng *rand.Rand) {
 	var logits, labels [Goals][]float64
 	var scratch features.Scratch
-	s := m.header.Params.Shape
+	s := m.Params.Shape
 	user := make([]float32, Goals*s.Dim)
 	for _, f := range held {
 		v := f.visit(m.header.Items, negatives, rng)
@@ -322,7 +322,7 @@ func (m *Model) calibrate(held []*funnel, negatives int, rng *rand.Rand) {
 	}
 	for g := range Goals {
 		if line, ok := platt(logits[g], labels[g]); ok {
-			m.header.Platt[g] = line
+			m.Platt[g] = line
 		}
 	}
 }
@@ -330,7 +330,7 @@ func (m *Model) calibrate(held []*funnel, negatives int, rng *rand.Rand) {
 // without fills user with the visit's shopper, the i-th candidate's own part
 // left out, as training has it.
 func (m *Model) without(v Visit, i int, user []float32) {
-	d := m.header.Params.Dim
+	d := m.Params.Dim
 	clear(user)
 	for g, met := range v.Met {
 		n := 0

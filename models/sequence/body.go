@@ -34,12 +34,12 @@ type cell interface {
 
 // recurrent is cells one above the other, a linear map and a layer norm.
 type recurrent struct {
-	cells         []cell
-	size          int // of a cell's state
-	between, last nn.Dropout[float32]
-	drops         []nn.Dropout[float32]
-	out           *nn.Dense[float32]
-	norm          *nn.LayerNorm[float32]
+	cells []cell
+	size  int // of a cell's state
+	last  nn.Dropout[float32]
+	drops []nn.Dropout[float32]
+	out   *nn.Dense[float32]
+	norm  *nn.LayerNorm[float32]
 }
 
 func newRecurrent(p Params, long bool, rng *rand.Rand) *recurrent {

@@ -229,7 +229,7 @@ func open(family string, r models.Reader) (models.Model, error) {
 	}
 	m.reader = &reader{weigher: weigher, items: m.header.Items}
 	m.table = factor.Table{Items: m.header.Items, Dim: p.Dim + 1}
-	m.net = newNetwork(family, p, 0, m.header.Reads, nil)
+	m.net = newNetwork(family, p, 0, m.Reads, nil)
 	if m.table.Data, err = tensor[float32](r, "items", m.table.Items, m.table.Dim); err != nil {
 		return nil, err
 	}

@@ -125,7 +125,7 @@ func ways(t *testing.T, keys *store.Keys, is *issuer) map[string][]string {
 	all["revoked"] = []string{"Bearer " + text}
 	all["shop"] = []string{key("admin", theirs, nil), "Bearer " + is.token(t, is.claims(theirs, "admin"))}
 	all["audience"] = []string{"Bearer " + is.token(t, elsewhere), "Bearer " + is.token(t, stranger)}
-	modulus := is.rsa.PublicKey.N.Bytes()
+	modulus := is.rsa.N.Bytes()
 	all["alg"] = []string{
 		"Bearer " + sign(t, jwt.SigningMethodNone, "e", jwt.UnsafeAllowNoneSignatureType, is.claims(ours, "admin")),
 		"Bearer " + sign(t, jwt.SigningMethodHS256, "r", modulus, is.claims(ours, "admin")),

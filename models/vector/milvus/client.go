@@ -142,7 +142,7 @@ func refuseCodes(ctx context.Context, method string, req, reply any, conn *grpc.
 	case interface{ GetStatus() *commonpb.Status }:
 		s = r.GetStatus()
 	}
-	if s.GetCode() != 0 && s.GetErrorCode() == commonpb.ErrorCode_Success {
+	if s.GetCode() != 0 && s.GetErrorCode() == commonpb.ErrorCode_Success { //nolint:staticcheck // the SDK looks at nothing else
 		return fmt.Errorf("%s: code %d: %s", method, s.GetCode(), s.GetReason())
 	}
 	return nil
