@@ -17,8 +17,7 @@ import (
 // nobody known did in it is taken: what somebody else did there is theirs.
 //
 // It reads the wanted events and no others from segments, and the pages that
-// hold them, a bounded number at a time, from what is not sealed yet: about ten
-// microseconds an event either way.
+// hold them, a bounded number at a time, from what is not sealed yet.
 func (s *Store) History(ctx context.Context, shop features.ShopID, key features.UserKey, limit int) ([]features.Event, error) {
 	events, err := s.eventsOf(ctx, shop, key, limit, func(aliases []features.UserKey) []features.UserKey {
 		return append(aliases, key, known(key))

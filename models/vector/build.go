@@ -42,8 +42,8 @@ const (
 	topRows     = 8192 // most rows of the top layer
 	topShare    = 16   // one row in so many is in it, if that is fewer
 	lockStripes = 1 << 12
-	// crowding is how much nearer, in squared distances. The paper has 1; leaving
-	// more links in found twice as much where queries are unlike the rows.
+	// crowding is how much nearer, in squared distances. The paper has 1; more links
+	// are left in for queries that are unlike the rows.
 	crowding = 1.3
 	// buildBegins is how many rows the walk for a new row begins with.
 	buildBegins = 4
