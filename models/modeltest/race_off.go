@@ -1,0 +1,6 @@
+//go:build !race
+
+package modeltest
+
+// raced is false: allocations are counted.
+const raced = false
