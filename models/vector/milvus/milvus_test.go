@@ -239,8 +239,8 @@ func publish(t *testing.T, cl *milvus.Client) {
 	if err := cl.Drop(ctx, three); err != nil {
 		t.Errorf("drop of what is published no more: %v", err)
 	}
-	if _, err := cl.Open(ctx, two, rows2.Vectors[:dim], dim); !errors.Is(err, milvus.ErrMilvus) {
-		t.Errorf("open with other rows: got %v, want ErrMilvus", err)
+	if _, err := cl.Open(ctx, two, rows2.Vectors[:dim], dim); !errors.Is(err, milvus.ErrMismatch) {
+		t.Errorf("open with other rows: got %v, want ErrMismatch", err)
 	}
 }
 
