@@ -14,7 +14,8 @@ type Hit struct {
 
 // Degraded is an error that comes beside hits which are good, though a component
 // did not do its part in finding them: a search elsewhere that was answered from
-// a local index instead. Whoever gets one uses the hits and passes it on.
+// a local index instead, or from the tail alone. Whoever gets one uses the hits
+// and passes it on.
 type Degraded struct {
 	Component string // what did not do its part
 	Why       string // as in pipeline.Degradation
@@ -45,7 +46,7 @@ func (w *Where) Passes(row features.Row) bool {
 type Index interface {
 	// Search appends at most k hits to dst. vec has the index's dimension and
 	// no NaN, else an error names the mistake. With a Degraded error, the hits
-	// are those that were asked for.
+	// are good.
 	Search(ctx context.Context, vec []float32, k int, w Where, dst []Hit) ([]Hit, error)
 	// SearchMany searches len(vecs)/dim vectors; dst[i] receives the hits of
 	// the i-th as Search would give them.

@@ -9,6 +9,9 @@ import (
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/kind"
 	"github.com/attune-rec/attune/models/pipeline"
+	"github.com/attune-rec/attune/models/release"
+	"github.com/attune-rec/attune/models/vector/milvus"
+	"github.com/attune-rec/attune/server/api"
 	"github.com/attune-rec/attune/server/engine"
 	"github.com/attune-rec/attune/server/live"
 	"github.com/attune-rec/attune/server/recommend"
@@ -81,13 +84,50 @@ func probe(ctx context.Context, l *live.Loaded[*engine.Engine]) error {
 				return fmt.Errorf("surface %s: %w", surface, err)
 			}
 			for _, d := range ans.Degraded {
-				if d.Why == "error" {
+				if d.Why == "error" && d.Component != engine.Milvus { // the cluster may be down; a release is not refused for that
 					return fmt.Errorf("surface %s: component %s fails", surface, d.Component)
 				}
 			}
 		}
 	}
 	return nil
+}
+
+// releaseService promotes and rolls back. Where large models are in Milvus, a
+// promotion fills it first, and its aliases follow.
+func (s *Server) releaseService(tokens *api.Tokens) *api.Releases {
+	r := &api.Releases{Store: s.releases, Kinds: kinds, Service: s.set, Tokens: tokens}
+	if s.cluster != nil {
+		r.Prepare = func(ctx context.Context, r *release.Release) error {
+			_, err := s.cluster.Fill(ctx, r, nil)
+			return err
+		}
+		r.Taken = s.pointed
+	}
+	return r
+}
+
+// pointed makes the aliases in Milvus follow what a shop serves. Nothing that
+// the server does depends on them.
+func (s *Server) pointed(ctx context.Context, shop features.ShopID) {
+	err := func() error {
+		past, err := release.History(ctx, s.releases, shop, release.Remembered)
+		if err != nil || len(past) == 0 {
+			return err
+		}
+		l, err := s.set.Acquire(ctx, shop, nil)
+		if err != nil {
+			return err
+		}
+		defer l.Done()
+		if l.Version() != past[len(past)-1].Stable {
+			return nil // another change is on its way
+		}
+		return s.cluster.Point(ctx, s.cluster.Names(l.Release), milvus.Needed(past))
+	}()
+	if err != nil {
+		s.log.ErrorContext(ctx, "the aliases in milvus do not follow what is served: run 'trainer promote' again", "shop", shop, "error", err)
+	}
 }
 
 func notServed(err error) bool { return errors.Is(err, live.ErrNotServed) }

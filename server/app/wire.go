@@ -23,8 +23,10 @@ import (
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/store"
 	"github.com/attune-rec/attune/models/release"
+	"github.com/attune-rec/attune/models/vector/milvus"
 	"github.com/attune-rec/attune/server/api"
 	"github.com/attune-rec/attune/server/auth"
+	"github.com/attune-rec/attune/server/breaker"
 	"github.com/attune-rec/attune/server/collect"
 	"github.com/attune-rec/attune/server/engine"
 	"github.com/attune-rec/attune/server/gateway"
@@ -49,6 +51,8 @@ type Server struct {
 	store    *store.Store
 	releases release.Store
 	engines  *engine.Engines
+	breakers *breaker.Set
+	cluster  *milvus.Cluster // nil: none
 	set      *live.Set[*engine.Engine]
 	journal  *journal.Journal
 
@@ -139,9 +143,20 @@ func (s *Server) listen() (err error) {
 
 // liveReleases is the part that serves releases and swaps them.
 func (s *Server) liveReleases() (err error) {
-	s.engines = engine.New(engine.Options{
-		Changes: s.store, Observer: telemetry.NewComponents(s.metrics), Workers: runtime.GOMAXPROCS(0), Logger: s.log,
-	})
+	s.breakers = breaker.NewSet(breaker.Options{})
+	s.metrics.MustRegister(s.breakers)
+	o := engine.Options{
+		Changes: s.store, Observer: telemetry.NewComponents(s.metrics), Workers: runtime.GOMAXPROCS(0), Breakers: s.breakers, Logger: s.log,
+	}
+	if s.config.Milvus.Configured() {
+		cluster, err := milvus.NewCluster(s.config.Milvus)
+		if err != nil {
+			return err
+		}
+		s.closing(cluster.Close)
+		o.Cluster, s.cluster = cluster, cluster
+	}
+	s.engines = engine.New(o)
 	events := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "attune_release_events_total", Help: "What happened to releases: loaded, refused, swapped, freed, unloaded.",
 	}, []string{"shop", "what"})
@@ -207,7 +222,7 @@ func (s *Server) services() (rpc.Services, error) {
 			s.engines.Changed(context.Background(), shop)
 		}},
 		Users:    &api.Users{Store: s.store, Validate: validate, Tokens: tokens, Changed: shoppers.Forget},
-		Releases: &api.Releases{Store: s.releases, Kinds: kinds, Service: s.set, Tokens: tokens},
+		Releases: s.releaseService(tokens),
 		Privacy:  &privacy.Service{Store: s.store, Names: names, Forget: shoppers.Forget},
 		Health:   s.health,
 	}, nil

@@ -102,6 +102,15 @@ func (cl *Cluster) Fill(ctx context.Context, r *release.Release, progress func(d
 	return names, nil
 }
 
+// Names is what Fill makes of a release.
+func (cl *Cluster) Names(r *release.Release) []Name {
+	var names []Name
+	for _, p := range cl.kept(r) {
+		names = append(names, nameOf(r, p.Name))
+	}
+	return names
+}
+
 // Point moves the alias of each name, as Fill returned them, and drops older
 // collections of the same models. Those of the releases in keep stay, and those
 // that were published before.
