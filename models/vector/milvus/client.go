@@ -93,7 +93,7 @@ func Connect(ctx context.Context, c Config) (*Client, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.Dial)
 	defer cancel()
-	options := append([]grpc.DialOption{grpc.WithChainUnaryInterceptor(searchOnce, refuseCodes)}, sdk.DefaultGrpcOpts...)
+	options := append([]grpc.DialOption{grpc.WithChainUnaryInterceptor(fewTries, refuseCodes)}, sdk.DefaultGrpcOpts...)
 	options = append(options, grpc.WithConnectParams(grpc.ConnectParams{ // back soon after Milvus is
 		Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: .2, MaxDelay: time.Second},
 		MinConnectTimeout: 2 * time.Second,
@@ -138,11 +138,13 @@ func (c *Client) CreateDatabase(ctx context.Context, name string) error {
 	return nil
 }
 
-// searchOnce keeps the SDK from searching again and again until the caller's
-// time is up: there may be another index to ask.
-func searchOnce(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+// fewTries keeps the SDK from trying again and again for twenty seconds. A search
+// is tried once: there may be another index to ask.
+func fewTries(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	if _, ok := req.(*milvuspb.SearchRequest); ok {
 		opts = append(opts, retry.Disable())
+	} else {
+		opts = append(opts, retry.WithMax(3))
 	}
 	return invoke(ctx, method, req, reply, conn, opts...)
 }

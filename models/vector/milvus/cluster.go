@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models"
@@ -22,7 +23,13 @@ type Cluster struct {
 
 	mu     sync.Mutex
 	client *Client // nil: not connected yet
+	failed time.Time
+	err    error // of the last try
 }
+
+// forget is how long a failure to connect answers for the next tries: the models
+// of a release do not each wait for a Milvus that is down.
+const forget = time.Second
 
 // NewCluster returns the cluster of the flags, which must be configured. It
 // connects to nothing. It reports ErrConfig.
@@ -47,11 +54,17 @@ func (cl *Cluster) Client(ctx context.Context) (*Client, error) {
 	if cl.client != nil {
 		return cl.client, nil
 	}
+	if cl.err != nil && time.Since(cl.failed) < forget {
+		return nil, cl.err
+	}
 	c, err := Connect(ctx, cl.config)
 	if err != nil {
+		if ctx.Err() == nil {
+			cl.failed, cl.err = time.Now(), err
+		}
 		return nil, err
 	}
-	cl.client = c
+	cl.client, cl.err = c, nil
 	return c, nil
 }
 

@@ -40,7 +40,7 @@ func (f *Flags) Check() error {
 func (f *Flags) Config() (Config, error) {
 	c := Config{
 		Address: f.Address, Username: f.Username, Password: f.Password, Database: f.Database,
-		Consistency: f.Consistency, Search: f.Search, Ready: f.Wait, Replicas: f.Replicas,
+		Dial: 3 * time.Second, Consistency: f.Consistency, Search: f.Search, Ready: f.Wait, Replicas: f.Replicas,
 	}
 	if !f.Configured() {
 		return c, nil
