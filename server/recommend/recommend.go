@@ -22,6 +22,8 @@ type Options struct {
 	Shoppers Shoppers
 	Journal  Journal          // nil: nothing is recorded
 	Words    *reason.Words    // nil: made
+	Observe  func(Outcome)    // told what became of every question to Recommend; nil: nobody
+	Shadow   Shadow           // scores beside what is served; the zero value: nothing does
 	Parallel int              // requests of a batch answered at once; 0: 4
 	Clock    func() time.Time // nil: time.Now
 	Logger   *slog.Logger     // nil: slog.Default
@@ -32,6 +34,9 @@ type Recommender struct {
 	o     Options
 	pool  sync.Pool // of *work
 	pages *lru.Cache[string, *rowsByHash]
+
+	shadowing chan struct{} // has a place for each question under way
+	shadows   sync.WaitGroup
 }
 
 // work is the memory of one request.
@@ -63,7 +68,7 @@ func New(o Options) (*Recommender, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Recommender{o: o, pages: pages}
+	r := &Recommender{o: o, pages: pages, shadowing: make(chan struct{}, 1)}
 	r.pool.New = func() any { return new(work) }
 	return r, nil
 }
@@ -71,7 +76,7 @@ func New(o Options) (*Recommender, error) {
 // Recommend fills ans with the items that suit the query best. It fails with
 // ErrNoRelease, a SurfaceError, ErrPage, or the context's error; whatever else
 // goes wrong degrades the answer.
-func (rec *Recommender) Recommend(ctx context.Context, q *Query, ans *Answer) error {
+func (rec *Recommender) Recommend(ctx context.Context, q *Query, ans *Answer) (err error) {
 	key := q.User
 	if key.IsZero() {
 		key = q.Session
@@ -81,6 +86,10 @@ func (rec *Recommender) Recommend(ctx context.Context, q *Query, ans *Answer) er
 		return err
 	}
 	defer rel.Done()
+	if rec.o.Observe != nil {
+		began := time.Now()
+		defer func() { rec.observe(q, rel.Version(), time.Since(began), ans, err) }()
+	}
 	surface := surfaceOf(q)
 	p := rel.Pipeline(surface)
 	if p == nil {
@@ -107,6 +116,7 @@ func (rec *Recommender) Recommend(ctx context.Context, q *Query, ans *Answer) er
 	rec.word(ans, q, items)
 	ans.Seen = next(q, ans)
 	rec.record(q, surface, who, w.req.Now, ans)
+	rec.shadow(q, surface, rel, ans)
 	w.req = features.Request{}
 	return nil
 }
