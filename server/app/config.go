@@ -25,6 +25,7 @@ type Config struct {
 	Releases string `help:"Releases: a folder or a bucket's URL. Default: releases in the data directory." placeholder:"WHERE"`
 
 	Milvus milvus.Flags `embed:"" prefix:"milvus-"`
+	Care   `embed:""`
 
 	GRPC  string `name:"grpc" help:"Address of gRPC." default:"127.0.0.1:9090" placeholder:"HOST:PORT"`
 	HTTP  string `name:"http" help:"Address of REST, /openapi.json and /docs." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
@@ -90,6 +91,9 @@ func (c *Config) Validate() error {
 	}
 	if err := c.Milvus.Check(); err != nil {
 		return fmt.Errorf("--milvus-...: %w", err)
+	}
+	if wrong := c.wrong(); wrong != "" {
+		return fmt.Errorf("--%s", wrong)
 	}
 	for _, n := range []struct {
 		flag string

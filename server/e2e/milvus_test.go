@@ -251,6 +251,22 @@ func TestMilvusFaults(t *testing.T) {
 // metric is the value of a series of the server's.
 func (c *client) metric(t *testing.T, series string) float64 {
 	t.Helper()
+	v, ok := c.series(t, series)
+	if !ok {
+		t.Fatalf("no series %s", series)
+	}
+	return v
+}
+
+// has reports a series that is above 0.
+func (c *client) has(t *testing.T, series string) bool {
+	t.Helper()
+	v, ok := c.series(t, series)
+	return ok && v > 0
+}
+
+func (c *client) series(t *testing.T, series string) (v float64, ok bool) {
+	t.Helper()
 	resp, err := http.Get("http://" + c.Admin() + "/metrics")
 	must(t, err)
 	defer resp.Body.Close()
@@ -258,10 +274,9 @@ func (c *client) metric(t *testing.T, series string) float64 {
 	must(t, err)
 	found := regexp.MustCompile(`(?m)^` + series + ` (\S+)$`).FindSubmatch(b)
 	if found == nil {
-		t.Fatalf("no series %s", series)
+		return 0, false
 	}
-	var v float64
 	_, err = fmt.Sscan(string(found[1]), &v)
 	must(t, err)
-	return v
+	return v, true
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/store"
 	"github.com/attune-rec/attune/models/pipeline"
+	"github.com/attune-rec/attune/server/breaker"
 	"github.com/attune-rec/attune/server/reason"
 	"github.com/attune-rec/attune/server/shopper"
 )
@@ -107,8 +108,8 @@ func (rec *Recommender) Recommend(ctx context.Context, q *Query, ans *Answer) (e
 	}
 	ans.ID, ans.Release = newID(w.req.Now), rel.Version()
 	ans.Degraded = append(ans.Degraded[:0], ans.raw.Degraded...)
-	if lost {
-		ans.Degraded = append(ans.Degraded, pipeline.Degradation{Component: "shopper", Why: "error"})
+	if lost != "" {
+		ans.Degraded = append(ans.Degraded, pipeline.Degradation{Component: "shopper", Why: lost})
 	}
 	if q.Item != "" && w.req.Item == features.NoRow {
 		ans.Degraded = append(ans.Degraded, pipeline.Degradation{Component: "item", Why: "missing"})
@@ -133,17 +134,22 @@ func surfaceOf(q *Query) string {
 	return features.SurfaceHome
 }
 
-// shopper is who asks; lost says that the store could not tell: the answer is
-// then one for nobody.
-func (rec *Recommender) shopper(ctx context.Context, q *Query, rel Release, items features.Catalog) (who *features.Shopper, lost bool) {
+// shopper is who asks; lost is why the store could not tell: the answer is then
+// one for nobody.
+func (rec *Recommender) shopper(ctx context.Context, q *Query, rel Release, items features.Catalog) (who *features.Shopper, lost string) {
 	who, err := rec.o.Shoppers.Get(ctx, q.Shop, q.User, q.Session, shopper.View{Release: rel.Version(), Items: items})
-	if err != nil {
-		if ctx.Err() == nil {
-			rec.o.Logger.ErrorContext(ctx, "shopper's state could not be read; the answer is not personal", "shop", q.Shop, "error", err)
-		}
-		return nil, true
+	switch {
+	case err == nil:
+		return who, ""
+	case errors.Is(err, breaker.ErrOpen):
+		return nil, "open" // it was said when it opened
+	case ctx.Err() == nil:
+		rec.o.Logger.ErrorContext(ctx, "shopper's state could not be read; the answer is not personal", "shop", q.Shop, "error", err)
 	}
-	return who, false
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil, "timeout"
+	}
+	return nil, "error"
 }
 
 func (rec *Recommender) request(w *work, q *Query, surface string, rel Release, items features.Catalog, who *features.Shopper) error {

@@ -2,6 +2,7 @@ package recommend
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -75,7 +76,12 @@ func (rec *Recommender) shadow(q *Query, surface string, rel Release, ans *Answe
 }
 
 // ask is what a release answers to a question, and nothing else.
-func (rec *Recommender) ask(q *Query, surface string, rel Release) ([]string, error) {
+func (rec *Recommender) ask(q *Query, surface string, rel Release) (ids []string, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p) // nobody asked for this answer: nobody may miss theirs for it
+		}
+	}()
 	limit := rec.o.Shadow.Limit
 	if limit <= 0 {
 		limit = 2 * time.Second
@@ -98,7 +104,7 @@ func (rec *Recommender) ask(q *Query, surface string, rel Release) ([]string, er
 	if err := p.Answer(ctx, &w.req, &raw); err != nil {
 		return nil, err
 	}
-	ids := make([]string, len(raw.Items))
+	ids = make([]string, len(raw.Items))
 	for i := range raw.Items {
 		ids[i] = items.ID(raw.Items[i].Row)
 	}

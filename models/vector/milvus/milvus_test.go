@@ -60,7 +60,6 @@ func TestMilvus(t *testing.T) {
 			t.Run(what, func(t *testing.T) { t.Parallel(); test(t) })
 		}
 	})
-	t.Run("killed in mid-search", func(t *testing.T) { killed(t, s) })
 }
 
 func conformance(t *testing.T, cl *milvus.Client) {
@@ -276,7 +275,8 @@ func database(t *testing.T, s *milvustest.Real, cl *milvus.Client) {
 
 // A search under way when the server dies ends with an error when its time is
 // up; after a restart the same connection answers again.
-func killed(t *testing.T, s *milvustest.Real) {
+func TestMilvusKilled(t *testing.T) {
+	s := milvustest.Start(t)
 	const limit = 2 * time.Second
 	cl := connect(t, milvus.Config{Address: s.Address, Search: limit})
 	vecs := vectortest.Vectors(3000, 8, 1)
