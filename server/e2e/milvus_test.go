@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -19,6 +20,7 @@ import (
 
 	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
 
+	"github.com/attune-rec/attune/models/release"
 	"github.com/attune-rec/attune/models/vector/milvus"
 	"github.com/attune-rec/attune/models/vector/milvus/milvustest"
 	"github.com/attune-rec/attune/trainer/job"
@@ -151,6 +153,33 @@ func TestReleasesInMilvus(t *testing.T) {
 		t.Errorf("with a collection of other vectors: got %v, want the local index, degraded", resp)
 	}
 	must(t, verifyItems(resp, judges[versions[1]]))
+}
+
+// What is published elsewhere is in Milvus when it is promoted there, and not
+// before it is told to be.
+func TestPublishFillsMilvus(t *testing.T) {
+	s := milvustest.NewServer(t)
+	dir := stock(t)
+	version := publish(t, dir, 1, items())
+	from := filepath.Join(dir, "releases", string(shop), "releases", version)
+	to := t.TempDir()
+	command(t, &job.Publish{Releases: where(to), From: from, Cluster: job.Cluster{Milvus: inMilvus(s.Address)}})
+	if got := len(s.Collections()); got != 2 || len(s.Aliases()) != 0 {
+		t.Errorf("published: got %d collections and aliases %v, want those of two models and no alias", got, s.Aliases())
+	}
+	command(t, &job.Promote{Releases: where(to), Cluster: job.Cluster{Milvus: inMilvus(s.Address)}})
+	if got := len(s.Collections()); got != 2 || len(s.Aliases()) != 2 {
+		t.Errorf("promoted: got %d collections and aliases %v, want two and two", got, s.Aliases())
+	}
+	p := milvustest.NewProxy(t, s.Address)
+	p.Set(t, milvustest.Refuse)
+	down := &job.Promote{Releases: where(dir), Version: version, Cluster: job.Cluster{Milvus: inMilvus(p.Address())}}
+	if err := down.Run(job.NewEnv(context.Background(), io.Discard, io.Discard, true, slog.LevelError)); !errors.Is(err, milvus.ErrMilvus) {
+		t.Errorf("promoted without milvus: got %v, want ErrMilvus", err)
+	}
+	if _, err := release.Current(context.Background(), releases(dir), shop); !errors.Is(err, release.ErrNotFound) {
+		t.Errorf("got %v, want nothing served", err)
+	}
 }
 
 // verifyItems reports an item that the release does not know.
