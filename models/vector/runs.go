@@ -1,0 +1,114 @@
+package vector
+
+import (
+	"math"
+
+	"github.com/attune-rec/attune/models/linalg"
+)
+
+// runs are rows in the order of arrange, cut into runs of runRows, and what is
+// known of each run: enough to say, before looking at a run, how its inner
+// products with a query are spread, and which they cannot exceed. It is
+// immutable; its arrays may lie in a mapped file.
+type runs struct {
+	rowAt   []int32          // the caller's row at each place
+	placeOf []int32          // where that row is; not trusted, see place
+	mean    linalg.Quantised // of each run
+	spread  []float32        // root mean square of a coordinate of x - mean
+	reach   []float32        // no |x - mean| is above it
+	norm    []float32        // no |x|, length by codes and |mean| is above it
+	off     []float32        // no row is further from what its codes say
+}
+
+const runStats = 4 // arrays of numbers of each run
+
+func runCount(n int) int { return (n + runRows - 1) / runRows }
+
+// place is where row is, and whether that is known.
+func (r *runs) place(row int) (int32, bool) {
+	at := r.placeOf[row]
+	return at, uint32(at) < uint32(len(r.rowAt)) && r.rowAt[at] == int32(row)
+}
+
+// newRuns describes vecs, which lie in the order of rowAt, and their codes.
+func newRuns(vecs []float32, q8 linalg.Quantised, rowAt []int32, workers int) *runs {
+	n, dim := q8.N, q8.D
+	count := runCount(n)
+	r := &runs{rowAt: rowAt, placeOf: make([]int32, n)}
+	for at, row := range rowAt {
+		r.placeOf[row] = int32(at)
+	}
+	means := make([]float32, count*dim)
+	linalg.ParallelN(count, 64, workers, func(_, lo, hi int) {
+		for run := lo; run < hi; run++ {
+			from, to := run*runRows, min((run+1)*runRows, n)
+			m := means[run*dim:][:dim]
+			for i := from; i < to; i++ {
+				linalg.Axpy(1/float32(to-from), vecs[i*dim:][:dim], m)
+			}
+		}
+	})
+	r.mean = linalg.QuantiseRows(means, dim, workers)
+	r.split(make([]float32, runStats*count))
+	linalg.ParallelN(count, 64, workers, func(_, lo, hi int) {
+		for run := lo; run < hi; run++ {
+			r.measure(run, vecs, q8)
+		}
+	})
+	return r
+}
+
+// split cuts stats into the arrays.
+func (r *runs) split(stats []float32) {
+	count := len(stats) / runStats
+	r.spread, r.reach = stats[:count:count], stats[count:][:count:count]
+	r.norm, r.off = stats[2*count:][:count:count], stats[3*count:]
+}
+
+// measure sets what is known of a run, bounds rounded up.
+func (r *runs) measure(run int, vecs []float32, q8 linalg.Quantised) {
+	dim := q8.D
+	from, to := run*runRows, min((run+1)*runRows, q8.N)
+	mean := make([]float64, dim)
+	var middle, sum, reach, norm, off float64
+	for j := range mean {
+		mean[j] = float64(r.mean.Scale[run]) * float64(int(r.mean.Codes[run*dim+j])-128)
+		middle += mean[j] * mean[j]
+	}
+	for i := from; i < to; i++ {
+		var away, length, coded, error float64
+		scale := float64(q8.Scale[i])
+		for j, x := range vecs[i*dim:][:dim] {
+			v := float64(x)
+			c := scale * float64(int(q8.Codes[i*dim+j])-128)
+			away += (v - mean[j]) * (v - mean[j])
+			length += v * v
+			coded += c * c
+			error += (v - c) * (v - c)
+		}
+		sum += away
+		reach, norm, off = max(reach, away), max(norm, length, coded), max(off, error)
+	}
+	r.spread[run] = float32(math.Sqrt(sum / float64((to-from)*dim)))
+	r.reach[run], r.norm[run], r.off[run] = up(math.Sqrt(reach)), up(math.Sqrt(max(norm, middle))), up(math.Sqrt(off))
+}
+
+// inOrder copies the rows of vecs in the order of rowAt.
+func inOrder(vecs []float32, dim int, rowAt []int32, workers int) []float32 {
+	arranged := make([]float32, len(vecs))
+	linalg.ParallelN(len(rowAt), blockRows, workers, func(_, lo, hi int) {
+		for at := lo; at < hi; at++ {
+			copy(arranged[at*dim:][:dim], vecs[int(rowAt[at])*dim:][:dim])
+		}
+	})
+	return arranged
+}
+
+// asGiven is the order in which rows were given.
+func asGiven(n int) []int32 {
+	rowAt := make([]int32, n)
+	for i := range rowAt {
+		rowAt[i] = int32(i)
+	}
+	return rowAt
+}
