@@ -13,7 +13,10 @@ const (
 	// there are at most.
 	cellRows, mostCells = 256, 4096
 	// cellSample is how many rows a cell is learnt from, in so many rounds.
-	cellSample, cellRounds = 48, 6
+	cellSample, cellRounds = 32, 9
+	// From this round on, in every other one, cells of leastSplit of the sample are
+	// split where their rows are, after splitRounds, that much nearer.
+	splitFrom, leastSplit, splitRounds, splitGain = 2, 8, 4, .65
 	// assignRows is how many rows are compared with the cells at a time.
 	assignRows = 64
 )
@@ -23,7 +26,7 @@ const (
 // Directions are those of a spherical k-means (Dhillon and Modha, 2001), learnt
 // from a sample. The same rows give the same order on any number of workers of
 // one instruction set.
-func arrange(vecs []float32, dim, workers int) (near []int32) {
+func arrange(vecs []float32, dim, workers int) (rowAt, blockOf []int32) {
 	n := len(vecs) / dim
 	length := make([]float32, n)
 	linalg.ParallelN(n, blockRows, workers, func(_, lo, hi int) {
@@ -35,14 +38,34 @@ func arrange(vecs []float32, dim, workers int) (near []int32) {
 	centres := learnCells(vecs, length, dim, workers)
 	cell := make([]int32, n)
 	assign(vecs, centres, dim, workers, cell, nil)
-	near = make([]int32, n)
-	for i := range near {
-		near[i] = int32(i)
-	}
-	slices.SortFunc(near, func(a, b int32) int {
+	rowAt = asGiven(n)
+	byCell := func(a, b int32) int {
 		return cmp.Or(cmp.Compare(cell[a], cell[b]), cmp.Compare(length[b], length[a]), cmp.Compare(a, b))
-	})
-	return near
+	}
+	slices.SortFunc(rowAt, byCell)
+	// Whole runs of a cell first, what is left of the cells behind.
+	ordered, rest := make([]int32, 0, n), []int32(nil)
+	block := int32(0)
+	for lo := 0; lo < n; {
+		hi := lo
+		for hi < n && cell[rowAt[hi]] == cell[rowAt[lo]] {
+			hi++
+		}
+		whole := hi - (hi-lo)%runRows
+		if whole > lo {
+			for range (whole - lo) / runRows {
+				blockOf = append(blockOf, block)
+			}
+			block++
+		}
+		ordered, rest = append(ordered, rowAt[lo:whole]...), append(rest, rowAt[whole:hi]...)
+		lo = hi
+	}
+	for len(blockOf) < runCount(n) {
+		blockOf = append(blockOf, block)
+		block++
+	}
+	return append(ordered, rest...), blockOf
 }
 
 // learnCells is the directions of the cells, unit vectors.
@@ -54,57 +77,102 @@ func learnCells(vecs, length []float32, dim, workers int) (centres []float32) {
 	for i := range sampled {
 		row := int(int64(i) * int64(n) / int64(sampled))
 		sample = append(sample, vecs[row*dim:][:dim]...)
-		if l := length[row]; l > 0 && l <= math.MaxFloat32 {
-			linalg.Scale(float32(1/math.Sqrt(float64(l))), sample[i*dim:])
-		}
+		unit(sample[i*dim:])
 	}
 	step := coprime(sampled)
 	for c := range cells {
 		centres = append(centres, sample[int(int64(c)*int64(step)%int64(sampled))*dim:][:dim]...)
 	}
 	cell, fit := make([]int32, sampled), make([]float32, sampled)
-	size := make([]int, cells)
 	for round := range cellRounds {
 		assign(sample, centres, dim, workers, cell, fit)
 		clear(centres)
-		clear(size)
 		for i, c := range cell {
 			linalg.Axpy(1, sample[i*dim:][:dim], centres[int(c)*dim:][:dim])
-			size[c]++
 		}
-		if round < cellRounds-2 {
-			reseed(sample, centres, dim, size, fit)
+		for c := range len(centres) / dim {
+			unit(centres[c*dim:][:dim])
 		}
-		for c := range cells {
-			x := centres[c*dim:][:dim]
-			if l := float64(linalg.Dot(x, x)); l > 0 && l <= math.MaxFloat32 {
-				linalg.Scale(float32(1/math.Sqrt(l)), x)
-			}
+		if round >= splitFrom && round%2 == 0 {
+			centres = split(sample, centres, dim, workers, cell)
 		}
 	}
 	return centres
 }
 
-// reseed moves the cells that few of the sample are in to where the sample is
-// served worst.
-func reseed(sample, centres []float32, dim int, size []int, fit []float32) {
-	worst := make([]int32, len(fit))
-	for i := range worst {
-		worst[i] = int32(i)
+// unit gives x length 1 where it has one.
+func unit(x []float32) {
+	if l := float64(linalg.Dot(x, x)); l > 0 && l <= math.MaxFloat32 {
+		linalg.Scale(float32(1/math.Sqrt(l)), x)
 	}
-	slices.SortFunc(worst, func(a, b int32) int { return cmp.Or(cmp.Compare(fit[a], fit[b]), cmp.Compare(a, b)) })
-	worst = worst[:len(worst)/4] // spread over the worse, not only the odd ones out
-	var poor []int
-	for c, s := range size {
-		if 4*s < cellSample {
-			poor = append(poor, c)
+}
+
+// split makes two of each cell that serves its own much better so: two
+// neighbourhoods shared it.
+func split(sample, centres []float32, dim, workers int, cell []int32) []float32 {
+	cells := len(centres) / dim
+	members := make([][]int32, cells)
+	for i, c := range cell {
+		members[c] = append(members[c], int32(i))
+	}
+	halves := make([][]float32, cells)
+	linalg.ParallelN(cells, 16, workers, func(_, lo, hi int) {
+		for c := lo; c < hi; c++ {
+			halves[c] = halve(sample, centres[c*dim:][:dim], members[c])
+		}
+	})
+	for c, h := range halves {
+		if h != nil {
+			copy(centres[c*dim:][:dim], h[:dim])
+			centres = append(centres, h[dim:]...)
 		}
 	}
-	for i, c := range poor {
-		if at := i * len(worst) / len(poor); at < len(worst) {
-			copy(centres[c*dim:][:dim], sample[int(worst[at])*dim:][:dim])
-		}
+	return centres
+}
+
+// halve is two directions for members that one is the centre of; nil where that
+// would not tell neighbourhoods apart.
+func halve(sample, centre []float32, members []int32) []float32 {
+	dim := len(centre)
+	if len(members) < leastSplit {
+		return nil
 	}
+	row := func(i int32) []float32 { return sample[int(i)*dim:][:dim] }
+	least := func(from []float32) (worst int32) {
+		low := float32(math.Inf(1))
+		for _, i := range members {
+			if s := linalg.Dot(from, row(i)); s < low {
+				worst, low = i, s
+			}
+		}
+		return worst
+	}
+	one := least(centre)
+	halves := slices.Concat(row(one), row(least(row(one))))
+	a, b := halves[:dim], halves[dim:]
+	var before, after float32
+	for range splitRounds {
+		sum := make([]float32, 2*dim)
+		before, after = 0, 0
+		for _, i := range members {
+			x := row(i)
+			fitA, fitB := linalg.Dot(x, a), linalg.Dot(x, b)
+			before += 1 - linalg.Dot(x, centre)
+			after += 1 - max(fitA, fitB)
+			if fitA >= fitB {
+				linalg.Axpy(1, x, sum[:dim])
+			} else {
+				linalg.Axpy(1, x, sum[dim:])
+			}
+		}
+		copy(halves, sum)
+		unit(a)
+		unit(b)
+	}
+	if !(after < splitGain*before) {
+		return nil
+	}
+	return halves
 }
 
 // assign sets the cell of each row to the one whose direction fits best, and how

@@ -76,9 +76,9 @@ func (x *Exact) direct(ctx context.Context, vec []float32, k int, s *scan) error
 
 // newBody arranges vecs.
 func newBody(vecs []float32, dim, workers int) body {
-	rowAt := arrange(vecs, dim, workers)
+	rowAt, blockOf := arrange(vecs, dim, workers)
 	b := body{dim: dim, n: len(rowAt), vecs: inOrder(vecs, dim, rowAt, workers)}
 	b.q8 = linalg.QuantiseRows(b.vecs, dim, workers)
-	b.runs = newRuns(b.vecs, b.q8, rowAt, workers)
+	b.runs = newRuns(b.vecs, b.q8, rowAt, blockOf, workers)
 	return b
 }

@@ -48,6 +48,7 @@ const (
 	rowAtSection    // arranged rows only, as the following
 	placeOfSection  //
 	meansSection    // codes of the means of runs
+	blocksSection   // of runs
 	runStatsSection // their scales, and runStats numbers of each
 )
 
@@ -218,7 +219,7 @@ func (o *opened) arranged() (*runs, error) {
 	if o.data[rowAtSection] == nil {
 		return nil, nil
 	}
-	if err := o.check(rowAtSection, meansSection, runStatsSection); err != nil {
+	if err := o.check(rowAtSection, blocksSection, meansSection, runStatsSection); err != nil {
 		return nil, err
 	}
 	count := runCount(int(o.rows))
@@ -228,6 +229,9 @@ func (o *opened) arranged() (*runs, error) {
 	}
 	var err error
 	if r.rowAt, err = numbers4[int32](o, rowAtSection, o.rows); err != nil {
+		return nil, err
+	}
+	if r.blockOf, err = numbers4[int32](o, blocksSection, uint64(count)); err != nil {
 		return nil, err
 	}
 	if r.placeOf, err = numbers4[int32](o, placeOfSection, o.rows); err != nil {
@@ -252,6 +256,13 @@ func (r *runs) valid() error {
 			return badFile("place %d has row %d, which there is not or is elsewhere", place, row)
 		}
 	}
+	last := int32(-1)
+	for run, block := range r.blockOf {
+		if block < max(last, 0) || block > last+1 {
+			return badFile("run %d is of block %d after %d", run, block, last)
+		}
+		last = block
+	}
 	for run, s := range r.spread {
 		if !(s >= 0 && r.reach[run] >= 0 && r.norm[run] >= 0 && r.off[run] >= 0) {
 			return badFile("run %d has bounds %v, %v, %v and %v", run, s, r.reach[run], r.norm[run], r.off[run])
@@ -265,7 +276,7 @@ func (x *body) sections() []section {
 	s := []section{{codesSection, x.q8.Codes}, {scaleSection, bytesOf(x.q8.Scale)}}
 	if r := x.runs; r != nil {
 		stats := slices.Concat(r.mean.Scale, r.spread, r.reach, r.norm, r.off)
-		s = append(s, section{rowAtSection, bytesOf(r.rowAt)}, section{meansSection, r.mean.Codes},
+		s = append(s, section{rowAtSection, bytesOf(r.rowAt)}, section{blocksSection, bytesOf(r.blockOf)}, section{meansSection, r.mean.Codes},
 			section{runStatsSection, bytesOf(stats)}, section{placeOfSection, bytesOf(r.placeOf)})
 	}
 	return append(s, section{vecsSection, bytesOf(x.vecs)})
@@ -350,7 +361,7 @@ func openHNSW(o *opened) (*HNSW, error) {
 		if err := o.check(vecsSection); err != nil {
 			return nil, err
 		}
-		h.runs = newRuns(h.vecs, h.q8, asGiven(h.n), 1)
+		h.runs = newRuns(h.vecs, h.q8, asGiven(h.n), asGiven(runCount(h.n)), 1)
 	}
 	h.copyTop()
 	h.pool.New = func() any { return new(walk) }

@@ -56,6 +56,8 @@ const (
 	scanAlways = 4096
 	// pickMost rows that pass a filter are looked at one by one.
 	pickMost = 8192
+	// pickRuns rows are looked at one by one in the time of a run.
+	pickRuns = 8
 	// walkRuns runs are looked at in the time in which a walk under a filter
 	// advances its width by one.
 	walkRuns = 4
@@ -171,15 +173,15 @@ func (h *HNSW) filtered(ctx context.Context, vec []float32, k, allowed int, leng
 		return nil
 	}
 	s.plan.begin(h.runs, &s.query, length, s.mask, allowed, k)
-	most := h.n
-	if allowed > h.n/walkShare && s.plan.alike < walkAlike {
-		most = width * walkRuns
+	most, walks := allowed/pickRuns, false
+	if allowed > h.n/walkShare && s.plan.alike < walkAlike && width*walkRuns < most {
+		most, walks = width*walkRuns, true
 	}
 	enough, failed := h.sweep(ctx, err, most, &s.scan)
 	if failed != nil {
 		return failed
 	}
-	if !enough {
+	if !enough && walks {
 		h.scoreTop(s)
 		if !h.narrowTop(s) {
 			if err := h.walk(ctx, width, s); err != nil {
@@ -193,7 +195,14 @@ func (h *HNSW) filtered(ctx context.Context, vec []float32, k, allowed int, leng
 		s.candidates = s.candidates[:0] // what passes lies where no path leads
 		s.top.Reset(k)
 		s.plan.begin(h.runs, &s.query, length, s.mask, allowed, k)
-		if _, err := h.sweep(ctx, err, h.n, &s.scan); err != nil {
+		if enough, failed = h.sweep(ctx, err, allowed/pickRuns, &s.scan); failed != nil {
+			return failed
+		}
+	}
+	if !enough {
+		s.candidates = s.candidates[:0]
+		s.top.Reset(k)
+		if err := h.pick(ctx, err, &s.scan); err != nil {
 			return err
 		}
 	}

@@ -38,8 +38,8 @@ type plan struct {
 	bucket  int
 	visits  int
 	seen    []uint64
-	hits    []uint8
-	shares  [blockSample + 1]float32
+	hits    []int32
+	asked   []int32
 	alike   float32 // how alike the rows of a block fare: 0 at random, 1 entirely
 }
 
@@ -51,12 +51,14 @@ type bucket struct {
 
 const (
 	lossShare = .015
-	// blockRuns runs share the estimate of what passes, by blockSample rows.
-	blockRuns, blockSample = 8, 16
-	runSample              = blockSample / blockRuns
+	// spreadTimes allows for tails that are longer than normal ones.
+	spreadTimes = 1.1
+	// runSample rows of a run tell what passes in its block; loneTimes as many of
+	// one that is a block of its own.
+	runSample, loneTimes = 2, 4
 	// planBuckets of bucketStep each begin at lowestBucket, in squares of
 	// standard deviations.
-	planBuckets, bucketStep, lowestBucket = 88, .75, -16
+	planBuckets, bucketStep, lowestBucket = 88, .5, -2
 	// seedRows, times k, are scanned before there is a bar, if the filter lets
 	// through what it does elsewhere.
 	seedRows = 4
@@ -70,7 +72,7 @@ func (p *plan) begin(r *runs, q *linalg.QuantisedQuery, length float32, mask []u
 	p.r, p.k, p.length = r, k, length
 	p.means = resize(p.means, count)
 	linalg.DotInt8Rows(q, r.mean, 0, p.means)
-	blocks := (count + blockRuns - 1) / blockRuns
+	blocks := r.blocks()
 	p.share, p.penalty = resize(p.share, blocks), resize(p.penalty, blocks)
 	overall := float32(allowed) / float32(max(len(r.rowAt), 1))
 	if p.alike = 0; mask == nil {
@@ -84,7 +86,7 @@ func (p *plan) begin(r *runs, q *linalg.QuantisedQuery, length float32, mask []u
 	p.strict, p.sorted, p.seed, p.seeds, p.visits = true, false, 0, p.seeds[:0], 0
 	p.first = resize(p.first, count)
 	for run, m := range p.means {
-		if p.share[run/blockRuns] >= overall/2 {
+		if p.share[p.r.blockOf[run]] >= overall/2 {
 			p.first[run] = m + 2*length*r.spread[run]
 		} else {
 			p.first[run] = minusInf
@@ -96,40 +98,46 @@ func (p *plan) begin(r *runs, q *linalg.QuantisedQuery, length float32, mask []u
 // estimate sets the share of rows that pass in each block.
 func (p *plan) estimate(mask []uint64, overall float32) {
 	rows := p.r.rowAt
-	p.hits = p.hits[:0]
-	var square float64
-	whole := len(rows) / (blockRuns * runRows)
-	for b := range p.share {
-		hits := uint8(0)
-		for i := range blockSample {
-			// Odd places in both halves of a run: short and long rows.
-			at := min((b*blockRuns+i/runSample)*runRows+13+i%runSample*(runRows/runSample), len(rows)-1)
-			row := uint32(rows[at])
-			hits += uint8(mask[row>>6] >> (row & 63) & 1)
+	p.hits, p.asked = slices.Grow(p.hits[:0], len(p.share))[:len(p.share)], slices.Grow(p.asked[:0], len(p.share))[:len(p.share)]
+	clear(p.hits)
+	clear(p.asked)
+	for run, block := range p.r.blockOf {
+		lo := run * runRows
+		step, left := runRows/runSample, len(rows)-lo
+		if (run == 0 || p.r.blockOf[run-1] != block) && (run+1 == len(p.r.blockOf) || p.r.blockOf[run+1] != block) {
+			step /= loneTimes
 		}
-		p.hits = append(p.hits, hits)
-		if b < whole {
-			d := float64(hits) - blockSample*float64(overall)
-			square += d * d
+		for at := step / 2; at < min(runRows, left); at += step {
+			row := uint32(rows[lo+at])
+			p.hits[block] += int32(mask[row>>6] >> (row & 63) & 1)
+			p.asked[block]++
 		}
 	}
 	// The correlation within blocks, by the variance of a beta-binomial.
+	var square, chance, pairs float32
+	for b, hits := range p.hits {
+		n := float32(p.asked[b])
+		d := float32(hits) - n*overall
+		square += d * d
+		chance += n * overall * (1 - overall)
+		pairs += n * (n - 1) * overall * (1 - overall)
+	}
 	p.alike = 0
-	if chance := blockSample * float64(overall) * float64(1-overall); whole > 1 && chance > 0 {
-		p.alike = float32((square/float64(whole)/chance - 1) / (blockSample - 1))
+	if pairs > 0 {
+		p.alike = (square - chance) / pairs
 	}
 	p.alike = min(max(p.alike, 1e-4), 1-1e-4)
 	prior := (1 - p.alike) / p.alike
-	for hits := range p.shares {
-		p.shares[hits] = max((float32(hits)+overall*prior)/(blockSample+prior), 1e-6)
-	}
-	var penalties [blockSample + 1]float32
-	for hits, s := range p.shares {
-		penalties[hits] = float32(-2 * math.Log(float64(s)))
-	}
 	for b, hits := range p.hits {
-		p.share[b], p.penalty[b] = p.shares[hits], penalties[hits]
+		share := max((float32(hits)+overall*prior)/(float32(p.asked[b])+prior), 1e-6)
+		p.share[b], p.penalty[b] = share, -2*float32(math.Ln2)*log2(share)
 	}
+}
+
+// log2 is within .09 of the logarithm of x > 0.
+func log2(x float32) float32 {
+	b := math.Float32bits(x)
+	return float32(int32(b>>23)-127) + float32(b&(1<<23-1))/(1<<23)
 }
 
 // sow takes the next runs that are looked at without a bar.
@@ -180,7 +188,7 @@ func (p *plan) run(bar float32) int {
 		run := b.head
 		b.head = p.next[run]
 		b.runs--
-		b.rows = max(b.rows-runRows*p.share[run/blockRuns], 0)
+		b.rows = max(b.rows-runRows*p.share[p.r.blockOf[run]], 0)
 		p.mark(int(run))
 		return int(run)
 	}
@@ -206,18 +214,18 @@ func (p *plan) sort(bar float32) {
 			continue
 		}
 		// Rows that are all alike are spread by rounding at least.
-		s := max(p.length*p.r.spread[run], 1e-6*p.length*p.r.norm[run], math.SmallestNonzeroFloat32*1e6)
+		s := max(spreadTimes*p.length*p.r.spread[run], 1e-6*p.length*p.r.norm[run], math.SmallestNonzeroFloat32*1e6)
 		inv := 1 / s
 		z := min(max((bar-p.means[run])*inv, -8), 8)
 		y := z * z
-		if z < 0 {
-			y = -y
+		if z < 0 { // of such runs half the rows and more are expected
+			y = z / 4
 		}
-		at := min(max(int((y+p.penalty[run/blockRuns]-lowestBucket)*(1/bucketStep)), 0), planBuckets-1)
+		at := min(max(int((y+p.penalty[p.r.blockOf[run]]-lowestBucket)*(1/bucketStep)), 0), planBuckets-1)
 		b := &p.buckets[at]
 		p.next[run] = b.head
 		b.head = int32(run)
-		rows := runRows * p.share[run/blockRuns]
+		rows := runRows * p.share[p.r.blockOf[run]]
 		b.runs++
 		b.rows += rows
 		b.total += rows

@@ -13,6 +13,7 @@ import (
 type runs struct {
 	rowAt   []int32          // the caller's row at each place
 	placeOf []int32          // where that row is; not trusted, see place
+	blockOf []int32          // the block of each run, from 0 and ascending by at most 1
 	mean    linalg.Quantised // of each run
 	spread  []float32        // root mean square of a coordinate of x - mean
 	reach   []float32        // no |x - mean| is above it
@@ -31,10 +32,10 @@ func (r *runs) place(row int) (int32, bool) {
 }
 
 // newRuns describes vecs, which lie in the order of rowAt, and their codes.
-func newRuns(vecs []float32, q8 linalg.Quantised, rowAt []int32, workers int) *runs {
+func newRuns(vecs []float32, q8 linalg.Quantised, rowAt, blockOf []int32, workers int) *runs {
 	n, dim := q8.N, q8.D
 	count := runCount(n)
-	r := &runs{rowAt: rowAt, placeOf: make([]int32, n)}
+	r := &runs{rowAt: rowAt, blockOf: blockOf, placeOf: make([]int32, n)}
 	for at, row := range rowAt {
 		r.placeOf[row] = int32(at)
 	}
@@ -102,6 +103,14 @@ func inOrder(vecs []float32, dim int, rowAt []int32, workers int) []float32 {
 		}
 	})
 	return arranged
+}
+
+// blocks is how many blocks there are.
+func (r *runs) blocks() int {
+	if len(r.blockOf) == 0 {
+		return 0
+	}
+	return int(r.blockOf[len(r.blockOf)-1]) + 1
 }
 
 // asGiven is the order in which rows were given.

@@ -3,6 +3,7 @@ package vector
 import (
 	"context"
 	"math"
+	"math/bits"
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models/linalg"
@@ -25,6 +26,9 @@ type candidate struct {
 
 // sweepChecks is how many runs are looked at between two looks at the context.
 const sweepChecks = 64
+
+// probeShare: where fewer pass, it is asked which before a run is looked at.
+const probeShare = .3
 
 // row is the caller's row at a place.
 func (x *body) row(place int32) int32 {
@@ -62,6 +66,10 @@ func (x *body) sweep(ctx context.Context, err bounds, most int, s *scan) (enough
 func (x *body) look(run int, err bounds, s *scan) {
 	lo := run * runRows
 	s.scores = resize(s.scores, runRows)[:min(runRows, x.n-lo)]
+	if s.mask != nil && s.plan.share[x.runs.blockOf[run]] < probeShare {
+		x.probe(run, err, s)
+		return
+	}
 	linalg.DotInt8Rows(&s.query, x.q8, lo, s.scores)
 	margin := err.of(x.runs.off[run], x.runs.norm[run])
 	bar := s.top.Threshold()
@@ -76,6 +84,31 @@ func (x *body) look(run int, err bounds, s *scan) {
 			s.top.Push(int32(lo+i), score-margin)
 			bar = s.top.Threshold()
 			below = math.Nextafter32(bar-margin, minusInf)
+		}
+	}
+}
+
+// probe is look for runs of which few rows pass: those are found out first.
+func (x *body) probe(run int, err bounds, s *scan) {
+	lo := run * runRows
+	var word uint64
+	for i, row := range x.runs.rowAt[lo:min(lo+runRows, x.n)] {
+		word |= (s.mask[uint32(row)>>6] >> (uint32(row) & 63) & 1) << i
+	}
+	if word == 0 {
+		return
+	}
+	linalg.DotInt8Rows(&s.query, x.q8, lo, s.scores)
+	margin := err.of(x.runs.off[run], x.runs.norm[run])
+	bar := s.top.Threshold()
+	for ; word != 0; word &= word - 1 {
+		i := bits.TrailingZeros64(word)
+		if score := s.scores[i]; score+margin >= bar {
+			s.candidates = append(s.candidates, candidate{int32(lo + i), score + margin})
+			if score-margin > bar {
+				s.top.Push(int32(lo+i), score-margin)
+				bar = s.top.Threshold()
+			}
 		}
 	}
 }
