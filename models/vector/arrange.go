@@ -21,12 +21,18 @@ const (
 	assignRows = 64
 )
 
-// arrange puts the rows in an order in which those that point the same way lie
-// together, and among them the longer ones first: near is the row at each place.
-// Directions are those of a spherical k-means (Dhillon and Modha, 2001), learnt
-// from a sample. The same rows give the same order on any number of workers of
-// one instruction set.
-func arrange(vecs []float32, dim, workers int) (rowAt, blockOf []int32) {
+// order is where rows lie: those of a cell, which point the same way, together,
+// and the longer ones first; each cell cut into runs of runRows at most.
+type order struct {
+	rowAt   []int32 // the caller's row at each place
+	start   []int32 // the first place of each run, and how many places there are
+	blockOf []int32 // the cell of each run that has one, from 0 and ascending by at most 1
+}
+
+// arrange puts the rows in order. Cells are those of a spherical k-means (Dhillon
+// and Modha, 2001), learnt from a sample. The same rows give the same order on
+// any number of workers of one instruction set.
+func arrange(vecs []float32, dim, workers int) order {
 	n := len(vecs) / dim
 	length := make([]float32, n)
 	linalg.ParallelN(n, blockRows, workers, func(_, lo, hi int) {
@@ -38,34 +44,43 @@ func arrange(vecs []float32, dim, workers int) (rowAt, blockOf []int32) {
 	centres := learnCells(vecs, length, dim, workers)
 	cell := make([]int32, n)
 	assign(vecs, centres, dim, workers, cell, nil)
-	rowAt = asGiven(n)
-	byCell := func(a, b int32) int {
+	o := order{rowAt: asGiven(n)}
+	slices.SortFunc(o.rowAt, func(a, b int32) int {
 		return cmp.Or(cmp.Compare(cell[a], cell[b]), cmp.Compare(length[b], length[a]), cmp.Compare(a, b))
-	}
-	slices.SortFunc(rowAt, byCell)
-	// Whole runs of a cell first, what is left of the cells behind.
-	ordered, rest := make([]int32, 0, n), []int32(nil)
+	})
 	block := int32(0)
-	for lo := 0; lo < n; {
+	for lo := 0; lo < n; block++ {
 		hi := lo
-		for hi < n && cell[rowAt[hi]] == cell[rowAt[lo]] {
+		for hi < n && cell[o.rowAt[hi]] == cell[o.rowAt[lo]] {
 			hi++
 		}
-		whole := hi - (hi-lo)%runRows
-		if whole > lo {
-			for range (whole - lo) / runRows {
-				blockOf = append(blockOf, block)
-			}
-			block++
+		for cuts, i := runCount(hi-lo), 0; i < cuts; i++ { // as even as can be
+			o.start = append(o.start, int32(lo+(hi-lo)*i/cuts))
+			o.blockOf = append(o.blockOf, block)
 		}
-		ordered, rest = append(ordered, rowAt[lo:whole]...), append(rest, rowAt[whole:hi]...)
 		lo = hi
 	}
-	for len(blockOf) < runCount(n) {
-		blockOf = append(blockOf, block)
-		block++
+	o.start = append(o.start, int32(n))
+	return o
+}
+
+// inGivenOrder is the rows in the order in which they are given, in blocks of a run.
+func inGivenOrder(n int) order {
+	o := order{rowAt: asGiven(n), blockOf: asGiven(runCount(n))}
+	for lo := 0; lo < n; lo += runRows {
+		o.start = append(o.start, int32(lo))
 	}
-	return append(ordered, rest...), blockOf
+	o.start = append(o.start, int32(n))
+	return o
+}
+
+// asGiven is 0 to n-1.
+func asGiven(n int) []int32 {
+	x := make([]int32, n)
+	for i := range x {
+		x[i] = int32(i)
+	}
+	return x
 }
 
 // learnCells is the directions of the cells, unit vectors.

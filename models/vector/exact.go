@@ -92,9 +92,6 @@ func NewExact(vecs []float32, dim, workers int) (*Exact, error) {
 func (x *Exact) ready() {
 	x.pool.New = func() any { return new(scan) }
 	if x.runs != nil {
-		for _, v := range x.runs.norm {
-			x.most = max(x.most, v)
-		}
 		return
 	}
 	runs := (x.n + runRows - 1) / runRows
@@ -103,7 +100,7 @@ func (x *Exact) ready() {
 		run := i / runRows
 		x.runOff[run] = max(x.runOff[run], x.off[i])
 		x.runNorm[run] = max(x.runNorm[run], x.norm[i])
-		x.most = max(x.most, x.norm[i])
+		x.mostNorm = max(x.mostNorm, x.norm[i])
 	}
 }
 
@@ -112,7 +109,7 @@ func (x *Exact) normOf(place int32) float32 {
 	if x.runs == nil {
 		return x.norm[place]
 	}
-	return x.runs.norm[place/runRows]
+	return x.mostNorm
 }
 
 // measure sets the bounds of row i, rounded up.

@@ -25,7 +25,7 @@ func (x *Exact) searchRuns(ctx context.Context, vec []float32, k, allowed int, s
 	}
 	err := queryBounds(vec, &s.query)
 	length := err.off
-	if !(float64(length)*float64(x.most) < math.MaxFloat32/4) { // scores may overflow, and bounds say nothing
+	if !(float64(length)*float64(x.mostNorm) < math.MaxFloat32/4) { // scores may overflow, and bounds say nothing
 		return x.direct(ctx, vec, k, s)
 	}
 	if s.mask != nil && allowed <= x.n/pickShare {
@@ -76,9 +76,10 @@ func (x *Exact) direct(ctx context.Context, vec []float32, k int, s *scan) error
 
 // newBody arranges vecs.
 func newBody(vecs []float32, dim, workers int) body {
-	rowAt, blockOf := arrange(vecs, dim, workers)
-	b := body{dim: dim, n: len(rowAt), vecs: inOrder(vecs, dim, rowAt, workers)}
+	o := arrange(vecs, dim, workers)
+	b := body{dim: dim, n: len(o.rowAt), vecs: inOrder(vecs, dim, o.rowAt, workers)}
 	b.q8 = linalg.QuantiseRows(b.vecs, dim, workers)
-	b.runs = newRuns(b.vecs, b.q8, rowAt, blockOf, workers)
+	b.runs = newRuns(b.vecs, b.q8, o, workers)
+	b.bound()
 	return b
 }

@@ -48,7 +48,8 @@ const (
 	rowAtSection    // arranged rows only, as the following
 	placeOfSection  //
 	meansSection    // codes of the means of runs
-	blocksSection   // of runs
+	startsSection   // the first place of each run
+	blocksSection   // the block of each run
 	runStatsSection // their scales, and runStats numbers of each
 )
 
@@ -219,10 +220,13 @@ func (o *opened) arranged() (*runs, error) {
 	if o.data[rowAtSection] == nil {
 		return nil, nil
 	}
-	if err := o.check(rowAtSection, blocksSection, meansSection, runStatsSection); err != nil {
+	if err := o.check(rowAtSection, startsSection, blocksSection, meansSection, runStatsSection); err != nil {
 		return nil, err
 	}
-	count := runCount(int(o.rows))
+	count := len(o.data[blocksSection]) / 4
+	if count == 0 {
+		return nil, badFile("has no runs")
+	}
 	r := &runs{mean: linalg.Quantised{N: count, D: int(o.dim), Codes: o.data[meansSection]}}
 	if len(r.mean.Codes) != count*r.mean.D {
 		return nil, badFile("has %d codes of means: expected %d", len(r.mean.Codes), count*r.mean.D)
@@ -232,6 +236,9 @@ func (o *opened) arranged() (*runs, error) {
 		return nil, err
 	}
 	if r.blockOf, err = numbers4[int32](o, blocksSection, uint64(count)); err != nil {
+		return nil, err
+	}
+	if r.start, err = numbers4[int32](o, startsSection, uint64(count+1)); err != nil {
 		return nil, err
 	}
 	if r.placeOf, err = numbers4[int32](o, placeOfSection, o.rows); err != nil {
@@ -261,11 +268,17 @@ func (r *runs) valid() error {
 		if block < max(last, 0) || block > last+1 {
 			return badFile("run %d is of block %d after %d", run, block, last)
 		}
+		if from, to := r.start[run], r.start[run+1]; from < 0 || to <= from || to-from > runRows {
+			return badFile("run %d is from %d to %d", run, from, to)
+		}
 		last = block
 	}
+	if r.start[0] != 0 || int(r.start[len(r.blockOf)]) != len(r.rowAt) {
+		return badFile("runs end at %d of %d", r.start[len(r.blockOf)], len(r.rowAt))
+	}
 	for run, s := range r.spread {
-		if !(s >= 0 && r.reach[run] >= 0 && r.norm[run] >= 0 && r.off[run] >= 0) {
-			return badFile("run %d has bounds %v, %v, %v and %v", run, s, r.reach[run], r.norm[run], r.off[run])
+		if !(s >= 0 && r.reach[run] >= 0 && r.norm[run] >= 0 && r.off[run] >= 0 && r.long[run] >= 0) {
+			return badFile("run %d has bounds %v, %v, %v and %v, rows %v times as long", run, s, r.reach[run], r.norm[run], r.off[run], r.long[run])
 		}
 	}
 	return nil
@@ -275,8 +288,8 @@ func (r *runs) valid() error {
 func (x *body) sections() []section {
 	s := []section{{codesSection, x.q8.Codes}, {scaleSection, bytesOf(x.q8.Scale)}}
 	if r := x.runs; r != nil {
-		stats := slices.Concat(r.mean.Scale, r.spread, r.reach, r.norm, r.off)
-		s = append(s, section{rowAtSection, bytesOf(r.rowAt)}, section{blocksSection, bytesOf(r.blockOf)}, section{meansSection, r.mean.Codes},
+		stats := slices.Concat(r.mean.Scale, r.spread, r.reach, r.norm, r.off, r.long)
+		s = append(s, section{rowAtSection, bytesOf(r.rowAt)}, section{startsSection, bytesOf(r.start)}, section{blocksSection, bytesOf(r.blockOf)}, section{meansSection, r.mean.Codes},
 			section{runStatsSection, bytesOf(stats)}, section{placeOfSection, bytesOf(r.placeOf)})
 	}
 	return append(s, section{vecsSection, bytesOf(x.vecs)})
@@ -301,6 +314,7 @@ func (x *body) open(o *opened) (err error) {
 		return err
 	}
 	x.runs, err = o.arranged()
+	x.bound()
 	return err
 }
 
@@ -361,7 +375,8 @@ func openHNSW(o *opened) (*HNSW, error) {
 		if err := o.check(vecsSection); err != nil {
 			return nil, err
 		}
-		h.runs = newRuns(h.vecs, h.q8, asGiven(h.n), asGiven(runCount(h.n)), 1)
+		h.runs = newRuns(h.vecs, h.q8, inGivenOrder(h.n), 1)
+		h.bound()
 	}
 	h.copyTop()
 	h.pool.New = func() any { return new(walk) }

@@ -118,7 +118,7 @@ func (x *Exact) finish(ctx context.Context, vec []float32, k int, w models.Where
 		}
 		s.top.Push(x.row(row), linalg.Dot(vec, x.vecs[int(row)*x.dim:][:x.dim]))
 	}
-	closed := len(s.best) < k+spare || s.best[len(s.best)-1].Score+b.of(0, x.most) < bar
+	closed := len(s.best) < k+spare || s.best[len(s.best)-1].Score+b.of(0, x.mostNorm) < bar
 	if !closed || len(s.best) < k {
 		var err error
 		*dst, err = x.Search(ctx, vec, k, w, *dst)

@@ -59,6 +59,9 @@ const (
 	// planBuckets of bucketStep each begin at lowestBucket, in squares of
 	// standard deviations.
 	planBuckets, bucketStep, lowestBucket = 88, .5, -2
+	// One row in thirty or so is taken for as long as the longest of a run:
+	// longPenalty is twice the logarithm, longZ its root.
+	longPenalty, longZ = 7, 2.65
 	// seedRows, times k, are scanned before there is a bar, if the filter lets
 	// through what it does elsewhere.
 	seedRows = 4
@@ -102,13 +105,13 @@ func (p *plan) estimate(mask []uint64, overall float32) {
 	clear(p.hits)
 	clear(p.asked)
 	for run, block := range p.r.blockOf {
-		lo := run * runRows
-		step, left := runRows/runSample, len(rows)-lo
+		lo, hi := p.r.span(run)
+		step := max((hi-lo)/runSample, 1)
 		if (run == 0 || p.r.blockOf[run-1] != block) && (run+1 == len(p.r.blockOf) || p.r.blockOf[run+1] != block) {
-			step /= loneTimes
+			step = max(step/loneTimes, 1)
 		}
-		for at := step / 2; at < min(runRows, left); at += step {
-			row := uint32(rows[lo+at])
+		for at := lo + step/2; at < hi; at += step {
+			row := uint32(rows[at])
 			p.hits[block] += int32(mask[row>>6] >> (row & 63) & 1)
 			p.asked[block]++
 		}
@@ -188,11 +191,16 @@ func (p *plan) run(bar float32) int {
 		run := b.head
 		b.head = p.next[run]
 		b.runs--
-		b.rows = max(b.rows-runRows*p.share[p.r.blockOf[run]], 0)
+		b.rows = max(b.rows-p.rows(int(run)), 0)
 		p.mark(int(run))
 		return int(run)
 	}
 	return -1
+}
+
+// rows is how many rows of a run are expected to pass.
+func (p *plan) rows(run int) float32 {
+	return float32(p.r.start[run+1]-p.r.start[run]) * p.share[p.r.blockOf[run]]
 }
 
 func (p *plan) has(run int) bool { return p.seen[run>>6]&(1<<(uint(run)&63)) != 0 }
@@ -217,6 +225,14 @@ func (p *plan) sort(bar float32) {
 		s := max(spreadTimes*p.length*p.r.spread[run], 1e-6*p.length*p.r.norm[run], math.SmallestNonzeroFloat32*1e6)
 		inv := 1 / s
 		z := min(max((bar-p.means[run])*inv, -8), 8)
+		if long := p.r.long[run]; z > 0 && long > 1 {
+			// A few are longer than the others, and lie that much further out.
+			if most := (bar/long - p.means[run]) * inv; most > 0 {
+				z = min(z, float32(math.Sqrt(float64(most*most+longPenalty))))
+			} else {
+				z = min(z, longZ)
+			}
+		}
 		y := z * z
 		if z < 0 { // of such runs half the rows and more are expected
 			y = z / 4
@@ -225,7 +241,7 @@ func (p *plan) sort(bar float32) {
 		b := &p.buckets[at]
 		p.next[run] = b.head
 		b.head = int32(run)
-		rows := runRows * p.share[p.r.blockOf[run]]
+		rows := p.rows(run)
 		b.runs++
 		b.rows += rows
 		b.total += rows

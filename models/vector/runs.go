@@ -11,18 +11,19 @@ import (
 // products with a query are spread, and which they cannot exceed. It is
 // immutable; its arrays may lie in a mapped file.
 type runs struct {
-	rowAt   []int32          // the caller's row at each place
-	placeOf []int32          // where that row is; not trusted, see place
-	blockOf []int32          // the block of each run, from 0 and ascending by at most 1
+	order
+	placeOf []int32          // where each row is; not trusted, see place
 	mean    linalg.Quantised // of each run
 	spread  []float32        // root mean square of a coordinate of x - mean
 	reach   []float32        // no |x - mean| is above it
 	norm    []float32        // no |x|, length by codes and |mean| is above it
 	off     []float32        // no row is further from what its codes say
+	long    []float32        // how many times the length of a typical row norm is
 }
 
-const runStats = 4 // arrays of numbers of each run
+const runStats = 5 // arrays of numbers of each run
 
+// runCount is how many runs n rows need at least.
 func runCount(n int) int { return (n + runRows - 1) / runRows }
 
 // place is where row is, and whether that is known.
@@ -31,18 +32,21 @@ func (r *runs) place(row int) (int32, bool) {
 	return at, uint32(at) < uint32(len(r.rowAt)) && r.rowAt[at] == int32(row)
 }
 
-// newRuns describes vecs, which lie in the order of rowAt, and their codes.
-func newRuns(vecs []float32, q8 linalg.Quantised, rowAt, blockOf []int32, workers int) *runs {
+// span is the places of a run, [from, to).
+func (r *runs) span(run int) (from, to int) { return int(r.start[run]), int(r.start[run+1]) }
+
+// newRuns describes vecs, which lie in order o, and their codes.
+func newRuns(vecs []float32, q8 linalg.Quantised, o order, workers int) *runs {
 	n, dim := q8.N, q8.D
-	count := runCount(n)
-	r := &runs{rowAt: rowAt, blockOf: blockOf, placeOf: make([]int32, n)}
-	for at, row := range rowAt {
+	count := len(o.blockOf)
+	r := &runs{order: o, placeOf: make([]int32, n)}
+	for at, row := range o.rowAt {
 		r.placeOf[row] = int32(at)
 	}
 	means := make([]float32, count*dim)
 	linalg.ParallelN(count, 64, workers, func(_, lo, hi int) {
 		for run := lo; run < hi; run++ {
-			from, to := run*runRows, min((run+1)*runRows, n)
+			from, to := r.span(run)
 			m := means[run*dim:][:dim]
 			for i := from; i < to; i++ {
 				linalg.Axpy(1/float32(to-from), vecs[i*dim:][:dim], m)
@@ -63,15 +67,16 @@ func newRuns(vecs []float32, q8 linalg.Quantised, rowAt, blockOf []int32, worker
 func (r *runs) split(stats []float32) {
 	count := len(stats) / runStats
 	r.spread, r.reach = stats[:count:count], stats[count:][:count:count]
-	r.norm, r.off = stats[2*count:][:count:count], stats[3*count:]
+	r.norm, r.off = stats[2*count:][:count:count], stats[3*count:][:count:count]
+	r.long = stats[4*count:]
 }
 
 // measure sets what is known of a run, bounds rounded up.
 func (r *runs) measure(run int, vecs []float32, q8 linalg.Quantised) {
 	dim := q8.D
-	from, to := run*runRows, min((run+1)*runRows, q8.N)
+	from, to := r.span(run)
 	mean := make([]float64, dim)
-	var middle, sum, reach, norm, off float64
+	var middle, sum, total, reach, norm, off float64
 	for j := range mean {
 		mean[j] = float64(r.mean.Scale[run]) * float64(int(r.mean.Codes[run*dim+j])-128)
 		middle += mean[j] * mean[j]
@@ -88,10 +93,15 @@ func (r *runs) measure(run int, vecs []float32, q8 linalg.Quantised) {
 			error += (v - c) * (v - c)
 		}
 		sum += away
+		total += length
 		reach, norm, off = max(reach, away), max(norm, length, coded), max(off, error)
 	}
 	r.spread[run] = float32(math.Sqrt(sum / float64((to-from)*dim)))
 	r.reach[run], r.norm[run], r.off[run] = up(math.Sqrt(reach)), up(math.Sqrt(max(norm, middle))), up(math.Sqrt(off))
+	r.long[run] = 1
+	if total > 0 {
+		r.long[run] = float32(math.Sqrt(norm * float64(to-from) / total))
+	}
 }
 
 // inOrder copies the rows of vecs in the order of rowAt.
@@ -111,13 +121,4 @@ func (r *runs) blocks() int {
 		return 0
 	}
 	return int(r.blockOf[len(r.blockOf)-1]) + 1
-}
-
-// asGiven is the order in which rows were given.
-func asGiven(n int) []int32 {
-	rowAt := make([]int32, n)
-	for i := range rowAt {
-		rowAt[i] = int32(i)
-	}
-	return rowAt
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"math/bits"
+	"slices"
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models/linalg"
@@ -15,6 +16,8 @@ type body struct {
 	vecs   []float32
 	q8     linalg.Quantised
 	runs   *runs // nil: rows lie as they were given, and nothing is known of them
+	// The largest of the bounds of runs.
+	mostOff, mostNorm float32
 }
 
 // candidate is a place whose row may be among the best, and the most that its
@@ -22,6 +25,13 @@ type body struct {
 type candidate struct {
 	place int32
 	most  float32
+}
+
+// bound sets the largest of the bounds.
+func (x *body) bound() {
+	if x.runs != nil {
+		x.mostOff, x.mostNorm = slices.Max(x.runs.off), slices.Max(x.runs.norm)
+	}
 }
 
 // sweepChecks is how many runs are looked at between two looks at the context.
@@ -64,8 +74,8 @@ func (x *body) sweep(ctx context.Context, err bounds, most int, s *scan) (enough
 // look offers the rows of a run that pass to s.top, by the least that their
 // inner products may be, and keeps those that may be among the best.
 func (x *body) look(run int, err bounds, s *scan) {
-	lo := run * runRows
-	s.scores = resize(s.scores, runRows)[:min(runRows, x.n-lo)]
+	lo, hi := x.runs.span(run)
+	s.scores = resize(s.scores, runRows)[:hi-lo]
 	if s.mask != nil && s.plan.share[x.runs.blockOf[run]] < probeShare {
 		x.probe(run, err, s)
 		return
@@ -90,9 +100,9 @@ func (x *body) look(run int, err bounds, s *scan) {
 
 // probe is look for runs of which few rows pass: those are found out first.
 func (x *body) probe(run int, err bounds, s *scan) {
-	lo := run * runRows
+	lo, hi := x.runs.span(run)
 	var word uint64
-	for i, row := range x.runs.rowAt[lo:min(lo+runRows, x.n)] {
+	for i, row := range x.runs.rowAt[lo:hi] {
 		word |= (s.mask[uint32(row)>>6] >> (uint32(row) & 63) & 1) << i
 	}
 	if word == 0 {
@@ -117,13 +127,12 @@ func (x *body) probe(run int, err bounds, s *scan) {
 func (x *body) pick(ctx context.Context, err bounds, s *scan) error {
 	const block = 1024
 	s.picked = s.picked[:0]
+	margin := err.of(x.mostOff, x.mostNorm)
 	flush := func() error {
 		s.scores = resize(s.scores, len(s.picked))
 		linalg.DotInt8Gather(&s.query, x.q8, s.picked, s.scores)
 		bar := s.top.Threshold()
 		for i, score := range s.scores {
-			run := s.picked[i] / runRows
-			margin := err.of(x.runs.off[run], x.runs.norm[run])
 			if score+margin < bar {
 				continue
 			}
