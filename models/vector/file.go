@@ -250,7 +250,11 @@ func (o *opened) arranged() (*runs, error) {
 	}
 	r.mean.Scale = stats[:count:count]
 	r.split(stats[count:])
-	return r, r.valid()
+	if err := r.valid(); err != nil {
+		return nil, err
+	}
+	r.ready()
+	return r, nil
 }
 
 // valid reports rows that are not each at one place, and bounds that bound

@@ -39,7 +39,6 @@ type plan struct {
 	visits  int
 	seen    []uint64
 	hits    []int32
-	asked   []int32
 	alike   float32 // how alike the rows of a block fare: 0 at random, 1 entirely
 }
 
@@ -51,11 +50,9 @@ type bucket struct {
 
 const (
 	lossShare = .015
-	// spreadTimes allows for tails that are longer than normal ones.
-	spreadTimes = 1.1
-	// runSample rows of a run tell what passes in its block; loneTimes as many of
-	// one that is a block of its own.
-	runSample, loneTimes = 2, 4
+	// spreadTimes allows for tails that are longer than normal ones; beyond
+	// hopeless standard deviations nothing is expected.
+	spreadTimes, hopeless = 1.1, 7
 	// planBuckets of bucketStep each begin at lowestBucket, in squares of
 	// standard deviations.
 	planBuckets, bucketStep, lowestBucket = 88, .5, -2
@@ -90,7 +87,7 @@ func (p *plan) begin(r *runs, q *linalg.QuantisedQuery, length float32, mask []u
 	p.first = resize(p.first, count)
 	for run, m := range p.means {
 		if p.share[p.r.blockOf[run]] >= overall/2 {
-			p.first[run] = m + 2*length*r.spread[run]
+			p.first[run] = m + 2*length*r.scatter[run]
 		} else {
 			p.first[run] = minusInf
 		}
@@ -100,26 +97,20 @@ func (p *plan) begin(r *runs, q *linalg.QuantisedQuery, length float32, mask []u
 
 // estimate sets the share of rows that pass in each block.
 func (p *plan) estimate(mask []uint64, overall float32) {
-	rows := p.r.rowAt
-	p.hits, p.asked = slices.Grow(p.hits[:0], len(p.share))[:len(p.share)], slices.Grow(p.asked[:0], len(p.share))[:len(p.share)]
-	clear(p.hits)
-	clear(p.asked)
-	for run, block := range p.r.blockOf {
-		lo, hi := p.r.span(run)
-		step := max((hi-lo)/runSample, 1)
-		if (run == 0 || p.r.blockOf[run-1] != block) && (run+1 == len(p.r.blockOf) || p.r.blockOf[run+1] != block) {
-			step = max(step/loneTimes, 1)
+	p.hits = slices.Grow(p.hits[:0], len(p.share))[:len(p.share)]
+	from := int32(0)
+	for b, to := range p.r.asked {
+		hits := uint64(0)
+		for _, row := range p.r.sample[from:to] {
+			hits += mask[uint32(row)>>6] >> (uint32(row) & 63) & 1
 		}
-		for at := lo + step/2; at < hi; at += step {
-			row := uint32(rows[at])
-			p.hits[block] += int32(mask[row>>6] >> (row & 63) & 1)
-			p.asked[block]++
-		}
+		p.hits[b] = int32(hits)
+		from = to
 	}
 	// The correlation within blocks, by the variance of a beta-binomial.
 	var square, chance, pairs float32
 	for b, hits := range p.hits {
-		n := float32(p.asked[b])
+		n := p.r.samples(b)
 		d := float32(hits) - n*overall
 		square += d * d
 		chance += n * overall * (1 - overall)
@@ -132,7 +123,7 @@ func (p *plan) estimate(mask []uint64, overall float32) {
 	p.alike = min(max(p.alike, 1e-4), 1-1e-4)
 	prior := (1 - p.alike) / p.alike
 	for b, hits := range p.hits {
-		share := max((float32(hits)+overall*prior)/(float32(p.asked[b])+prior), 1e-6)
+		share := max((float32(hits)+overall*prior)/(p.r.samples(b)+prior), 1e-6)
 		p.share[b], p.penalty[b] = share, -2*float32(math.Ln2)*log2(share)
 	}
 }
@@ -171,7 +162,7 @@ func (p *plan) run(bar float32) int {
 				p.strict = false
 				for run, m := range p.means {
 					if !p.has(run) {
-						p.first[run] = m + 2*p.length*p.r.spread[run]
+						p.first[run] = m + 2*p.length*p.r.scatter[run]
 					}
 				}
 			}
@@ -221,10 +212,17 @@ func (p *plan) sort(bar float32) {
 		if p.has(run) {
 			continue
 		}
-		// Rows that are all alike are spread by rounding at least.
-		s := max(spreadTimes*p.length*p.r.spread[run], 1e-6*p.length*p.r.norm[run], math.SmallestNonzeroFloat32*1e6)
-		inv := 1 / s
-		z := min(max((bar-p.means[run])*inv, -8), 8)
+		s := p.length * p.r.scatter[run]
+		away := bar - p.means[run]
+		if away > hopeless*s*p.r.long[run] {
+			b := &p.buckets[planBuckets-1]
+			p.next[run] = b.head
+			b.head = int32(run)
+			b.runs++
+			continue
+		}
+		inv := 1 / max(s, math.SmallestNonzeroFloat32*1e6)
+		z := min(max(away*inv, -8), 8)
 		if long := p.r.long[run]; z > 0 && long > 1 {
 			// A few are longer than the others, and lie that much further out.
 			if most := (bar/long - p.means[run]) * inv; most > 0 {

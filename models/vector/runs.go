@@ -19,6 +19,10 @@ type runs struct {
 	norm    []float32        // no |x|, length by codes and |mean| is above it
 	off     []float32        // no row is further from what its codes say
 	long    []float32        // how many times the length of a typical row norm is
+	// What follows from the rest.
+	scatter []float32 // of a product with a query of length 1: spread, with an allowance
+	sample  []int32   // rows that stand for those of each block
+	asked   []int32   // where those of each block end
 }
 
 const runStats = 5 // arrays of numbers of each run
@@ -60,7 +64,40 @@ func newRuns(vecs []float32, q8 linalg.Quantised, o order, workers int) *runs {
 			r.measure(run, vecs, q8)
 		}
 	})
+	r.ready()
 	return r
+}
+
+// runSample rows of a run stand for its block, and blockSample of a block at least.
+const runSample, blockSample = 2, 8
+
+// ready sets what follows from the rest.
+func (r *runs) ready() {
+	r.scatter = make([]float32, len(r.spread))
+	for run, s := range r.spread {
+		// Rows that are all alike are spread by rounding at least.
+		r.scatter[run] = max(spreadTimes*s, 1e-6*r.norm[run])
+	}
+	for run := 0; run < len(r.blockOf); {
+		next := run
+		for next < len(r.blockOf) && r.blockOf[next] == r.blockOf[run] {
+			next++
+		}
+		lo, hi := int(r.start[run]), int(r.start[next])
+		for n, i := min(max(blockSample, (next-run)*runSample), hi-lo), 0; i < n; i++ {
+			r.sample = append(r.sample, r.rowAt[lo+(hi-lo)*(2*i+1)/(2*n)])
+		}
+		r.asked = append(r.asked, int32(len(r.sample)))
+		run = next
+	}
+}
+
+// samples is how many rows stand for a block.
+func (r *runs) samples(block int) float32 {
+	if block == 0 {
+		return float32(r.asked[0])
+	}
+	return float32(r.asked[block] - r.asked[block-1])
 }
 
 // split cuts stats into the arrays.
