@@ -32,7 +32,7 @@ func (x *Exact) searchRuns(ctx context.Context, vec []float32, k, allowed int, s
 		if err := x.pick(ctx, err, s); err != nil {
 			return err
 		}
-		x.settle(vec, k, s)
+		x.settle(vec, k, length, s)
 		return nil
 	}
 	s.plan.begin(x.runs, &s.query, length, s.mask, allowed, k)
@@ -54,7 +54,7 @@ func (x *Exact) searchRuns(ctx context.Context, vec []float32, k, allowed int, s
 			}
 		}
 	}
-	x.settle(vec, k, s)
+	x.settle(vec, k, length, s)
 	return nil
 }
 

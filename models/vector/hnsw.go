@@ -169,7 +169,7 @@ func (h *HNSW) filtered(ctx context.Context, vec []float32, k, allowed int, leng
 		if err := h.pick(ctx, err, &s.scan); err != nil {
 			return err
 		}
-		h.settle(vec, k, &s.scan)
+		h.settle(vec, k, length, &s.scan)
 		return nil
 	}
 	s.plan.begin(h.runs, &s.query, length, s.mask, allowed, k)
@@ -206,7 +206,7 @@ func (h *HNSW) filtered(ctx context.Context, vec []float32, k, allowed int, leng
 			return err
 		}
 	}
-	h.settle(vec, k, &s.scan)
+	h.settle(vec, k, length, &s.scan)
 	return nil
 }
 

@@ -23,6 +23,7 @@ type runs struct {
 	scatter []float32 // of a product with a query of length 1: spread, with an allowance
 	sample  []int32   // rows that stand for those of each block
 	asked   []int32   // where those of each block end
+	firstOf []int32   // the run of each place that is a multiple of runRows
 }
 
 const runStats = 5 // arrays of numbers of each run
@@ -30,10 +31,20 @@ const runStats = 5 // arrays of numbers of each run
 // runCount is how many runs n rows need at least.
 func runCount(n int) int { return (n + runRows - 1) / runRows }
 
-// place is where row is, and whether that is known.
+// place is where row is, as far as that can be told without looking: a
+// mapped file may be damaged there, and then it is where another is.
 func (r *runs) place(row int) (int32, bool) {
 	at := r.placeOf[row]
-	return at, uint32(at) < uint32(len(r.rowAt)) && r.rowAt[at] == int32(row)
+	return at, uint32(at) < uint32(len(r.rowAt))
+}
+
+// runOf is the run that a place is in.
+func (r *runs) runOf(place int32) int32 {
+	run := r.firstOf[place/runRows]
+	for r.start[run+1] <= place {
+		run++
+	}
+	return run
 }
 
 // span is the places of a run, [from, to).
@@ -77,6 +88,11 @@ func (r *runs) ready() {
 	for run, s := range r.spread {
 		// Rows that are all alike are spread by rounding at least.
 		r.scatter[run] = max(spreadTimes*s, 1e-6*r.norm[run])
+	}
+	for run := range r.blockOf {
+		for _, hi := r.span(run); len(r.firstOf)*runRows < hi; {
+			r.firstOf = append(r.firstOf, int32(run))
+		}
 	}
 	for run := 0; run < len(r.blockOf); {
 		next := run

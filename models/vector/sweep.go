@@ -127,12 +127,17 @@ func (x *body) probe(run int, err bounds, s *scan) {
 func (x *body) pick(ctx context.Context, err bounds, s *scan) error {
 	const block = 1024
 	s.picked = s.picked[:0]
-	margin := err.of(x.mostOff, x.mostNorm)
+	most := err.of(x.mostOff, x.mostNorm)
 	flush := func() error {
 		s.scores = resize(s.scores, len(s.picked))
 		linalg.DotInt8Gather(&s.query, x.q8, s.picked, s.scores)
 		bar := s.top.Threshold()
 		for i, score := range s.scores {
+			if score+most < bar {
+				continue
+			}
+			run := x.runs.runOf(s.picked[i])
+			margin := err.of(x.runs.off[run], x.runs.norm[run])
 			if score+margin < bar {
 				continue
 			}
@@ -159,13 +164,29 @@ func (x *body) pick(ctx context.Context, err bounds, s *scan) error {
 	return flush()
 }
 
-// settle ranks the candidates by their numbers.
-func (x *body) settle(vec []float32, k int, s *scan) {
+// settle ranks the candidates by their numbers. Those are fetched for many rows
+// at a time, whose sums differ from linalg.Dot's by rounding, and linalg.Dot is
+// asked only where that may matter.
+func (x *body) settle(vec []float32, k int, length float32, s *scan) {
 	bar := s.top.Threshold()
-	s.top.Reset(k)
+	s.picked = s.picked[:0]
 	for _, c := range s.candidates {
-		if c.most >= bar {
-			s.top.Push(x.row(c.place), linalg.Dot(vec, x.vecs[int(c.place)*x.dim:][:x.dim]))
+		if c.most < bar {
+			continue
+		}
+		if row := x.row(c.place); s.mask == nil || s.passes(row) {
+			s.picked = append(s.picked, c.place)
+		}
+	}
+	s.scores = resize(s.scores, len(s.picked))
+	linalg.DotGather(vec, x.vecs, s.picked, s.scores)
+	s.top.Reset(k)
+	s.top.PushBlock(0, s.scores)
+	floor := s.top.Threshold() - 2*up(float64(length)*float64(x.mostNorm)*float64(x.dim+16)/(1<<23))
+	s.top.Reset(k)
+	for i, place := range s.picked {
+		if score := s.scores[i]; score >= floor || score != score {
+			s.top.Push(x.row(place), linalg.Dot(vec, x.vecs[int(place)*x.dim:][:x.dim]))
 		}
 	}
 }
