@@ -25,6 +25,21 @@ func TestExact(t *testing.T) {
 	})
 }
 
+// So many rows that they are arranged.
+func TestExactArranged(t *testing.T) {
+	vectortest.Run(t, vectortest.Options{
+		Rows:  9000,
+		Build: func(t *testing.T, vecs []float32, dim int) models.Index { return exact(t, vecs, dim) },
+	})
+}
+
+func TestExactArrangedOpened(t *testing.T) {
+	vectortest.Run(t, vectortest.Options{
+		Rows:  6000,
+		Build: func(t *testing.T, vecs []float32, dim int) models.Index { return reopen(t, exact(t, vecs, dim)) },
+	})
+}
+
 func TestTailed(t *testing.T) {
 	vectortest.Run(t, vectortest.Options{
 		Build: func(t *testing.T, vecs []float32, dim int) models.Index {
