@@ -1,6 +1,7 @@
 package vector
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"math/bits"
@@ -157,7 +158,7 @@ type scan struct {
 
 // Search implements models.Index. Inner products are linalg.Dot's.
 func (x *Exact) Search(ctx context.Context, vec []float32, k int, w models.Where, dst []models.Hit) ([]models.Hit, error) {
-	if err := checkQuery(vec, x.dim); err != nil {
+	if err := cmp.Or(checkQuery(vec, x.dim), checkWhere(w)); err != nil {
 		return dst, err
 	}
 	k = min(k, x.n)

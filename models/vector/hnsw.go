@@ -1,6 +1,7 @@
 package vector
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -118,7 +119,7 @@ func (h *HNSW) widthFor(k int) int {
 
 // Search implements models.Index.
 func (h *HNSW) Search(ctx context.Context, vec []float32, k int, w models.Where, dst []models.Hit) ([]models.Hit, error) {
-	if err := checkQuery(vec, h.dim); err != nil {
+	if err := cmp.Or(checkQuery(vec, h.dim), checkWhere(w)); err != nil {
 		return dst, err
 	}
 	k = min(k, h.n)
@@ -393,6 +394,9 @@ func (h *HNSW) scan(ctx context.Context, vec []float32, k int, s *walk) error {
 func (h *HNSW) SearchMany(ctx context.Context, vecs []float32, k int, w models.Where, dst [][]models.Hit) error {
 	if len(vecs) != len(dst)*h.dim {
 		return fmt.Errorf("%w: %d numbers for %d queries of dimension %d", ErrQuery, len(vecs), len(dst), h.dim)
+	}
+	if err := checkWhere(w); err != nil {
+		return err
 	}
 	for i := range dst {
 		if err := checkQuery(vecs[i*h.dim:][:h.dim], h.dim); err != nil {

@@ -26,6 +26,9 @@ func (x *Exact) SearchMany(ctx context.Context, vecs []float32, k int, w models.
 	if len(vecs) != len(dst)*x.dim {
 		return fmt.Errorf("%w: %d numbers for %d queries of dimension %d", ErrQuery, len(vecs), len(dst), x.dim)
 	}
+	if err := checkWhere(w); err != nil {
+		return err
+	}
 	for i := range dst {
 		if err := checkQuery(vecs[i*x.dim:][:x.dim], x.dim); err != nil {
 			return fmt.Errorf("query %d: %w", i, err)

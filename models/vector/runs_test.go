@@ -187,3 +187,21 @@ func TestExactOfHugeNumbers(t *testing.T) {
 		t.Errorf("%d rows are better than the fifth", better)
 	}
 }
+
+// More rows or a narrower walk never turn Build from the graph to the scan.
+func TestChoiceIsMonotone(t *testing.T) {
+	for width := narrowest; width <= widest; width += width / 4 {
+		before := false
+		for n := 1000; n < 100_000_000; n += n / 3 {
+			h := &HNSW{body: body{n: n}, width: width}
+			now := h.worthwhile()
+			if before && !now {
+				t.Errorf("width %d: the graph is left at %d rows", width, n)
+			}
+			if narrower := (&HNSW{body: body{n: n}, width: width - 1}); now && !narrower.worthwhile() {
+				t.Errorf("%d rows: width %d is worthwhile, %d is not", n, width, width-1)
+			}
+			before = now
+		}
+	}
+}
