@@ -25,7 +25,7 @@ type Options struct {
 }
 
 // scannedRows is how many rows are scanned in the time in which a walk advances
-// its width by one, rounded down; BenchmarkChoice prints it.
+// its width by one. BenchmarkChoice measures it anew.
 const scannedRows = 250
 
 // Build indexes vecs, row-major with dim numbers a row, by the way that is
