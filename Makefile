@@ -59,6 +59,20 @@ measure-demo: ## Write docs/measurements/demo.md anew, from the raw file
 measure-demand: ## Write docs/measurements/demand.md anew: demand and customers of the bundled shop
 	@mkdir -p bin && $(GO) build -buildvcs=auto -o bin/ ./trainer
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && bin/trainer demo --data "$$dir" >/dev/null 2>&1 && .ci/measure-demand "$$dir" > docs/measurements/demand.md
+.PHONY: measure-kernels
+measure-kernels: ## Write docs/measurements/kernels.md anew, beside OpenBLAS
+	@$(MAKE) --no-print-directory .cache/peers/index
+	$(GO) run -buildvcs=auto ./loadtest/peers kernels --write docs/measurements/kernels.md
+
+.PHONY: measure-index
+measure-index: ## Write docs/measurements/vector.md anew, beside faiss and hnswlib
+	@$(MAKE) --no-print-directory .cache/peers/index
+	$(GO) run -buildvcs=auto ./loadtest/peers index --write docs/measurements/vector.md
+
+.cache/peers/index: loadtest/peers/requirements-index.txt loadtest/peers/requirements-kernels.txt
+	@python3 -m venv .cache/peers
+	@.cache/peers/bin/pip install --quiet $(addprefix -r ,$^)
+	@touch $@
 
 ##@ Generate
 

@@ -30,9 +30,12 @@ func (d *Degraded) Unwrap() error { return d.Err }
 
 // Where narrows a search.
 type Where struct {
-	Allow *features.Bitmap    // nil: all rows
-	Deny  *features.Bitmap    // nil: none
-	Attr  map[string][]string // the same in words, for an index that lives elsewhere: any of the values of each attribute
+	Allow *features.Bitmap // nil: all rows
+	Deny  *features.Bitmap // nil: none
+	// Attr is the same in words, for an index that lives elsewhere: any of the
+	// values of each attribute. It never narrows by itself: who sets it sets Allow
+	// too, which decides; an index that cannot read words refuses it alone.
+	Attr map[string][]string
 }
 
 // Passes reports whether row is allowed and not denied.

@@ -40,7 +40,7 @@ type indexRun struct {
 	*indexCmd
 	peer        *worker
 	folder      string
-	n           int
+	n, groups   int
 	rows, qs    []float32
 	exact       *vector.Exact
 	graph       *vector.HNSW
@@ -56,7 +56,7 @@ func (c *indexCmd) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, peer.Close()) }()
 	var speed, filters strings.Builder
 	for _, n := range c.Sizes {
-		r := &indexRun{indexCmd: c, peer: peer, n: n}
+		r := &indexRun{indexCmd: c, peer: peer, n: n, groups: max(n/groupRows, 1)}
 		if err := r.all(ctx); err != nil {
 			return err
 		}
@@ -66,7 +66,7 @@ func (c *indexCmd) Run(ctx context.Context) (err error) {
 	table := fmt.Sprintf("`go run ./loadtest/peers index`, %s, commit %s, %s, %s, load at the end %s. Peer: %s. One thread, builds on %d; %d rounds of %d queries in turn, medians.\n\n",
 		time.Now().UTC().Format(time.DateOnly), commit(), machine(), isaTitle(linalg.ISA()), load(), peer.Name, runtime.NumCPU(), c.Rounds, c.Queries) +
 		"| work | peer | ours | ratio | 10-90 % of rounds | aim |\n|---|---|---|---|---|---|\n" + speed.String() +
-		"\n| filter | rows | recall@100 | queries/s | time, of unfiltered |\n|---|---|---|---|---|\n" + filters.String()
+		"\n" + filterHead + filters.String()
 	if c.Mapped > 0 {
 		opened, err := c.mapped(ctx)
 		if err != nil {
@@ -264,68 +264,6 @@ func (r *indexRun) walks(ctx context.Context, aim float64) error {
 		theirs, ours = append(theirs, f.Seconds), append(ours, o.Seconds)
 	}
 	r.line(fmt.Sprintf("graph, %d rows, recall ≥ %.2f (widths %d and %d)", r.n, aim, width, mine.Width()), theirs, ours, f.Recall, o.Recall, 1, perSecond)
-	return nil
-}
-
-// filters measures what passes at random, and what lies in the clusters
-// farthest from the query.
-func (r *indexRun) filters(ctx context.Context) error {
-	queries := min(r.Queries, 40)
-	groups := max(r.n/groupRows, 1)
-	of := clusterOf(r.n, groups)
-	centres := groupCentres(r.rows, of, groups)
-	random := rowsOf(r.n)
-	for _, share := range []float64{.5, .1, .01, .001} {
-		for _, kind := range []string{"at random", "farthest clusters"} {
-			var open, shut samples
-			met, all := 0, 0
-			for i := range queries {
-				q := r.qs[i*indexDim:][:indexDim]
-				w := models.Where{Allow: random(share)}
-				if kind != "at random" {
-					w.Allow = farthest(q, centres, of, share)
-				}
-				var got, want []models.Hit
-				best := func(w models.Where) (float64, error) { // of three, since the machine is shared
-					least := 0.0
-					for range 3 {
-						began := time.Now()
-						var err error
-						if got, err = r.graph.Search(ctx, q, indexTop, w, got[:0]); err != nil {
-							return 0, err
-						}
-						if s := time.Since(began).Seconds(); least == 0 || s < least {
-							least = s
-						}
-					}
-					return least, nil
-				}
-				plain, err := best(models.Where{})
-				if err != nil {
-					return err
-				}
-				filtered, err := best(w)
-				if err != nil {
-					return err
-				}
-				open, shut = append(open, plain), append(shut, filtered)
-				if want, err = r.exact.Search(ctx, q, indexTop, w, nil); err != nil {
-					return err
-				}
-				rows := map[features.Row]bool{}
-				for _, h := range want {
-					rows[h.Row] = true
-				}
-				for _, h := range got {
-					if rows[h.Row] {
-						met++
-					}
-				}
-				all += len(want)
-			}
-			fmt.Fprintf(&r.filter, "| %g %%, %s | %d | %.3f | %.0f | %.2f |\n", 100*share, kind, r.n, float64(met)/float64(all), 1/median(shut), median(ratios(shut, open)))
-		}
-	}
 	return nil
 }
 

@@ -29,6 +29,8 @@ import (
 type cli struct {
 	Kernels kernelsCmd `cmd:"" help:"Vector and matrix kernels against OpenBLAS."`
 	Index   indexCmd   `cmd:"" help:"Vector search against faiss and hnswlib."`
+	Filters filtersCmd `cmd:"" help:"Our vector search under filters, without a peer."`
+	Mapped  mappedCmd  `cmd:"" help:"Our vector search from mapped files, without a peer."`
 	Open    openCmd    `cmd:"" hidden:"" help:"Open an index file; what index starts."`
 	Neural  neuralCmd  `cmd:"" help:"Training steps of neural networks against PyTorch."`
 	Serve   serveCmd   `cmd:"" hidden:"" help:"Answer jobs on standard input; what the other commands start."`

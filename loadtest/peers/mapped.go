@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/vector"
 	"golang.org/x/sys/unix"
@@ -29,6 +30,19 @@ type opening struct {
 	Seconds  float64 // to open
 	Checksum float64 // seconds to hash the file, as opening a release does
 	Resident int64   // bytes more than before, after some searches
+	Answers  int64   // different rows in their answers
+}
+
+// mappedCmd measures opened files alone, without a peer.
+type mappedCmd struct {
+	Mapped int     `default:"1000000" name:"rows" help:"Rows."`
+	Spread float64 `default:"0.3" help:"How much the lengths of rows differ (log-normal)."`
+}
+
+func (c *mappedCmd) Run(ctx context.Context) error {
+	table, err := (&indexCmd{Mapped: c.Mapped, Spread: c.Spread}).mapped(ctx)
+	fmt.Printf("`go run ./loadtest/peers mapped`, commit %s, %s, load %s.\n\n%s", commit(), machine(), load(), table)
+	return err
 }
 
 func (c *openCmd) Run(ctx context.Context) error {
@@ -59,11 +73,17 @@ func (c *openCmd) Run(ctx context.Context) error {
 	}
 	o.Seconds = time.Since(began).Seconds()
 	qs := clusters(200, max(x.Len()/groupRows, 1), x.Dim(), 0, 3)
+	answers := features.NewBitmap(x.Len())
 	for i := range 200 {
-		if _, err := x.Search(ctx, qs[i*x.Dim():][:x.Dim()], indexTop, models.Where{}, nil); err != nil {
+		hits, err := x.Search(ctx, qs[i*x.Dim():][:x.Dim()], indexTop, models.Where{}, nil)
+		if err != nil {
 			return err
 		}
+		for _, h := range hits {
+			answers.Set(h.Row)
+		}
 	}
+	o.Answers = int64(answers.Count())
 	runtime.GC()
 	o.Resident = resident() - before
 	return errors.Join(json.NewEncoder(os.Stdout).Encode(o), f.Close())
@@ -125,6 +145,7 @@ func (c *indexCmd) mapped(ctx context.Context) (_ string, err error) {
 		if err := json.Unmarshal(b, &o); err != nil {
 			return "", err
 		}
+		x.needs += o.Answers * 4 * indexDim
 		fmt.Fprintf(&out, "| %s, %d x %d | %.0f ms | %.0f ms | %d MB | %d MB | %.2f |\n", x.title, n, indexDim,
 			1e3*o.Seconds, 1e3*o.Checksum, o.Resident>>20, x.needs>>20, float64(o.Resident)/float64(x.needs))
 	}

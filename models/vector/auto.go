@@ -25,7 +25,7 @@ type Options struct {
 }
 
 // scannedRows is how many rows are scanned in the time in which a walk advances
-// its width by one: by the curves in docs/measurements/vector.md.
+// its width by one. BenchmarkChoice measures it anew.
 const scannedRows = 250
 
 // Build indexes vecs, row-major with dim numbers a row, by the way that is
@@ -50,8 +50,8 @@ func (h *HNSW) worthwhile() bool { return h.width < widest && h.width*scannedRow
 
 // Open searches the index in b, the bytes of a file that WriteTo wrote, where
 // they lie: b is kept, must not change, and may be memory-mapped. It checks
-// sizes, references and checksums, all but that of the numbers of an Exact,
-// which it does not touch; Verify does. It reports ErrFile.
+// sizes, references and checksums, all but those of the numbers and of which row
+// is where, which it does not touch; Verify does. It reports ErrFile.
 func Open(b []byte) (Saved, error) {
 	o, err := parse(b)
 	if err != nil {
@@ -75,7 +75,7 @@ func Verify(b []byte) error {
 	if err != nil {
 		return err
 	}
-	return o.check(vecsSection)
+	return o.check(vecsSection, placeOfSection)
 }
 
 func saved[T Saved](x T, err error) (Saved, error) {

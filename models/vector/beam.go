@@ -97,3 +97,11 @@ func (v *seen) add(row int32) bool {
 	v.dirty = append(v.dirty, row)
 	return true
 }
+
+// mark is add for a set that is not emptied.
+func (v *seen) mark(row int32) bool {
+	w, bit := &v.words[uint32(row)>>6], uint64(1)<<(uint32(row)&63)
+	fresh := *w&bit == 0
+	*w |= bit
+	return fresh
+}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models"
@@ -89,4 +90,30 @@ func BenchmarkNewExact(b *testing.B) {
 	for b.Loop() {
 		exact(b, vecs, benchDim)
 	}
+}
+
+// BenchmarkChoice prints what Build's choice rests on, as rows/width: how many
+// rows an exact index scans, rows without neighbourhoods, which it can leave none
+// of out, in the time in which a walk advances its width by one:
+//
+//	go test -run xxx -bench Choice -benchtime 2000x ./models/vector
+func BenchmarkChoice(b *testing.B) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	vecs := make([]float32, benchRows*benchDim)
+	for i := range vecs {
+		vecs[i] = float32(rng.NormFloat64())
+	}
+	graph := hnsw(b, vecs, benchDim, vector.HNSWOptions{Width: 100, Workers: 2})
+	spent := func(x models.Index) float64 {
+		began := time.Now()
+		for i := range b.N {
+			q := vecs[i*7919%benchRows*benchDim:][:benchDim]
+			if _, err := x.Search(b.Context(), q, benchTop, models.Where{}, nil); err != nil {
+				b.Fatal(err)
+			}
+		}
+		return time.Since(began).Seconds() / float64(b.N)
+	}
+	narrow, wide, scan := spent(graph), spent(graph.WithWidth(500)), spent(exact(b, vecs, benchDim))
+	b.ReportMetric((wide-narrow)/400/(scan/benchRows), "rows/width")
 }

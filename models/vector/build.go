@@ -50,7 +50,7 @@ const (
 )
 
 // BuildHNSW builds a graph over vecs, row-major with dim numbers a row; row i is
-// features.Row(i). vecs is kept and must not change. It reports ErrVectors as
+// features.Row(i). vecs may be kept and must not change. It reports ErrVectors as
 // NewExact does, and the context's error when that ends first.
 func BuildHNSW(ctx context.Context, vecs []float32, dim int, o HNSWOptions) (*HNSW, error) {
 	if err := checkVectors(vecs, dim); err != nil {
@@ -63,16 +63,18 @@ func BuildHNSW(ctx context.Context, vecs []float32, dim int, o HNSWOptions) (*HN
 			ErrVectors, o.M, o.BuildWidth, o.Width, len(o.Queries), mostLinks, dim)
 	}
 	n := len(vecs) / dim
-	h := &HNSW{
-		dim: dim, n: n, degree: 2 * o.M, width: o.Width, vecs: vecs,
-		q8: linalg.QuantiseRows(vecs, dim, o.Workers), links: make([]int32, n*2*o.M),
+	h := &HNSW{degree: 2 * o.M, width: o.Width, links: make([]int32, n*2*o.M)}
+	if n > scanAlways {
+		h.body = newBody(vecs, dim, o.Workers)
+	} else {
+		h.body = body{dim: dim, n: n, vecs: vecs, q8: linalg.QuantiseRows(vecs, dim, o.Workers)}
 	}
 	for i := range h.links {
 		h.links[i] = noLink
 	}
 	h.pool.New = func() any { return new(walk) }
 	b := &builder{h: h, o: o}
-	b.extra, b.most = extraCoordinates(vecs, dim, o.Workers)
+	b.extra, b.most = extraCoordinates(h.vecs, dim, o.Workers)
 	b.pickTop()
 	if n > scanAlways { // fewer are always scanned
 		b.linkTop()

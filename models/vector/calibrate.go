@@ -53,7 +53,7 @@ func (h *HNSW) calibrate(ctx context.Context, o HNSWOptions) error {
 			}
 			// By score, so that rows that are equal may stand for each other.
 			for _, c := range truth[i].Sorted(nil) {
-				if c.Score >= hits[len(hits)-1].Score && hasRow(hits, c.Index) {
+				if c.Score >= hits[len(hits)-1].Score && hasRow(hits, h.row(c.Index)) {
 					found++
 				}
 			}

@@ -13,6 +13,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+
+	"github.com/attune-rec/attune/models"
 )
 
 // ErrQuery is returned for a query that cannot be searched.
@@ -32,6 +34,15 @@ func checkQuery(vec []float32, dim int) error {
 		if v-v != 0 {
 			return fmt.Errorf("%w: number %d is %v: expected finite numbers", ErrQuery, i, v)
 		}
+	}
+	return nil
+}
+
+// checkWhere refuses attributes without the rows that they stand for: to leave
+// them out would let through what they exclude.
+func checkWhere(w models.Where) error {
+	if len(w.Attr) > 0 && w.Allow == nil {
+		return fmt.Errorf("%w: it narrows by attributes alone: set the rows that they allow too", ErrQuery)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package vector
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"math/bits"
@@ -25,17 +26,23 @@ import (
 // upper bound reaches it is looked at. Where that leaves too many rows to gain
 // anything, it scans the numbers themselves.
 //
+// Of arrangedFrom rows and more, those that point the same way lie together, in
+// runs whose mean and reach are known, |x - m| <= r for each row of a run. So
+//
+//	q·x = q·m + q·(x-m) <= q·m + |q|r
+//
+// and a run that cannot hold one of the best is not looked at. Where rows have no
+// neighbourhoods that leaves out nothing, and costs a hundredth of the scan.
+//
 // It is immutable and safe for concurrent use; a steady search allocates
 // nothing beyond what dst needs.
 type Exact struct {
-	dim  int
-	n    int
-	vecs []float32
-	q8   linalg.Quantised
-	off  []float32 // |e| of each row
-	norm []float32 // a bound of |x| and |x'| of each row
+	body
+	off  []float32 // |e| of each row; nil when rows are arranged
+	norm []float32 // a bound of |x| and |x'| of each row; nil when rows are arranged
 	// The largest of off and norm in each run of runRows rows.
 	runOff, runNorm []float32
+	most            float32   // the largest of the norms
 	pool            sync.Pool // of *scan
 }
 
@@ -52,8 +59,11 @@ const smallestStep = 1e-37
 // gatherShare: below one row in so many, allowed rows are visited one by one.
 const gatherShare = 16
 
+// arrangedFrom rows are arranged; fewer are scanned faster than sorted out.
+const arrangedFrom = 4097
+
 // NewExact indexes vecs, row-major with dim numbers a row; row i is
-// features.Row(i). vecs is kept and must not change. It reports ErrVectors when
+// features.Row(i). vecs may be kept and must not change. It reports ErrVectors when
 // the length is not whole rows or a number is not finite. It works on up to
 // workers goroutines.
 func NewExact(vecs []float32, dim, workers int) (*Exact, error) {
@@ -61,9 +71,14 @@ func NewExact(vecs []float32, dim, workers int) (*Exact, error) {
 		return nil, err
 	}
 	n := len(vecs) / dim
+	if n >= arrangedFrom {
+		x := &Exact{body: newBody(vecs, dim, workers)}
+		x.ready()
+		return x, nil
+	}
 	x := &Exact{
-		dim: dim, n: n, vecs: vecs, q8: linalg.QuantiseRows(vecs, dim, workers),
-		off: make([]float32, n), norm: make([]float32, n),
+		body: body{dim: dim, n: n, vecs: vecs, q8: linalg.QuantiseRows(vecs, dim, workers)},
+		off:  make([]float32, n), norm: make([]float32, n),
 	}
 	linalg.ParallelN(n, blockRows, workers, func(_, lo, hi int) {
 		for i := lo; i < hi; i++ {
@@ -76,14 +91,26 @@ func NewExact(vecs []float32, dim, workers int) (*Exact, error) {
 
 // ready sets what follows from the rest.
 func (x *Exact) ready() {
+	x.pool.New = func() any { return new(scan) }
+	if x.runs != nil {
+		return
+	}
 	runs := (x.n + runRows - 1) / runRows
 	x.runOff, x.runNorm = make([]float32, runs), make([]float32, runs)
 	for i := range x.n {
 		run := i / runRows
 		x.runOff[run] = max(x.runOff[run], x.off[i])
 		x.runNorm[run] = max(x.runNorm[run], x.norm[i])
+		x.mostNorm = max(x.mostNorm, x.norm[i])
 	}
-	x.pool.New = func() any { return new(scan) }
+}
+
+// normOf bounds the length of the row at a place.
+func (x *Exact) normOf(place int32) float32 {
+	if x.runs == nil {
+		return x.norm[place]
+	}
+	return x.mostNorm
 }
 
 // measure sets the bounds of row i, rounded up.
@@ -123,11 +150,15 @@ type scan struct {
 	rows   []features.Row
 	packed []float32
 	many   []linalg.TopK
+	// Of arranged rows.
+	plan       plan
+	candidates []candidate
+	picked     []int32
 }
 
 // Search implements models.Index. Inner products are linalg.Dot's.
 func (x *Exact) Search(ctx context.Context, vec []float32, k int, w models.Where, dst []models.Hit) ([]models.Hit, error) {
-	if err := checkQuery(vec, x.dim); err != nil {
+	if err := cmp.Or(checkQuery(vec, x.dim), checkWhere(w)); err != nil {
 		return dst, err
 	}
 	k = min(k, x.n)
@@ -137,6 +168,12 @@ func (x *Exact) Search(ctx context.Context, vec []float32, k int, w models.Where
 	s := x.pool.Get().(*scan)
 	defer x.pool.Put(s)
 	allowed := s.allow(x.n, w)
+	if x.runs != nil {
+		if err := x.searchRuns(ctx, vec, k, allowed, s); err != nil {
+			return dst, err
+		}
+		return s.hits(dst), nil
+	}
 	if allowed*gatherShare <= x.n || allowed <= k {
 		s.top.Reset(k)
 		if err := x.gather(ctx, vec, s); err != nil {
@@ -144,7 +181,7 @@ func (x *Exact) Search(ctx context.Context, vec []float32, k int, w models.Where
 		}
 		return s.hits(dst), nil
 	}
-	bound := x.codes(vec, s)
+	bound := queryBounds(vec, &s.query)
 	if err := x.scanCodes(ctx, s); err != nil {
 		return dst, err
 	}
@@ -190,9 +227,10 @@ type bounds struct{ off, norm float32 }
 
 func (b bounds) of(off, norm float32) float32 { return b.off*off + b.norm*norm }
 
-// codes prepares the query's codes and says how far scores by codes may be off.
-func (x *Exact) codes(vec []float32, s *scan) bounds {
-	linalg.QuantiseQuery(vec, &s.query)
+// queryBounds prepares the query's codes and says how far scores by codes may be
+// off; what it says of off is the query's length.
+func queryBounds(vec []float32, codes *linalg.QuantisedQuery) bounds {
+	linalg.QuantiseQuery(vec, codes)
 	var q, step float64
 	for _, v := range vec {
 		q += float64(v) * float64(v)
@@ -208,7 +246,7 @@ func (x *Exact) codes(vec []float32, s *scan) bounds {
 		f += r * r
 	}
 	q = math.Sqrt(q)
-	return bounds{off: up(q), norm: up(math.Sqrt(f)*(1+1e-4) + q*float64(x.dim+16)/(1<<23))}
+	return bounds{off: up(q), norm: up(math.Sqrt(f)*(1+1e-4) + q*float64(len(vec)+16)/(1<<23))}
 }
 
 // rounding is how far float sums of different order may be apart.

@@ -16,8 +16,9 @@ import (
 //
 //	1  a header, a table of sections with their checksums (CRC-32C), the
 //	   sections, each on a multiple of 64 bytes; everything little-endian
+//	2  the same with more sections: rows may be arranged
 const (
-	fileFormat = 1 // what is written
+	fileFormat = 2 // what is written
 	fileOldest = 1 // what is still read
 )
 
@@ -26,7 +27,7 @@ const (
 	headerBytes = 64
 	entryBytes  = 24
 	align       = 64
-	mostEntries = 8
+	mostEntries = 16
 )
 
 // kinds of index.
@@ -44,6 +45,12 @@ const (
 	topSection
 	offSection
 	normSection
+	rowAtSection    // arranged rows only, as the following
+	placeOfSection  //
+	meansSection    // codes of the means of runs
+	startsSection   // the first place of each run
+	blocksSection   // the block of each run
+	runStatsSection // their scales, and runStats numbers of each
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -208,26 +215,124 @@ func (o *opened) vectors() (q linalg.Quantised, vecs []float32, err error) {
 	return q, vecs, err
 }
 
-// WriteTo writes the index's file, which Open reads.
-func (x *Exact) WriteTo(w io.Writer) (int64, error) {
-	return header{kind: exactKind, dim: uint32(x.dim), rows: uint64(x.n)}.put(w, []section{
-		{codesSection, x.q8.Codes}, {scaleSection, bytesOf(x.q8.Scale)},
-		{offSection, bytesOf(x.off)}, {normSection, bytesOf(x.norm)}, {vecsSection, bytesOf(x.vecs)},
-	})
+// arranged reads what is known of arranged rows, if they are.
+func (o *opened) arranged() (*runs, error) {
+	if o.data[rowAtSection] == nil {
+		return nil, nil
+	}
+	if err := o.check(rowAtSection, startsSection, blocksSection, meansSection, runStatsSection); err != nil {
+		return nil, err
+	}
+	count := len(o.data[blocksSection]) / 4
+	if count == 0 {
+		return nil, badFile("has no runs")
+	}
+	r := &runs{mean: linalg.Quantised{N: count, D: int(o.dim), Codes: o.data[meansSection]}}
+	if len(r.mean.Codes) != count*r.mean.D {
+		return nil, badFile("has %d codes of means: expected %d", len(r.mean.Codes), count*r.mean.D)
+	}
+	var err error
+	if r.rowAt, err = numbers4[int32](o, rowAtSection, o.rows); err != nil {
+		return nil, err
+	}
+	if r.blockOf, err = numbers4[int32](o, blocksSection, uint64(count)); err != nil {
+		return nil, err
+	}
+	if r.start, err = numbers4[int32](o, startsSection, uint64(count+1)); err != nil {
+		return nil, err
+	}
+	if r.placeOf, err = numbers4[int32](o, placeOfSection, o.rows); err != nil {
+		return nil, err
+	}
+	stats, err := numbers4[float32](o, runStatsSection, uint64(count*(1+runStats)))
+	if err != nil {
+		return nil, err
+	}
+	r.mean.Scale = stats[:count:count]
+	r.split(stats[count:])
+	if err := r.valid(); err != nil {
+		return nil, err
+	}
+	r.ready()
+	return r, nil
 }
 
-// openExact does not read the numbers: a search touches few of them.
+// valid reports rows that are not each at one place, and bounds that bound
+// nothing.
+func (r *runs) valid() error {
+	var met seen
+	met.reset(len(r.rowAt))
+	for place, row := range r.rowAt {
+		if row < 0 || int(row) >= len(r.rowAt) || !met.mark(row) {
+			return badFile("place %d has row %d, which there is not or is elsewhere", place, row)
+		}
+	}
+	last := int32(-1)
+	for run, block := range r.blockOf {
+		if block < max(last, 0) || block > last+1 {
+			return badFile("run %d is of block %d after %d", run, block, last)
+		}
+		if from, to := r.start[run], r.start[run+1]; from < 0 || to <= from || to-from > runRows {
+			return badFile("run %d is from %d to %d", run, from, to)
+		}
+		last = block
+	}
+	if r.start[0] != 0 || int(r.start[len(r.blockOf)]) != len(r.rowAt) {
+		return badFile("runs end at %d of %d", r.start[len(r.blockOf)], len(r.rowAt))
+	}
+	for run, s := range r.spread {
+		if !(s >= 0 && r.reach[run] >= 0 && r.norm[run] >= 0 && r.off[run] >= 0 && r.long[run] >= 0) {
+			return badFile("run %d has bounds %v, %v, %v and %v, rows %v times as long", run, s, r.reach[run], r.norm[run], r.off[run], r.long[run])
+		}
+	}
+	return nil
+}
+
+// sections are what a file has of a body.
+func (x *body) sections() []section {
+	s := []section{{codesSection, x.q8.Codes}, {scaleSection, bytesOf(x.q8.Scale)}}
+	if r := x.runs; r != nil {
+		stats := slices.Concat(r.mean.Scale, r.spread, r.reach, r.norm, r.off, r.long)
+		s = append(s, section{rowAtSection, bytesOf(r.rowAt)}, section{startsSection, bytesOf(r.start)}, section{blocksSection, bytesOf(r.blockOf)}, section{meansSection, r.mean.Codes},
+			section{runStatsSection, bytesOf(stats)}, section{placeOfSection, bytesOf(r.placeOf)})
+	}
+	return append(s, section{vecsSection, bytesOf(x.vecs)})
+}
+
+// WriteTo writes the index's file, which Open reads.
+func (x *Exact) WriteTo(w io.Writer) (int64, error) {
+	s := x.sections()
+	if x.runs == nil {
+		s = append(s, section{offSection, bytesOf(x.off)}, section{normSection, bytesOf(x.norm)})
+	}
+	return header{kind: exactKind, dim: uint32(x.dim), rows: uint64(x.n)}.put(w, s)
+}
+
+// open reads the rows of either kind: not the numbers, of which a search touches few.
+func (x *body) open(o *opened) (err error) {
+	x.dim, x.n = int(o.dim), int(o.rows)
+	if err = o.check(codesSection, scaleSection); err != nil {
+		return err
+	}
+	if x.q8, x.vecs, err = o.vectors(); err != nil {
+		return err
+	}
+	x.runs, err = o.arranged()
+	x.bound()
+	return err
+}
+
 func openExact(o *opened) (*Exact, error) {
-	x := &Exact{dim: int(o.dim), n: int(o.rows)}
-	err := o.check(codesSection, scaleSection, offSection, normSection)
-	if err == nil {
-		x.q8, x.vecs, err = o.vectors()
-	}
-	if err == nil {
-		x.off, err = numbers4[float32](o, offSection, o.rows)
-	}
-	if err == nil {
-		x.norm, err = numbers4[float32](o, normSection, o.rows)
+	x := &Exact{}
+	err := x.open(o)
+	if err == nil && x.runs == nil {
+		err = o.check(offSection, normSection)
+		if err == nil {
+			x.off, err = numbers4[float32](o, offSection, o.rows)
+		}
+		if err == nil {
+			x.norm, err = numbers4[float32](o, normSection, o.rows)
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -241,17 +346,14 @@ func (h *HNSW) WriteTo(w io.Writer) (int64, error) {
 	return header{
 		kind: hnswKind, dim: uint32(h.dim), rows: uint64(h.n), degree: uint32(h.degree),
 		width: uint32(h.width), top: uint64(len(h.top)),
-	}.put(w, []section{
-		{codesSection, h.q8.Codes}, {scaleSection, bytesOf(h.q8.Scale)}, {topSection, bytesOf(h.top)},
-		{linksSection, bytesOf(h.links)}, {vecsSection, bytesOf(h.vecs)},
-	})
+	}.put(w, append(h.sections(), section{topSection, bytesOf(h.top)}, section{linksSection, bytesOf(h.links)}))
 }
 
 func openHNSW(o *opened) (*HNSW, error) {
-	h := &HNSW{dim: int(o.dim), n: int(o.rows), degree: int(o.degree), width: int(o.width)}
-	err := o.check(codesSection, scaleSection, topSection, linksSection, vecsSection)
+	h := &HNSW{degree: int(o.degree), width: int(o.width)}
+	err := o.check(topSection, linksSection)
 	if err == nil {
-		h.q8, h.vecs, err = o.vectors()
+		err = h.open(o)
 	}
 	if err == nil {
 		h.top, err = numbers4[int32](o, topSection, o.top)
@@ -272,6 +374,13 @@ func openHNSW(o *opened) (*HNSW, error) {
 		if to < noLink || int(to) >= h.n {
 			return nil, badFile("a link leads to row %d of %d", to, h.n)
 		}
+	}
+	if h.runs == nil && h.n > scanAlways { // an earlier program's: it does not say how rows lie
+		if err := o.check(vecsSection); err != nil {
+			return nil, err
+		}
+		h.runs = newRuns(h.vecs, h.q8, inGivenOrder(h.n), 1)
+		h.bound()
 	}
 	h.copyTop()
 	h.pool.New = func() any { return new(walk) }

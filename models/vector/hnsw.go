@@ -1,8 +1,10 @@
 package vector
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"sync"
 
 	"github.com/attune-rec/attune/models"
@@ -26,19 +28,20 @@ import (
 // of that layer is the longest rows: no graph leads to them all, since they are
 // far from each other and best for many queries.
 //
-// Of a filter that lets few rows through, or those farthest from the query,
-// what passes is scanned. Of others the walk keeps only rows that pass, and where
-// it meets too few of them it steps through a row that does not to the rows
-// behind it.
+// Rows lie arranged, neighbours side by side, which the walk gains by as well.
+// Under a filter that lets few rows through, those are looked at one by one.
+// Under others the runs of rows that promise most are scanned, as Exact does but
+// only as far as is worth it; see plan. Where that takes longer than a walk, as
+// it does when the filter leaves out little and neighbourhoods are loose, the walk
+// keeps only rows that pass, and where it meets too few of them it steps through
+// a row that does not to the rows behind it.
 //
 // It is immutable and safe for concurrent use; a steady search allocates
 // nothing beyond what dst needs.
 type HNSW struct {
-	dim, n int
-	degree int // most links of a row
-	width  int // of a walk for calibratedTop rows
-	vecs   []float32
-	q8     linalg.Quantised
+	body           // links and top speak of places
+	degree int     // most links of a row
+	width  int     // of a walk for calibratedTop rows
 	links  []int32 // n lists of degree rows; a shorter one ends with noLink
 	top    []int32 // rows where a walk may begin
 	topQ8  linalg.Quantised
@@ -52,17 +55,26 @@ const (
 	calibratedTop = 100
 	// scanAlways rows are scanned faster than walked through.
 	scanAlways = 4096
-	// Of a filter, up to one row in scanShare is scanned, but no more than
-	// scanMost.
-	scanShare, scanMost = 8, 96 << 10
+	// pickMost rows that pass a filter are looked at one by one.
+	pickMost = 8192
+	// pickRuns rows are looked at one by one in the time of a run.
+	pickRuns = 8
+	// walkRuns runs are looked at in the time in which a walk under a filter
+	// advances its width by one.
+	walkRuns = 4
+	// walkShare: a walk is for filters that let through more than one row in so
+	// many, and those much the same everywhere.
+	walkShare, walkAlike = 3, .1
+	// codesOff is by how many standard deviations a score by codes may be off.
+	codesOff = 1.25
 	// A filter is opposed to a query when the opposedBest best that pass are
 	// opposedTimes further down than by chance.
 	opposedBest, opposedTimes = 32, 1.5
 	// spareRows are ranked by their numbers beyond k, and as many again as
 	// k/spareShare.
 	spareRows, spareShare = 32, 2
-	// The same, times k, of a scan, and of one of rows that lie close together.
-	scanSpare, borderSpare = 3, 8
+	// The same, times k, of a scan.
+	scanSpare = 3
 	// expansions is how many rows are gone on from between two looks at the
 	// context.
 	expansions = 64
@@ -91,8 +103,7 @@ func (h *HNSW) Width() int { return h.width }
 // takes longer.
 func (h *HNSW) WithWidth(width int) *HNSW {
 	other := &HNSW{
-		dim: h.dim, n: h.n, degree: h.degree, width: max(width, 1), vecs: h.vecs, q8: h.q8,
-		links: h.links, top: h.top, topQ8: h.topQ8,
+		body: h.body, degree: h.degree, width: max(width, 1), links: h.links, top: h.top, topQ8: h.topQ8,
 	}
 	other.pool.New = func() any { return new(walk) }
 	return other
@@ -108,7 +119,7 @@ func (h *HNSW) widthFor(k int) int {
 
 // Search implements models.Index.
 func (h *HNSW) Search(ctx context.Context, vec []float32, k int, w models.Where, dst []models.Hit) ([]models.Hit, error) {
-	if err := checkQuery(vec, h.dim); err != nil {
+	if err := cmp.Or(checkQuery(vec, h.dim), checkWhere(w)); err != nil {
 		return dst, err
 	}
 	k = min(k, h.n)
@@ -121,32 +132,83 @@ func (h *HNSW) Search(ctx context.Context, vec []float32, k int, w models.Where,
 	if k = min(k, allowed); k == 0 {
 		return dst, nil
 	}
-	linalg.QuantiseQuery(vec, &s.query)
+	length, err := h.codes(vec, s)
 	width := h.widthFor(k)
-	var err error
-	if h.scans(allowed, width, s.mask != nil) {
-		err = h.scan(ctx, vec, k, scanSpare, s)
-	} else if h.scoreTop(s); s.mask != nil && h.narrowTop(s) {
-		err = h.scan(ctx, vec, k, borderSpare, s)
-	} else if err = h.walk(ctx, s.widen(width, allowed, h.n), s); err == nil {
-		if len(s.beam.items) < k { // what passes lies where no path leads
-			err = h.scan(ctx, vec, k, borderSpare, s)
-		} else {
+	var failed error
+	switch {
+	case h.runs == nil, s.mask == nil && allowed <= 4*width:
+		failed = h.scan(ctx, vec, k, s)
+	case s.mask == nil:
+		h.scoreTop(s)
+		if failed = h.walk(ctx, width, s); failed == nil {
 			h.rank(vec, k, s)
 		}
+	default:
+		failed = h.filtered(ctx, vec, k, allowed, length, err, s)
 	}
-	if err != nil {
-		return dst, err
+	if failed != nil {
+		return dst, failed
 	}
 	return s.hits(dst), nil
 }
 
-// scans says whether looking at all allowed rows is the faster way.
-func (h *HNSW) scans(allowed, width int, filtered bool) bool {
-	if allowed <= scanAlways || allowed <= 4*width {
-		return true
+// codes prepares the query's codes and returns its length and how far scores by
+// codes are off, as a rule: errors of coordinates are independent, so they add up
+// to that of one coordinate times the square root of their number.
+func (h *HNSW) codes(vec []float32, s *walk) (length float32, err bounds) {
+	b := queryBounds(vec, &s.query)
+	scale := float32(codesOff / math.Sqrt(float64(h.dim)))
+	return b.off, bounds{off: b.off * scale, norm: b.norm * scale / math.Sqrt2}
+}
+
+// filtered leaves the best of the allowed rows in s.top.
+func (h *HNSW) filtered(ctx context.Context, vec []float32, k, allowed int, length float32, err bounds, s *walk) error {
+	s.candidates = s.candidates[:0]
+	s.top.Reset(k)
+	width := 2 * h.widthFor(k) // what passes lies further apart
+	if allowed <= max(pickMost, 2*width) {
+		if err := h.pick(ctx, err, &s.scan); err != nil {
+			return err
+		}
+		h.settle(vec, k, length, &s.scan)
+		return nil
 	}
-	return filtered && allowed <= min(h.n/scanShare, scanMost)
+	s.plan.begin(h.runs, &s.query, length, s.mask, allowed, k)
+	most, walks := allowed/pickRuns, false
+	if allowed > h.n/walkShare && s.plan.alike < walkAlike && width*walkRuns < most {
+		most, walks = width*walkRuns, true
+	}
+	enough, failed := h.sweep(ctx, err, most, &s.scan)
+	if failed != nil {
+		return failed
+	}
+	if !enough && walks {
+		h.scoreTop(s)
+		if !h.narrowTop(s) {
+			if err := h.walk(ctx, width, s); err != nil {
+				return err
+			}
+			if len(s.beam.items) >= k {
+				h.rank(vec, k, s)
+				return nil
+			}
+		}
+		s.candidates = s.candidates[:0] // what passes lies where no path leads
+		s.top.Reset(k)
+		s.plan.begin(h.runs, &s.query, length, s.mask, allowed, k)
+		if enough, failed = h.sweep(ctx, err, allowed/pickRuns, &s.scan); failed != nil {
+			return failed
+		}
+	}
+	if !enough {
+		s.candidates = s.candidates[:0]
+		s.top.Reset(k)
+		if err := h.pick(ctx, err, &s.scan); err != nil {
+			return err
+		}
+	}
+	h.settle(vec, k, length, &s.scan)
+	return nil
 }
 
 // walk fills the beam with the best rows it meets.
@@ -197,7 +259,7 @@ func (h *HNSW) narrowTop(s *walk) (opposed bool) {
 	s.packed, s.near = append(s.packed[:0], s.scores...), s.near[:0]
 	passing := 0
 	for i, row := range h.top {
-		if s.passes(row) {
+		if s.passes(h.row(row)) {
 			s.scores[passing] = s.scores[i]
 			s.near = append(s.near, row)
 			passing++
@@ -216,17 +278,6 @@ func (h *HNSW) narrowTop(s *walk) (opposed bool) {
 		}
 	}
 	return float64(asGood*passing) > opposedTimes*opposedBest*float64(len(h.top))
-}
-
-// widen is the width of a walk under a filter: what passes lies further apart.
-func (s *walk) widen(width, allowed, n int) int {
-	switch {
-	case s.mask == nil:
-		return width
-	case allowed > n/3:
-		return width + width/2
-	}
-	return 2 * width
 }
 
 // begin puts the best of the top layer that pass into the beam.
@@ -254,7 +305,7 @@ func (h *HNSW) through(row int32, s *walk) {
 		if to == noLink {
 			break
 		}
-		if !s.passes(to) {
+		if !s.passes(h.row(to)) {
 			s.far = append(s.far, to)
 			continue
 		}
@@ -274,7 +325,7 @@ func (h *HNSW) through(row int32, s *walk) {
 			if to == noLink {
 				break
 			}
-			if !s.passes(to) {
+			if !s.passes(h.row(to)) {
 				continue
 			}
 			met++
@@ -315,45 +366,20 @@ func (h *HNSW) rerank(vec []float32, k int, s *walk) {
 	s.scores = resize(s.scores, len(s.near))
 	linalg.DotGather(vec, h.vecs, s.near, s.scores)
 	s.top.Reset(k)
-	s.top.PushGather(s.near, s.scores)
+	for i, place := range s.near {
+		s.top.Push(h.row(place), s.scores[i])
+	}
 }
 
-// scan looks at all allowed rows by their codes, and ranks times k of them.
-func (h *HNSW) scan(ctx context.Context, vec []float32, k, times int, s *walk) error {
-	const block = 1024
-	s.top.Reset(times*k + spareRows)
-	s.near = s.near[:0]
-	flush := func() error {
-		s.scores = resize(s.scores, len(s.near))
-		linalg.DotInt8Gather(&s.query, h.q8, s.near, s.scores)
-		bar := s.top.Threshold()
-		for i, score := range s.scores {
-			if score >= bar {
-				s.top.Push(s.near[i], score)
-				bar = s.top.Threshold()
-			}
-		}
-		s.near = s.near[:0]
-		return ctx.Err()
-	}
+// scan looks at all rows by their codes, and ranks some of those that pass.
+func (h *HNSW) scan(ctx context.Context, vec []float32, k int, s *walk) error {
+	s.scores = resize(s.scores, h.n)
+	linalg.DotInt8Rows(&s.query, h.q8, 0, s.scores)
+	s.top.Reset(scanSpare*k + spareRows)
 	if s.mask == nil {
-		s.scores = resize(s.scores, h.n)
-		linalg.DotInt8Rows(&s.query, h.q8, 0, s.scores)
 		s.top.PushBlock(0, s.scores)
 	} else {
-		var err error
-		each(s.mask, func(i int) {
-			s.near = append(s.near, int32(i))
-			if len(s.near) == block && err == nil {
-				err = flush()
-			}
-		})
-		if err != nil {
-			return err
-		}
-		if err := flush(); err != nil {
-			return err
-		}
+		each(s.mask, func(i int) { s.top.Push(int32(i), s.scores[i]) })
 	}
 	s.best = s.top.Sorted(s.best[:0])
 	s.near = s.near[:0]
@@ -361,13 +387,16 @@ func (h *HNSW) scan(ctx context.Context, vec []float32, k, times int, s *walk) e
 		s.near = append(s.near, c.Index)
 	}
 	h.rerank(vec, k, s)
-	return nil
+	return ctx.Err()
 }
 
 // SearchMany implements models.Index.
 func (h *HNSW) SearchMany(ctx context.Context, vecs []float32, k int, w models.Where, dst [][]models.Hit) error {
 	if len(vecs) != len(dst)*h.dim {
 		return fmt.Errorf("%w: %d numbers for %d queries of dimension %d", ErrQuery, len(vecs), len(dst), h.dim)
+	}
+	if err := checkWhere(w); err != nil {
+		return err
 	}
 	for i := range dst {
 		if err := checkQuery(vecs[i*h.dim:][:h.dim], h.dim); err != nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/linalg"
 )
@@ -26,6 +25,9 @@ const spare = 32
 func (x *Exact) SearchMany(ctx context.Context, vecs []float32, k int, w models.Where, dst [][]models.Hit) error {
 	if len(vecs) != len(dst)*x.dim {
 		return fmt.Errorf("%w: %d numbers for %d queries of dimension %d", ErrQuery, len(vecs), len(dst), x.dim)
+	}
+	if err := checkWhere(w); err != nil {
+		return err
 	}
 	for i := range dst {
 		if err := checkQuery(vecs[i*x.dim:][:x.dim], x.dim); err != nil {
@@ -50,7 +52,7 @@ func (x *Exact) SearchMany(ctx context.Context, vecs []float32, k int, w models.
 	}
 	s.rows = s.rows[:0]
 	if s.mask != nil {
-		each(s.mask, func(i int) { s.rows = append(s.rows, features.Row(i)) })
+		s.rows = x.placesThatPass(s, s.rows)
 	}
 	for lo := 0; lo < len(dst); lo += manyQueries {
 		hi := min(lo+manyQueries, len(dst))
@@ -94,24 +96,20 @@ func (x *Exact) pass(ctx context.Context, vecs []float32, k int, w models.Where,
 		}
 	}
 	for j := range nq {
-		if err := x.settle(ctx, vecs[j*x.dim:][:x.dim], k, w, &dst[j], &s.many[j], s); err != nil {
+		if err := x.finish(ctx, vecs[j*x.dim:][:x.dim], k, w, &dst[j], &s.many[j], s); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// settle turns what a batch kept for a query into hits, by the inner products
+// finish turns what a batch kept for a query into hits, by the inner products
 // that a single search gives. Where rounding leaves open whether a row that was
 // not kept belongs to them, it searches for itself.
-func (x *Exact) settle(ctx context.Context, vec []float32, k int, w models.Where, dst *[]models.Hit, kept *linalg.TopK, s *scan) error {
+func (x *Exact) finish(ctx context.Context, vec []float32, k int, w models.Where, dst *[]models.Hit, kept *linalg.TopK, s *scan) error {
 	b := x.rounding(vec)
 	s.best = kept.Sorted(s.best[:0])
 	s.top.Reset(k)
-	var widest float32
-	for _, n := range x.runNorm {
-		widest = max(widest, n)
-	}
 	bar := float32(math.Inf(1))
 	for i, c := range s.best {
 		row := c.Index
@@ -119,11 +117,11 @@ func (x *Exact) settle(ctx context.Context, vec []float32, k int, w models.Where
 			row = int32(s.rows[c.Index])
 		}
 		if i < k {
-			bar = min(bar, c.Score-b.of(0, x.norm[row]))
+			bar = min(bar, c.Score-b.of(0, x.normOf(row)))
 		}
-		s.top.Push(row, linalg.Dot(vec, x.vecs[int(row)*x.dim:][:x.dim]))
+		s.top.Push(x.row(row), linalg.Dot(vec, x.vecs[int(row)*x.dim:][:x.dim]))
 	}
-	closed := len(s.best) < k+spare || s.best[len(s.best)-1].Score+b.of(0, widest) < bar
+	closed := len(s.best) < k+spare || s.best[len(s.best)-1].Score+b.of(0, x.mostNorm) < bar
 	if !closed || len(s.best) < k {
 		var err error
 		*dst, err = x.Search(ctx, vec, k, w, *dst)

@@ -1,6 +1,7 @@
 package vector
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -122,7 +123,7 @@ func (t *Tailed) compact(next *tail) {
 
 // Search implements models.Index.
 func (t *Tailed) Search(ctx context.Context, vec []float32, k int, w models.Where, dst []models.Hit) ([]models.Hit, error) {
-	if err := checkQuery(vec, t.dim); err != nil {
+	if err := cmp.Or(checkQuery(vec, t.dim), checkWhere(w)); err != nil {
 		return dst, err
 	}
 	now := t.now.Load()
@@ -146,6 +147,9 @@ func degraded(err error) bool {
 func (t *Tailed) SearchMany(ctx context.Context, vecs []float32, k int, w models.Where, dst [][]models.Hit) error {
 	if len(vecs) != len(dst)*t.dim {
 		return fmt.Errorf("%w: %d numbers for %d queries of dimension %d", ErrQuery, len(vecs), len(dst), t.dim)
+	}
+	if err := checkWhere(w); err != nil {
+		return err
 	}
 	now := t.now.Load()
 	m := t.pool.Get().(*merge)

@@ -5,6 +5,7 @@ import (
 	"math"
 	"testing"
 
+	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/vector"
 	"github.com/attune-rec/attune/models/vectortest"
@@ -22,6 +23,21 @@ func exact(t testing.TB, vecs []float32, dim int) *vector.Exact {
 func TestExact(t *testing.T) {
 	vectortest.Run(t, vectortest.Options{
 		Build: func(t *testing.T, vecs []float32, dim int) models.Index { return exact(t, vecs, dim) },
+	})
+}
+
+// So many rows that they are arranged.
+func TestExactArranged(t *testing.T) {
+	vectortest.Run(t, vectortest.Options{
+		Rows:  9000,
+		Build: func(t *testing.T, vecs []float32, dim int) models.Index { return exact(t, vecs, dim) },
+	})
+}
+
+func TestExactArrangedOpened(t *testing.T) {
+	vectortest.Run(t, vectortest.Options{
+		Rows:  6000,
+		Build: func(t *testing.T, vecs []float32, dim int) models.Index { return reopen(t, exact(t, vecs, dim)) },
 	})
 }
 
@@ -130,6 +146,28 @@ func TestExactWhereCodesLie(t *testing.T) {
 	for i, h := range got {
 		if want := rowOf((i+1)*(n/best) - 1); h.Row != want {
 			t.Errorf("place %d: got row %d, want %d", i, h.Row, want)
+		}
+	}
+}
+
+// Attributes without rows are refused, not left out.
+func TestAttributesAlone(t *testing.T) {
+	vecs := vectortest.Vectors(5000, 8, 1)
+	words := map[string][]string{"colour": {"red"}}
+	graph := hnsw(t, vecs, 8, vector.HNSWOptions{Width: 50})
+	for name, x := range map[string]models.Index{
+		"exact": exact(t, vecs, 8), "hnsw": graph, "tail": vector.WithTail(graph, 5000, 8),
+	} {
+		w := models.Where{Attr: words}
+		if _, err := x.Search(t.Context(), vecs[:8], 5, w, nil); !errors.Is(err, vector.ErrQuery) {
+			t.Errorf("%s: got %v, want ErrQuery", name, err)
+		}
+		if err := x.SearchMany(t.Context(), vecs[:16], 5, w, make([][]models.Hit, 2)); !errors.Is(err, vector.ErrQuery) {
+			t.Errorf("%s, many: got %v, want ErrQuery", name, err)
+		}
+		w.Allow = features.BitmapOf(5000, 3, 9)
+		if hits, err := x.Search(t.Context(), vecs[:8], 5, w, nil); err != nil || len(hits) != 2 {
+			t.Errorf("%s, with rows: got %v, %v, want two hits", name, hits, err)
 		}
 	}
 }

@@ -1,0 +1,85 @@
+package vector
+
+import (
+	"context"
+	"math"
+
+	"github.com/attune-rec/attune/models/linalg"
+)
+
+// pickShare: of arranged rows, allowed ones are visited one by one below one in
+// so many: a row out of order costs about as much as so many in order.
+const pickShare = 8
+
+// searchRuns leaves the k best of the allowed rows in s.top: first by the runs
+// that promise most, then by all others that may hold one as good.
+func (x *Exact) searchRuns(ctx context.Context, vec []float32, k, allowed int, s *scan) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.candidates = s.candidates[:0]
+	k = min(k, allowed)
+	s.top.Reset(k)
+	if k == 0 {
+		return nil
+	}
+	err := queryBounds(vec, &s.query)
+	length := err.off
+	if !(float64(length)*float64(x.mostNorm) < math.MaxFloat32/4) { // scores may overflow, and bounds say nothing
+		return x.direct(ctx, vec, k, s)
+	}
+	if s.mask != nil && allowed <= x.n/pickShare {
+		if err := x.pick(ctx, err, s); err != nil {
+			return err
+		}
+		x.settle(vec, k, length, s)
+		return nil
+	}
+	s.plan.begin(x.runs, &s.query, length, s.mask, allowed, k)
+	if _, err := x.sweep(ctx, err, x.n, s); err != nil {
+		return err
+	}
+	checks := 0
+	for run, score := range s.plan.means {
+		if s.plan.has(run) || score+err.norm*x.runs.norm[run]+up(float64(length*x.runs.reach[run])) < s.top.Threshold() {
+			continue
+		}
+		x.look(run, err, s)
+		if checks++; checks%sweepChecks == 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if len(s.candidates) > 8*k+x.n/4 { // codes tell nothing
+				return x.direct(ctx, vec, k, s)
+			}
+		}
+	}
+	x.settle(vec, k, length, s)
+	return nil
+}
+
+// direct looks at the numbers of all allowed rows.
+func (x *Exact) direct(ctx context.Context, vec []float32, k int, s *scan) error {
+	s.top.Reset(k)
+	for place := range x.n {
+		if place%blockRows == 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+		}
+		if row := x.row(int32(place)); s.mask == nil || s.passes(row) {
+			s.top.Push(row, linalg.Dot(vec, x.vecs[place*x.dim:][:x.dim]))
+		}
+	}
+	return nil
+}
+
+// newBody arranges vecs.
+func newBody(vecs []float32, dim, workers int) body {
+	o := arrange(vecs, dim, workers)
+	b := body{dim: dim, n: len(o.rowAt), vecs: inOrder(vecs, dim, o.rowAt, workers)}
+	b.q8 = linalg.QuantiseRows(b.vecs, dim, workers)
+	b.runs = newRuns(b.vecs, b.q8, o, workers)
+	b.bound()
+	return b
+}

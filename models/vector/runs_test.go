@@ -1,0 +1,207 @@
+package vector
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/linalg"
+)
+
+// heap is n rows around a few centres, of lengths that differ, some of them equal
+// and some zero.
+func heap(n, dim int, seed uint64) []float32 {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	vecs := make([]float32, n*dim)
+	for i := range n {
+		centre := rand.New(rand.NewPCG(rng.Uint64N(40), 2))
+		length := math.Exp(.4 * rng.NormFloat64())
+		for j := range dim {
+			vecs[i*dim+j] = float32(length * (centre.NormFloat64() + .5*rng.NormFloat64()))
+		}
+		switch {
+		case i%97 == 0:
+			clear(vecs[i*dim:][:dim])
+		case i%31 == 0 && i > 0:
+			copy(vecs[i*dim:][:dim], vecs[(i-1)*dim:][:dim])
+		}
+	}
+	return vecs
+}
+
+func TestArrangeIsAnOrderOfAllRows(t *testing.T) {
+	for _, c := range []struct{ n, dim int }{{1, 3}, {63, 2}, {300, 5}, {5000, 1}, {6001, 17}} {
+		vecs := heap(c.n, c.dim, 1)
+		o := arrange(vecs, c.dim, 1)
+		r := newRuns(inOrder(vecs, c.dim, o.rowAt, 1), linalg.QuantiseRows(inOrder(vecs, c.dim, o.rowAt, 1), c.dim, 1), o, 1)
+		if err := r.valid(); err != nil {
+			t.Errorf("%d rows of %d: %v", c.n, c.dim, err)
+		}
+		two := arrange(vecs, c.dim, 2)
+		if !slices.Equal(o.rowAt, two.rowAt) || !slices.Equal(o.start, two.start) {
+			t.Errorf("%d rows of %d: two workers give another order", c.n, c.dim)
+		}
+		for row := range c.n {
+			if place, ok := r.place(row); !ok || r.rowAt[place] != int32(row) {
+				t.Fatalf("row %d: got place %d, %v", row, place, ok)
+			}
+		}
+		for place := range int32(c.n) {
+			if from, to := r.span(int(r.runOf(place))); int(place) < from || int(place) >= to {
+				t.Fatalf("place %d: got the run from %d to %d", place, from, to)
+			}
+		}
+	}
+}
+
+// What is known of a run bounds each of its rows.
+func TestRunsBound(t *testing.T) {
+	const n, dim = 5000, 9
+	b := newBody(heap(n, dim, 2), dim, 2)
+	mean := make([]float64, dim)
+	for run := range b.runs.blockOf {
+		for j := range mean {
+			mean[j] = float64(b.runs.mean.Scale[run]) * float64(int(b.runs.mean.Codes[run*dim+j])-128)
+		}
+		from, to := b.runs.span(run)
+		for place := from; place < to; place++ {
+			var away, length, off float64
+			for j, x := range b.vecs[place*dim:][:dim] {
+				coded := float64(b.q8.Scale[place]) * float64(int(b.q8.Codes[place*dim+j])-128)
+				away += (float64(x) - mean[j]) * (float64(x) - mean[j])
+				off += (float64(x) - coded) * (float64(x) - coded)
+				length += float64(x) * float64(x)
+			}
+			r := b.runs
+			if math.Sqrt(away) > float64(r.reach[run]) || math.Sqrt(length) > float64(r.norm[run]) || math.Sqrt(off) > float64(r.off[run]) {
+				t.Fatalf("run %d, place %d: %v, %v and %v are beyond %v, %v and %v", run, place,
+					math.Sqrt(away), math.Sqrt(length), math.Sqrt(off), r.reach[run], r.norm[run], r.off[run])
+			}
+		}
+	}
+}
+
+// A plan names each run once at most, and all of them while nothing is found.
+func TestPlanVisitsAllWhileNothingIsFound(t *testing.T) {
+	const n, dim = 6000, 8
+	b := newBody(heap(n, dim, 3), dim, 2)
+	rng := rand.New(rand.NewPCG(3, 3))
+	var p plan
+	for trial := range 20 {
+		q := make([]float32, dim)
+		for j := range q {
+			q[j] = float32(rng.NormFloat64())
+		}
+		var codes linalg.QuantisedQuery
+		bounds := queryBounds(q, &codes)
+		mask := make([]uint64, (n+63)/64)
+		for range 1 + trial*200 {
+			row := rng.IntN(n)
+			mask[row>>6] |= 1 << (row & 63)
+		}
+		p.begin(b.runs, &codes, bounds.off, mask, count(mask), 10)
+		seen, bar := make([]bool, len(b.runs.blockOf)), minusInf
+		visited := 0
+		for {
+			run := p.run(bar)
+			if run < 0 {
+				break
+			}
+			if seen[run] {
+				t.Fatalf("trial %d: run %d is visited twice", trial, run)
+			}
+			seen[run] = true
+			visited++
+		}
+		if visited != len(seen) {
+			t.Fatalf("trial %d: got %d of %d runs", trial, visited, len(seen))
+		}
+	}
+}
+
+func TestAbove(t *testing.T) {
+	for z := float32(-9); z < 13; z += .037 {
+		want := math.Erfc(float64(min(max(z, aboveFrom), aboveTo))/math.Sqrt2) / 2
+		if got := float64(above(z)); math.Abs(got-want) > 1e-3 {
+			t.Errorf("above %v: got %v, want %v", z, got, want)
+		}
+	}
+	if got := above(float32(math.NaN())); got != 1 {
+		t.Errorf("above NaN: got %v, want 1", got)
+	}
+	for _, x := range []float32{1e-6, .03, .5, 1, 3} {
+		if got, want := float64(log2(x)), math.Log2(float64(x)); math.Abs(got-want) > .09 {
+			t.Errorf("log2 of %v: got %v, want %v", x, got, want)
+		}
+	}
+}
+
+// A file that is damaged where it says which row is where answers wrongly at
+// worst with rows that pass.
+func TestDamagedPlaces(t *testing.T) {
+	const n, dim = 6000, 4
+	x, err := NewExact(heap(n, dim, 4), dim, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range x.runs.placeOf {
+		x.runs.placeOf[i] = int32(i*7919%(3*n)) - n
+	}
+	allow := features.BitmapOf(n, 1, 5, 77, 4000)
+	hits, err := x.Search(context.Background(), []float32{1, 2, 3, 4}, 10, models.Where{Allow: allow}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range hits {
+		if !allow.Has(h.Row) {
+			t.Errorf("row %d does not pass", h.Row)
+		}
+	}
+}
+
+// Numbers so large that scores overflow are compared directly.
+func TestExactOfHugeNumbers(t *testing.T) {
+	const n, dim = 5000, 4
+	vecs := heap(n, dim, 5)
+	linalg.Scale(1e30, vecs)
+	x, err := NewExact(vecs, dim, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := []float32{1e8, 0, 0, 0}
+	hits, err := x.Search(context.Background(), q, 5, models.Where{}, nil)
+	if err != nil || len(hits) != 5 {
+		t.Fatalf("got %v, %v, want five hits", hits, err)
+	}
+	better := 0
+	for row := range n {
+		if vecs[row*dim]*q[0] > hits[4].Score {
+			better++
+		}
+	}
+	if better > 4 {
+		t.Errorf("%d rows are better than the fifth", better)
+	}
+}
+
+// More rows or a narrower walk never turn Build from the graph to the scan.
+func TestChoiceIsMonotone(t *testing.T) {
+	for width := narrowest; width <= widest; width += width / 4 {
+		before := false
+		for n := 1000; n < 100_000_000; n += n / 3 {
+			h := &HNSW{body: body{n: n}, width: width}
+			now := h.worthwhile()
+			if before && !now {
+				t.Errorf("width %d: the graph is left at %d rows", width, n)
+			}
+			if narrower := (&HNSW{body: body{n: n}, width: width - 1}); now && !narrower.worthwhile() {
+				t.Errorf("%d rows: width %d is worthwhile, %d is not", n, width, width-1)
+			}
+			before = now
+		}
+	}
+}

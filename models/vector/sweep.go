@@ -1,0 +1,206 @@
+package vector
+
+import (
+	"context"
+	"math"
+	"math/bits"
+	"slices"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/models/linalg"
+)
+
+// body is arranged rows: what a sweep looks at.
+type body struct {
+	dim, n int
+	vecs   []float32
+	q8     linalg.Quantised
+	runs   *runs // nil: rows lie as they were given, and nothing is known of them
+	// The largest of the bounds of runs.
+	mostOff, mostNorm float32
+}
+
+// candidate is a place whose row may be among the best, and the most that its
+// inner product may be.
+type candidate struct {
+	place int32
+	most  float32
+}
+
+// bound sets the largest of the bounds.
+func (x *body) bound() {
+	if x.runs != nil {
+		x.mostOff, x.mostNorm = slices.Max(x.runs.off), slices.Max(x.runs.norm)
+	}
+}
+
+// sweepChecks is how many runs are looked at between two looks at the context.
+const sweepChecks = 64
+
+// probeShare: where fewer pass, it is asked which before a run is looked at.
+const probeShare = .3
+
+// row is the caller's row at a place.
+func (x *body) row(place int32) int32 {
+	if x.runs == nil {
+		return place
+	}
+	return x.runs.rowAt[place]
+}
+
+// sweep looks at runs in the order of s.plan until enough is expected to be
+// seen. err says how far scores by codes may be off. When, after a first
+// look, more than most runs are expected to be needed, it stops and reports that
+// it has not seen enough.
+func (x *body) sweep(ctx context.Context, err bounds, most int, s *scan) (enough bool, _ error) {
+	weighed := false
+	for i := 1; ; i++ {
+		if i%sweepChecks == 0 && ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		run := s.plan.run(s.top.Threshold())
+		if run < 0 {
+			return true, nil
+		}
+		x.look(run, err, s)
+		if !weighed && s.plan.sorted && most < s.plan.r.mean.N {
+			if weighed = true; s.plan.cost() > most {
+				return false, nil
+			}
+		}
+	}
+}
+
+// look offers the rows of a run that pass to s.top, by the least that their
+// inner products may be, and keeps those that may be among the best.
+func (x *body) look(run int, err bounds, s *scan) {
+	lo, hi := x.runs.span(run)
+	s.scores = resize(s.scores, runRows)[:hi-lo]
+	if s.mask != nil && s.plan.share[x.runs.blockOf[run]] < probeShare {
+		x.probe(run, err, s)
+		return
+	}
+	linalg.DotInt8Rows(&s.query, x.q8, lo, s.scores)
+	margin := err.of(x.runs.off[run], x.runs.norm[run])
+	bar := s.top.Threshold()
+	below := math.Nextafter32(bar-margin, minusInf)
+	for i := linalg.IndexAbove(s.scores, below); i < len(s.scores); i += 1 + linalg.IndexAbove(s.scores[i+1:], below) {
+		if row := x.runs.rowAt[lo+i]; s.mask != nil && !s.passes(row) {
+			continue
+		}
+		score := s.scores[i]
+		s.candidates = append(s.candidates, candidate{int32(lo + i), score + margin})
+		if score-margin > bar {
+			s.top.Push(int32(lo+i), score-margin)
+			bar = s.top.Threshold()
+			below = math.Nextafter32(bar-margin, minusInf)
+		}
+	}
+}
+
+// probe is look for runs of which few rows pass: those are found out first.
+func (x *body) probe(run int, err bounds, s *scan) {
+	lo, hi := x.runs.span(run)
+	var word uint64
+	for i, row := range x.runs.rowAt[lo:hi] {
+		word |= (s.mask[uint32(row)>>6] >> (uint32(row) & 63) & 1) << i
+	}
+	if word == 0 {
+		return
+	}
+	linalg.DotInt8Rows(&s.query, x.q8, lo, s.scores)
+	margin := err.of(x.runs.off[run], x.runs.norm[run])
+	bar := s.top.Threshold()
+	for ; word != 0; word &= word - 1 {
+		i := bits.TrailingZeros64(word)
+		if score := s.scores[i]; score+margin >= bar {
+			s.candidates = append(s.candidates, candidate{int32(lo + i), score + margin})
+			if score-margin > bar {
+				s.top.Push(int32(lo+i), score-margin)
+				bar = s.top.Threshold()
+			}
+		}
+	}
+}
+
+// pick looks at the rows that pass one by one: for filters that let few through.
+func (x *body) pick(ctx context.Context, err bounds, s *scan) error {
+	const block = 1024
+	s.picked = s.picked[:0]
+	most := err.of(x.mostOff, x.mostNorm)
+	flush := func() error {
+		s.scores = resize(s.scores, len(s.picked))
+		linalg.DotInt8Gather(&s.query, x.q8, s.picked, s.scores)
+		bar := s.top.Threshold()
+		for i, score := range s.scores {
+			if score+most < bar {
+				continue
+			}
+			run := x.runs.runOf(s.picked[i])
+			margin := err.of(x.runs.off[run], x.runs.norm[run])
+			if score+margin < bar {
+				continue
+			}
+			s.candidates = append(s.candidates, candidate{s.picked[i], score + margin})
+			if score-margin > bar {
+				s.top.Push(s.picked[i], score-margin)
+				bar = s.top.Threshold()
+			}
+		}
+		s.picked = s.picked[:0]
+		return ctx.Err()
+	}
+	var failed error
+	each(s.mask, func(row int) {
+		if place, ok := x.runs.place(row); ok && failed == nil {
+			if s.picked = append(s.picked, place); len(s.picked) == block {
+				failed = flush()
+			}
+		}
+	})
+	if failed != nil {
+		return failed
+	}
+	return flush()
+}
+
+// settle ranks the candidates by their numbers. Those are fetched for many rows
+// at a time, whose sums differ from linalg.Dot's by rounding, and linalg.Dot is
+// asked only where that may matter.
+func (x *body) settle(vec []float32, k int, length float32, s *scan) {
+	bar := s.top.Threshold()
+	s.picked = s.picked[:0]
+	for _, c := range s.candidates {
+		if c.most < bar {
+			continue
+		}
+		if row := x.row(c.place); s.mask == nil || s.passes(row) {
+			s.picked = append(s.picked, c.place)
+		}
+	}
+	s.scores = resize(s.scores, len(s.picked))
+	linalg.DotGather(vec, x.vecs, s.picked, s.scores)
+	s.top.Reset(k)
+	s.top.PushBlock(0, s.scores)
+	floor := s.top.Threshold() - 2*up(float64(length)*float64(x.mostNorm)*float64(x.dim+16)/(1<<23))
+	s.top.Reset(k)
+	for i, place := range s.picked {
+		if score := s.scores[i]; score >= floor || score != score {
+			s.top.Push(x.row(place), linalg.Dot(vec, x.vecs[int(place)*x.dim:][:x.dim]))
+		}
+	}
+}
+
+// placesThatPass appends the places of rows that pass, in ascending order.
+func (x *body) placesThatPass(s *scan, dst []features.Row) []features.Row {
+	if x.runs == nil {
+		each(s.mask, func(i int) { dst = append(dst, features.Row(i)) })
+		return dst
+	}
+	for place, row := range x.runs.rowAt {
+		if s.passes(row) {
+			dst = append(dst, features.Row(place))
+		}
+	}
+	return dst
+}
