@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -77,6 +78,11 @@ func (s *Store) someServed(ctx context.Context, shop features.ShopID, after int6
 	if err != nil {
 		return nil, err
 	}
+	return scanServed(rows)
+}
+
+// scanServed reads and closes rows.
+func scanServed(rows *sql.Rows) ([]Served, error) {
 	defer rows.Close()
 	var all []Served
 	for rows.Next() {
@@ -87,6 +93,7 @@ func (s *Store) someServed(ctx context.Context, shop features.ShopID, after int6
 			return nil, err
 		}
 		r.Time = time.UnixMilli(ms).UTC()
+		var err error
 		if r.User, err = keyFrom(user); err != nil {
 			return nil, err
 		}
