@@ -144,7 +144,22 @@ func (b *Bound) value(row features.Row) val {
 // bitmaps tell, and reports whether it holds for all that stay; otherwise
 // Match decides about each.
 func (b *Bound) Narrow(eligible *features.Bitmap) (exact bool) {
-	yes, _, exact := b.limits(b.p.root, eligible.Len())
+	return b.narrow(b.p.root, eligible)
+}
+
+// narrow spares the sets that limits would make of what is joined by and.
+func (b *Bound) narrow(n node, eligible *features.Bitmap) (exact bool) {
+	switch n := n.(type) {
+	case both:
+		x, y := b.narrow(n.x, eligible), b.narrow(n.y, eligible)
+		return x && y
+	case asked:
+		if v := b.asked[n.i]; !v.ok || v.f == 0 {
+			eligible.And(nil)
+		}
+		return true
+	}
+	yes, _, exact := b.limits(n, eligible.Len())
 	if yes != nil {
 		eligible.And(yes)
 	}
