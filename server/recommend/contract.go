@@ -83,8 +83,11 @@ type Query struct {
 	Item          string
 	Cart          []string
 	Exclude       []string
-	Seen          []byte // of the page before; nil: the first page
-	Limit         int    // at least 1
+	PriceFrom     float64  // units in the market; 0: no lower end
+	PriceTo       float64  // 0: no upper end
+	Categories    []string // paths joined by '/'; empty: all
+	Seen          []byte   // of the page before; nil: the first page
+	Limit         int      // at least 1
 }
 
 // Answer is what a query receives. Its memory may be used again.

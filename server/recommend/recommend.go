@@ -153,7 +153,7 @@ func (rec *Recommender) request(w *work, q *Query, surface string, rel Release, 
 	w.req = features.Request{
 		Query: features.Query{
 			Shop: q.Shop, Surface: surface, Market: q.Market, Locale: q.Locale, Currency: q.Currency, Channel: q.Channel,
-			Text: q.Text, Now: rec.o.Clock().UTC(), Limit: q.Limit,
+			Text: q.Text, Now: rec.o.Clock().UTC(), Limit: q.Limit, PriceFrom: q.PriceFrom, PriceTo: q.PriceTo, Categories: q.Categories,
 		},
 		Shopper: who, Item: row, Cart: w.cart, Exclude: w.exclude, Catalog: items, Scratch: &w.scratch,
 	}
@@ -201,7 +201,7 @@ func (rec *Recommender) record(q *Query, surface string, who *features.Shopper, 
 		return
 	}
 	s := store.Served{
-		Recommendation: ans.ID, Time: now, Surface: surface, Market: q.Market, Release: ans.Release,
+		Recommendation: ans.ID, Time: now, Surface: surface, Market: q.Market, Release: ans.Release, Page: q.Item, Cart: q.Cart,
 		Items: make([]store.ServedItem, len(ans.Items)),
 	}
 	if who != nil && who.Consent.Has(features.Analytics) {
