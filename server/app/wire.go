@@ -35,6 +35,7 @@ import (
 	"github.com/attune-rec/attune/server/recommend"
 	"github.com/attune-rec/attune/server/rpc"
 	"github.com/attune-rec/attune/server/shopper"
+	"github.com/attune-rec/attune/server/steer"
 	"github.com/attune-rec/attune/server/telemetry"
 )
 
@@ -49,6 +50,7 @@ type Server struct {
 	store    *store.Store
 	releases release.Store
 	engines  *engine.Engines
+	rules    *steer.Keeper
 	set      *live.Set[*engine.Engine]
 	journal  *journal.Journal
 
@@ -139,8 +141,11 @@ func (s *Server) listen() (err error) {
 
 // liveReleases is the part that serves releases and swaps them.
 func (s *Server) liveReleases() (err error) {
+	if s.rules, err = steer.New(steer.Options{Store: s.store, Load: s.config.StoreWait, Logger: s.log, Registerer: s.metrics}); err != nil {
+		return err
+	}
 	s.engines = engine.New(engine.Options{
-		Changes: s.store, Observer: telemetry.NewComponents(s.metrics), Workers: runtime.GOMAXPROCS(0), Logger: s.log,
+		Changes: s.store, Rules: s.rules, Warm: s.rules.Warm, Observer: telemetry.NewComponents(s.metrics), Workers: runtime.GOMAXPROCS(0), Logger: s.log,
 	})
 	events := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "attune_release_events_total", Help: "What happened to releases: loaded, refused, swapped, freed, unloaded.",
@@ -208,6 +213,7 @@ func (s *Server) services() (rpc.Services, error) {
 		}},
 		Users:    &api.Users{Store: s.store, Validate: validate, Tokens: tokens, Changed: shoppers.Forget},
 		Releases: &api.Releases{Store: s.releases, Kinds: kinds, Service: s.set, Tokens: tokens},
+		Rules:    &api.Rules{Keeper: s.rules, Served: s.store, Asked: s.recommendation, Tokens: tokens},
 		Privacy:  &privacy.Service{Store: s.store, Names: names, Forget: shoppers.Forget},
 		Health:   s.health,
 	}, nil

@@ -62,8 +62,10 @@ type Options struct {
 	Changes  Changes
 	Observer pipeline.Observer // nil: nobody watches
 	Switches *pipeline.Switches
-	Workers  int          // goroutines that make an index; 0: 1
-	Logger   *slog.Logger // nil: slog.Default
+	Rules    pipeline.Steerer                        // nil: none
+	Warm     func(features.ShopID, features.Catalog) // told of a catalogue before it is served; nil: nobody
+	Workers  int                                     // goroutines that make an index; 0: 1
+	Logger   *slog.Logger                            // nil: slog.Default
 }
 
 // Changes is where what the shop changed is read from.
@@ -104,7 +106,7 @@ func (es *Engines) Build(ctx context.Context, r *release.Release) (*Engine, erro
 		e.tails = append(e.tails, t)
 	}
 	for _, recipe := range r.Recipes {
-		p, err := kit.New(recipe, env, pipeline.Options{Observer: es.o.Observer, Switches: es.o.Switches, Rows: len(r.Items)})
+		p, err := kit.New(recipe, env, pipeline.Options{Observer: es.o.Observer, Switches: es.o.Switches, Rules: es.o.Rules, Rows: len(r.Items)})
 		if err != nil {
 			return nil, errors.Join(err, e.close())
 		}
@@ -124,6 +126,7 @@ func (es *Engines) Build(ctx context.Context, r *release.Release) (*Engine, erro
 	if err := es.sync(ctx, shop, e); err != nil {
 		return nil, errors.Join(err, es.Free(e))
 	}
+	es.warm(shop, e.items.Load())
 	return e, nil
 }
 

@@ -210,11 +210,14 @@ type Effect struct {
 	Cost      uint64 // the most one evaluation may cost
 	Residues  int    // parts that run for each candidate
 	Requests  int    // of those given, it held for
-	Items     int    // it is about, summed over those
+	Counted   int    // of those, the ones whose items were counted
+	Items     int    // it is about, summed over the counted
 }
 
-// Effects says what each rule of a set does to requests, whatever the hour.
-func (r *Rules) Effects(set string, requests []*features.Request) []Effect {
+// Effects says what each rule of a set does to requests, whatever the hour, in
+// the order of the rules' names. It counts the items of the first count
+// requests: that looks at the whole catalogue.
+func (r *Rules) Effects(set string, requests []*features.Request, count int) []Effect {
 	var out []Effect
 	seen := map[*compiled]bool{}
 	each := func(rules []*compiled) {
@@ -239,7 +242,10 @@ func (r *Rules) Effects(set string, requests []*features.Request) []Effect {
 					continue
 				}
 				e.Requests++
-				e.Items += about(c, q)
+				if e.Counted < count {
+					e.Counted++
+					e.Items += about(c, q)
+				}
 			}
 			out = append(out, e)
 		}

@@ -20,9 +20,11 @@ import (
 
 var noon = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 
+var newEngine = sync.OnceValues(expr.New) // it takes milliseconds
+
 func engine(t testing.TB) *expr.Engine {
 	t.Helper()
-	e, err := expr.New()
+	e, err := newEngine()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -501,7 +503,7 @@ func TestRequestsAtOnce(t *testing.T) {
 func TestEffects(t *testing.T) {
 	items := goods(t, 40)
 	rules := compile(t, rule.Rule{Action: rule.Bury, Condition: "item.brand == 'acme'"}, rule.Rule{Action: rule.Filter, When: "profile.orders > 2", Condition: "item.brand in profile.brands"})
-	got := rules.Effects("set", []*features.Request{request(items, 3, nil), request(items, 3, loyal())})
+	got := rules.Effects("set", []*features.Request{request(items, 3, nil), request(items, 3, loyal())}, 9)
 	brands := map[string]int{}
 	for row := range features.Row(items.Len()) {
 		brands[items.Item(row).Brand]++

@@ -1259,7 +1259,8 @@ type RuleEffect struct {
 	Residues int32 `protobuf:"varint,3,opt,name=residues,proto3" json:"residues,omitempty"`
 	// Of the requests tried, those it held for.
 	Requests int32 `protobuf:"varint,4,opt,name=requests,proto3" json:"requests,omitempty"`
-	// Items of the catalogue that it is about, a mean over those requests.
+	// Items of the catalogue that it is about, a mean over the first of those
+	// requests.
 	Items         float64 `protobuf:"fixed64,5,opt,name=items,proto3" json:"items,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
