@@ -175,11 +175,14 @@ func TestBrokenRulesDegrade(t *testing.T) {
 		s    *steering
 		want []features.Row
 	}{
-		"mask":    {&steering{mask: func(*features.Bitmap) { panic("boom") }}, nil},
-		"keep":    {&steering{keep: func(features.Row) bool { panic("boom") }}, nil},
-		"wanted":  {&steering{wanted: func() []features.Row { panic("boom") }}, []features.Row{4, 2, 6}},
-		"adjust":  {&steering{adjust: func(cs []pipeline.Candidate) error { cs[0].Score = -9; panic("boom") }}, []features.Row{4, 2, 6}},
-		"arrange": {&steering{arrange: func(cs []pipeline.Candidate) ([]pipeline.Candidate, error) { cs[0].Row = 1; return nil, fmt.Errorf("boom") }}, []features.Row{4, 2, 6}},
+		"mask":   {&steering{mask: func(*features.Bitmap) { panic("boom") }}, nil},
+		"keep":   {&steering{keep: func(features.Row) bool { panic("boom") }}, nil},
+		"wanted": {&steering{wanted: func() []features.Row { panic("boom") }}, []features.Row{4, 2, 6}},
+		"adjust": {&steering{adjust: func(cs []pipeline.Candidate) error { cs[0].Score = -9; panic("boom") }}, []features.Row{4, 2, 6}},
+		"arrange": {&steering{arrange: func(cs []pipeline.Candidate) ([]pipeline.Candidate, error) {
+			cs[0].Row = 1
+			return nil, fmt.Errorf("boom")
+		}}, []features.Row{4, 2, 6}},
 	} {
 		r := request(cat, nil)
 		r.Limit = 3

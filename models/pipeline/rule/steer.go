@@ -192,7 +192,7 @@ func (s *steer) Adjust(cs []pipeline.Candidate) error {
 			continue
 		}
 		if spread == 0 {
-			spread = deviation(cs)
+			spread = pipeline.Spread(cs)
 		}
 		for j := range cs {
 			c := &cs[j]
@@ -251,22 +251,4 @@ func (s *steer) sponsored(row features.Row) bool {
 	}
 	it := s.r.Catalog.Item(row)
 	return it != nil && it.Sponsor != ""
-}
-
-// deviation is the standard deviation of what can be judged; 1 where all score
-// the same.
-func deviation(cs []pipeline.Candidate) float64 {
-	n, mean, square := 0., 0., 0.
-	for i := range cs {
-		if v := float64(cs[i].Score); v == v && !math.IsInf(v, 0) {
-			n++
-			d := v - mean
-			mean += d / n
-			square += d * (v - mean)
-		}
-	}
-	if n < 2 || !(square > 0) {
-		return 1
-	}
-	return math.Sqrt(square / n)
 }
