@@ -19,10 +19,10 @@ import (
 // At each place, with probability rate, a new item is drawn with weights that
 // say how good it may be: how far the upper end of what its clicks allow lies
 // above what the items shown otherwise get. An item whose upper end lies below
-// is drawn no more, so that what is given up comes to an end; one whose lower
-// end lies above has been found and has the place whenever nothing is drawn,
-// until the ranker knows it. What can be lost is bounded: rate times the clicks
-// of the places.
+// is drawn no more, so that what is given up comes to an end. One whose lower
+// end lies above has been found: the found share the place whenever nothing is
+// drawn, until the ranker knows them. What can be lost is bounded: rate times
+// the clicks of the places.
 //
 // The draw is made from the request alone, and the same for the same request.
 type explore struct {
@@ -66,39 +66,39 @@ func (s *explore) Select(r *features.Request, cs []pipeline.Candidate) []pipelin
 		return cs
 	}
 	usual := s.usual(r, cs)
-	weights := r.Scratch.Floats(len(cs))
+	open, found := r.Scratch.Floats(len(cs)), r.Scratch.Floats(len(cs)) // weights of what is not decided, and of what is
 	for _, slot := range s.slots {
 		if slot > min(r.Limit, len(cs)) {
 			break
 		}
 		at := slot - 1
-		sum, found, most := float32(0), at, usual
+		var mayBe, is float32
 		for i := at; i < len(cs); i++ {
-			weights[i] = 0
-			if !s.isNew(r, cs[i].Row) || cs[i].Score != cs[i].Score {
+			open[i], found[i] = 0, 0
+			if cs[i].Score != cs[i].Score || !s.isNew(r, cs[i].Row) {
 				continue
 			}
-			low, high := s.ends(r, cs[i].Row, usual)
-			weights[i] = float32(max(0, high-usual))
-			sum += weights[i]
-			if low > most {
-				found, most = i, low
+			if low, high := s.ends(r, cs[i].Row, usual); low > usual {
+				found[i] = float32(low - usual)
+				is += found[i]
+			} else if high > usual {
+				open[i] = float32(high - usual)
+				mayBe += open[i]
 			}
 		}
-		if sum == 0 {
-			if found > at {
-				moveTo(cs, found, at)
-			}
-			continue
+		rate := s.rate
+		if mayBe == 0 {
+			rate = 0
 		}
 		u := uniform(r, slot)
-		pick := found
-		if u < s.rate {
-			pick = draw(weights[at:len(cs)], sum*float32(u/s.rate)) + at
-		}
-		chance := s.rate * float64(weights[pick]/sum)
-		if pick == found {
-			chance += 1 - s.rate
+		pick, chance := at, 1-rate
+		switch {
+		case u < rate:
+			pick = at + draw(open[at:], mayBe*float32(u/rate))
+			chance = rate * float64(open[pick]/mayBe)
+		case is > 0:
+			pick = at + draw(found[at:], is*float32((u-rate)/(1-rate)))
+			chance *= float64(found[pick] / is)
 		}
 		moveTo(cs, pick, at)
 		cs[at].Propensity *= float32(chance)
@@ -151,13 +151,19 @@ func (s *explore) usual(r *features.Request, cs []pipeline.Candidate) float64 {
 	return min(1, (clicks+.1*priorLooks)/(looks+priorLooks))
 }
 
-// ends is where the item's clicks a look lie, as far as its trials say: Wilson's
-// interval, with a guess of the usual worth some looks.
+// ends is where the item's clicks a look lie, as far as its trials say.
 func (s *explore) ends(r *features.Request, row features.Row, usual float64) (low, high float64) {
 	looks, clicks := r.Trials.Trial(row)
+	return Interval(looks, clicks, usual, s.bound)
+}
+
+// Interval is where the clicks a look of an item lie, within bound standard
+// deviations, after so many looks and clicks and with a guess of the usual
+// worth a few looks: Wilson's interval.
+func Interval(looks, clicks, usual, bound float64) (low, high float64) {
 	n := max(looks, clicks) + priorLooks
 	p := min(1, (clicks+usual*priorLooks)/n)
-	z := s.bound
+	z := bound
 	middle := (p + z*z/(2*n)) / (1 + z*z/n)
 	half := z / (1 + z*z/n) * math.Sqrt(p*(1-p)/n+z*z/(4*n*n))
 	return middle - half, middle + half
