@@ -48,7 +48,7 @@ func (c *simulateExploreCmd) Run(ctx context.Context) error {
 		w := c.world(seed)
 		w.New, w.Good = c.New, c.Good
 		got, err := simulate.Explore(ctx, simulate.ExploreOptions{
-			World: w, Sessions: c.Sessions, Noise: c.Noise, Params: map[string]any{"slots": c.Slots, "rate": c.Share, "bound": c.Bound},
+			World: w, Sessions: c.Sessions, Noise: c.Noise, Slots: c.Slots, Rate: c.Share, Bound: c.Bound,
 		})
 		if err != nil {
 			return err

@@ -141,7 +141,7 @@ func NewWorld(o Options) (*World, error) {
 }
 
 // planted is the appeal of an item that almost everybody likes.
-const planted = 4.5
+const planted = 6
 
 // New reports whether nobody knows an item when the run begins.
 func (w *World) New(i int) bool { return i >= w.o.Items-w.o.New }

@@ -30,9 +30,11 @@ var opening = time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)
 // ExploreOptions are a shop with new items and how they are explored.
 type ExploreOptions struct {
 	World    shopper.Options
-	Sessions int            // answers in all
-	Params   map[string]any // of the selector "explore"
-	Noise    float64        // standard deviation of what the ranker gets wrong, in logits
+	Sessions int     // answers in all
+	Slots    []int   // places that explore, from 1
+	Rate     float64 // share of answers that draw a new item at a place
+	Bound    float64 // standard deviations until something counts as known
+	Noise    float64 // standard deviation of what the ranker gets wrong, in logits
 }
 
 // Explored is what one run found and cost, beside the same shoppers without
@@ -147,11 +149,13 @@ func Explore(ctx context.Context, o ExploreOptions) (Explored, error) {
 	if err != nil {
 		return Explored{}, err
 	}
-	exploring, err := shopOf(know, &models.ComponentSpec{Name: "explore", Params: o.Params})
+	exploring, err := shopOf(know, &models.ComponentSpec{
+		Name: "explore", Params: map[string]any{"slots": o.Slots, "rate": o.Rate, "bound": o.Bound},
+	})
 	if err != nil {
 		return Explored{}, err
 	}
-	run := &exploration{w: w, know: know, items: items, trials: &trials{looks: make([]float64, items.Len()), clicks: make([]float64, items.Len())}, random: rand.New(rand.NewPCG(w.Options().Seed, 78))}
+	run := &exploration{w: w, know: know, items: items, trials: &trials{looks: make([]float64, items.Len()), clicks: make([]float64, items.Len())}, random: rand.New(rand.NewPCG(w.Options().Seed, 78)), slots: o.Slots, bound: o.Bound}
 	out := Explored{Seed: w.Options().Seed, Planted: w.Options().Good, Half: -1, Deepest: math.Inf(-1)}
 	var with, without, chances float64
 	for n := range o.Sessions {
@@ -165,6 +169,7 @@ func Explore(ctx context.Context, o ExploreOptions) (Explored, error) {
 			return out, err
 		}
 		without += before
+		run.displaced()
 		after, err := run.expected(ctx, exploring, r)
 		if err != nil {
 			return out, err
@@ -245,6 +250,10 @@ type exploration struct {
 	trials *trials
 	random *rand.Rand
 	ans    pipeline.Answer
+	bound  float64
+	slots  []int   // that explore, from 1
+	usual  float64 // of what stands there otherwise, by the truth: likes summed
+	stood  float64 // and how many they are
 }
 
 func (e *exploration) request(who, n int) *features.Request {
@@ -285,21 +294,25 @@ func (e *exploration) click(who int) {
 	}
 }
 
-// found counts the new items whose clicks say that they are better than what is
-// shown otherwise: planted ones, and others.
-func (e *exploration) found() (planted, wrong int) {
-	looks, clicks := 0., 0.
-	for i := range e.items.Len() {
-		if !e.w.New(i) {
-			looks, clicks = looks+e.trials.looks[i], clicks+e.trials.clicks[i]
+// displaced notes what would stand where the kept answer explores.
+func (e *exploration) displaced() {
+	for _, slot := range e.slots {
+		if slot <= len(e.ans.Items) {
+			e.usual += e.w.LikesItem(e.know.who, int(e.ans.Items[slot-1].Row), 0)
+			e.stood++
 		}
 	}
-	usual := clicks / max(1, looks)
+}
+
+// found counts the new items whose clicks say that they are better than what
+// they displace: planted ones, and others.
+func (e *exploration) found() (planted, wrong int) {
+	usual := e.usual / max(1, e.stood)
 	for i := range e.items.Len() {
 		if !e.w.New(i) {
 			continue
 		}
-		if low, _ := selector.Interval(e.trials.looks[i], e.trials.clicks[i], usual, 2); low > usual {
+		if low, _ := selector.Interval(e.trials.looks[i], e.trials.clicks[i], usual, e.bound); low > usual {
 			if e.w.Planted(i) {
 				planted++
 			} else {

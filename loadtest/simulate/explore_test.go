@@ -11,7 +11,7 @@ import (
 func small(seed uint64) ExploreOptions {
 	return ExploreOptions{
 		World:    shopper.Options{Seed: seed, Items: 200, Shoppers: 100, New: 12, Good: 3},
-		Sessions: 8000, Noise: 1, Params: map[string]any{"slots": []int{6}, "rate": .2},
+		Sessions: 8000, Noise: 1, Slots: []int{6}, Rate: .2, Bound: 2,
 	}
 }
 
@@ -44,7 +44,7 @@ func TestNothingIsFoundWithoutLooking(t *testing.T) {
 		t.Errorf("got %+v, %v, want nothing found where nothing is planted", got, err)
 	}
 	o = small(1)
-	o.Params = map[string]any{"slots": []int{6}, "rate": 1e-9}
+	o.Rate = 1e-9
 	if got, err = Explore(context.Background(), o); err != nil || got.Found != 0 || got.Looks != 0 || got.Loss != 0 {
 		t.Errorf("hardly ever drawn: got %+v, %v, want no looks at new items and no loss", got, err)
 	}
@@ -77,7 +77,7 @@ func TestExploreRefuses(t *testing.T) {
 		}
 	}
 	o := small(1)
-	o.Params = map[string]any{"rate": 7}
+	o.Rate = 7
 	if _, err := Explore(context.Background(), o); err == nil {
 		t.Error("a rate of 7: got no error")
 	}

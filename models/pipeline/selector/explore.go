@@ -18,7 +18,7 @@ import (
 //
 // At each place, with probability rate, a new item is drawn with weights that
 // say how good it may be: how far the upper end of what its clicks allow lies
-// above what the items shown otherwise get. An item whose upper end lies below
+// above what the items get that would stand there. An item whose upper end lies below
 // is drawn no more, so that what is given up comes to an end. One whose lower
 // end lies above has been found: the found share the place whenever nothing is
 // drawn, until the ranker knows them. What can be lost is bounded: rate times
@@ -65,13 +65,13 @@ func (s *explore) Select(r *features.Request, cs []pipeline.Candidate) []pipelin
 	if r.Catalog == nil || r.Trials == nil {
 		return cs
 	}
-	usual := s.usual(r, cs)
 	open, found := r.Scratch.Floats(len(cs)), r.Scratch.Floats(len(cs)) // weights of what is not decided, and of what is
 	for _, slot := range s.slots {
 		if slot > min(r.Limit, len(cs)) {
 			break
 		}
 		at := slot - 1
+		usual := s.usual(r, cs[at:])
 		var mayBe, is float32
 		for i := at; i < len(cs); i++ {
 			open[i], found[i] = 0, 0
@@ -133,8 +133,8 @@ func (s *explore) isNew(r *features.Request, row features.Row) bool {
 	return it != nil && !it.Created.IsZero() && r.Now.Sub(it.Created) < s.age
 }
 
-// usual is the clicks a look of what is shown without exploring: the candidates
-// of the first places that are not new.
+// usual is the clicks a look of what stands there without exploring: the first
+// candidates from the place on that are not new, as many as an answer has.
 func (s *explore) usual(r *features.Request, cs []pipeline.Candidate) float64 {
 	looks, clicks, n := 0., 0., 0
 	for i := range cs {
