@@ -30,6 +30,7 @@ import (
 	"github.com/attune-rec/attune/server/gateway"
 	"github.com/attune-rec/attune/server/guard"
 	"github.com/attune-rec/attune/server/journal"
+	"github.com/attune-rec/attune/server/lately"
 	"github.com/attune-rec/attune/server/live"
 	"github.com/attune-rec/attune/server/privacy"
 	"github.com/attune-rec/attune/server/recommend"
@@ -188,20 +189,28 @@ func (s *Server) services() (rpc.Services, error) {
 	if err != nil {
 		return none, err
 	}
+	recently, err := lately.New(lately.Options{Shoppers: s.config.Shoppers})
+	if err != nil {
+		return none, err
+	}
 	s.journal = journal.New(s.store, journal.Options{Queue: s.config.Queue, Logger: s.log, Registerer: s.metrics})
 	s.closing(func() error { return within(s.config.Grace, s.journal.Close) })
 	collector, err := collect.New(collect.Options{
-		Log: s.store, Morgue: s.store, Links: s.store, Listener: shoppers,
+		Log: s.store, Morgue: s.store, Links: s.store, Listener: recently.After(shoppers),
 		MaxAge: s.config.EventAge, MaxAhead: s.config.ClockAhead, Logger: s.log, Registerer: s.metrics,
 	})
 	if err != nil {
 		return none, err
 	}
 	recommender, err := recommend.New(recommend.Options{
-		Releases: served{s.set}, Shoppers: shoppers, Journal: s.journal, Parallel: runtime.GOMAXPROCS(0), Logger: s.log,
+		Releases: served{s.set}, Shoppers: shoppers, Lately: recently, Journal: s.journal, Parallel: runtime.GOMAXPROCS(0), Logger: s.log,
 	})
 	if err != nil {
 		return none, err
+	}
+	forget := func(shop features.ShopID, key features.UserKey) {
+		shoppers.Forget(shop, key)
+		recently.Forget(shop, key)
 	}
 	s.recommendation = &api.Recommendation{Recommender: recommender, Names: names, Tokens: tokens}
 	s.events = &api.Events{Collector: collector, Names: names, Validate: validate}
@@ -211,10 +220,10 @@ func (s *Server) services() (rpc.Services, error) {
 		Catalog: &api.Catalog{Store: s.store, Validate: validate, Tokens: tokens, Changed: func(shop features.ShopID) {
 			s.engines.Changed(context.Background(), shop)
 		}},
-		Users:    &api.Users{Store: s.store, Validate: validate, Tokens: tokens, Changed: shoppers.Forget},
+		Users:    &api.Users{Store: s.store, Validate: validate, Tokens: tokens, Changed: forget},
 		Releases: &api.Releases{Store: s.releases, Kinds: kinds, Service: s.set, Tokens: tokens},
 		Rules:    &api.Rules{Keeper: s.rules, Served: s.store, Asked: s.recommendation, Tokens: tokens},
-		Privacy:  &privacy.Service{Store: s.store, Names: names, Forget: shoppers.Forget},
+		Privacy:  &privacy.Service{Store: s.store, Names: names, Forget: forget},
 		Health:   s.health,
 	}, nil
 }

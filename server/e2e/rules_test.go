@@ -148,8 +148,14 @@ func TestRuleSetsAreKept(t *testing.T) {
 		t.Errorf("another shop: got %v, %v, want none", page, err)
 	}
 	for _, err := range []error{
-		func() error { _, err := c.rules().GetRuleSet(ctx, &attunev1.GetRuleSetRequest{Shop: "other", Id: "one"}); return err }(),
-		func() error { _, err := c.rules().DeleteRuleSet(ctx, &attunev1.DeleteRuleSetRequest{Id: "four"}); return err }(),
+		func() error {
+			_, err := c.rules().GetRuleSet(ctx, &attunev1.GetRuleSetRequest{Shop: "other", Id: "one"})
+			return err
+		}(),
+		func() error {
+			_, err := c.rules().DeleteRuleSet(ctx, &attunev1.DeleteRuleSetRequest{Id: "four"})
+			return err
+		}(),
 	} {
 		if status.Code(err) != codes.NotFound {
 			t.Errorf("got %v, want NOT_FOUND", err)

@@ -14,6 +14,7 @@ import (
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/store"
 	"github.com/attune-rec/attune/models/pipeline"
+	"github.com/attune-rec/attune/server/lately"
 	"github.com/attune-rec/attune/server/shopper"
 )
 
@@ -68,6 +69,12 @@ type Shoppers interface {
 // Journal takes the record of every answer.
 type Journal interface {
 	Put(shop features.ShopID, s store.Served)
+}
+
+// Lately remembers what was answered a little while ago, and what came of it.
+type Lately interface {
+	Fill(r *features.Request, release string, v *lately.View)
+	Answered(r *features.Request, release string, rows []features.Row)
 }
 
 // Query is what is asked, in the shop's own ids.

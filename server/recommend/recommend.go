@@ -12,6 +12,7 @@ import (
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/store"
 	"github.com/attune-rec/attune/models/pipeline"
+	"github.com/attune-rec/attune/server/lately"
 	"github.com/attune-rec/attune/server/reason"
 	"github.com/attune-rec/attune/server/shopper"
 )
@@ -21,6 +22,7 @@ type Options struct {
 	Releases Releases
 	Shoppers Shoppers
 	Journal  Journal          // nil: nothing is recorded
+	Lately   Lately           // nil: nothing is remembered of earlier answers
 	Words    *reason.Words    // nil: made
 	Parallel int              // requests of a batch answered at once; 0: 4
 	Clock    func() time.Time // nil: time.Now
@@ -40,6 +42,8 @@ type work struct {
 	scratch features.Scratch
 	cart    []features.Row
 	exclude []features.Row
+	rows    []features.Row
+	lately  lately.View
 }
 
 // New returns a recommender.
@@ -93,9 +97,11 @@ func (rec *Recommender) Recommend(ctx context.Context, q *Query, ans *Answer) er
 	if err := rec.request(w, q, surface, rel, items, who); err != nil {
 		return err
 	}
+	rec.recall(w, rel)
 	if err := p.Answer(ctx, &w.req, &ans.raw); err != nil {
 		return err
 	}
+	rec.remember(w, rel, ans)
 	ans.ID, ans.Release = newID(w.req.Now), rel.Version()
 	ans.Degraded = append(ans.Degraded[:0], ans.raw.Degraded...)
 	if lost {

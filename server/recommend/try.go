@@ -51,6 +51,7 @@ func (rec *Recommender) Try(ctx context.Context, q *Query, rules []pipeline.Stee
 		return nil, err
 	}
 	defer func() { w.req = features.Request{} }()
+	rec.recall(w, rel)
 	out := make([]Trial, len(rules))
 	var ans pipeline.Answer
 	for i := range rules {
@@ -68,4 +69,23 @@ func (rec *Recommender) Try(ctx context.Context, q *Query, rules []pipeline.Stee
 		look(&w.req)
 	}
 	return out, nil
+}
+
+// recall adds to the request what was answered lately.
+func (rec *Recommender) recall(w *work, rel Release) {
+	if rec.o.Lately != nil {
+		rec.o.Lately.Fill(&w.req, rel.Version(), &w.lately)
+	}
+}
+
+// remember notes what was answered just now.
+func (rec *Recommender) remember(w *work, rel Release, ans *Answer) {
+	if rec.o.Lately == nil {
+		return
+	}
+	w.rows = w.rows[:0]
+	for i := range ans.raw.Items {
+		w.rows = append(w.rows, ans.raw.Items[i].Row)
+	}
+	rec.o.Lately.Answered(&w.req, rel.Version(), w.rows)
 }
