@@ -75,7 +75,7 @@ func (s *explore) Select(r *features.Request, cs []pipeline.Candidate) []pipelin
 		var mayBe, is float32
 		for i := at; i < len(cs); i++ {
 			open[i], found[i] = 0, 0
-			if cs[i].Score != cs[i].Score || !s.isNew(r, cs[i].Row) {
+			if !s.isNew(r, cs[i].Row) {
 				continue
 			}
 			if low, high := s.ends(r, cs[i].Row, usual); low > usual {
@@ -99,6 +99,9 @@ func (s *explore) Select(r *features.Request, cs []pipeline.Candidate) []pipelin
 		case is > 0:
 			pick = at + draw(found[at:], is*float32((u-rate)/(1-rate)))
 			chance *= float64(found[pick] / is)
+		}
+		if cs[pick].Score != cs[pick].Score { // no model can judge it yet: the place's own score
+			cs[pick].Score = cs[at].Score
 		}
 		moveTo(cs, pick, at)
 		cs[at].Propensity *= float32(chance)

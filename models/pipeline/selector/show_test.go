@@ -180,6 +180,26 @@ func TestPropensitiesAreTheShares(t *testing.T) {
 	}
 }
 
+// What no model can judge is explored as well, and has the place's score.
+func TestExploreTakesWhatCannotBeJudged(t *testing.T) {
+	nan := float32(math.NaN())
+	r := novelties(trials{})
+	drawn := 0
+	for i := range 200 {
+		r.Now = noon.Add(time.Duration(i) * 7919)
+		got := pick(t, "explore", map[string]any{"slots": []int{4}, "rate": .5}, r, 10, 9, 8, 7, 6, 5, nan, nan, nan, nan)
+		if got[3].Row >= 6 {
+			drawn++
+		}
+		if got[3].Score != 7 || len(got) != 10 {
+			t.Fatalf("got %+v at the place, want the score 7", got[3])
+		}
+	}
+	if drawn < 60 || drawn > 140 {
+		t.Errorf("drawn in %d of 200 answers, want about half", drawn)
+	}
+}
+
 func TestExploreLeavesAlone(t *testing.T) {
 	want := []features.Row{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}
 	worn := trials{}
