@@ -30,6 +30,7 @@ type dealer struct {
 	pins   []pipeline.Candidate // by place; Row NoRow: free
 	quotas []quota
 	cs     []pipeline.Candidate
+	order  []pipeline.Candidate
 	member []uint64 // of each of cs: bit i is quota i
 	used   []bool
 }
@@ -57,16 +58,7 @@ func (s *steer) Arrange(ranked, picked []pipeline.Candidate) ([]pipeline.Candida
 		}
 	}
 	if len(s.buried) > 0 {
-		slices.SortStableFunc(d.cs, func(a, b pipeline.Candidate) int {
-			x, y := s.isBuried(a.Row), s.isBuried(b.Row)
-			switch {
-			case x == y:
-				return 0
-			case y:
-				return -1
-			}
-			return 1
-		})
+		d.cs = append(d.cs[:0], s.behind(d.cs)...)
 	}
 	s.pin(ranked, n)
 	for i := range s.active {
@@ -78,6 +70,21 @@ func (s *steer) Arrange(ranked, picked []pipeline.Candidate) ([]pipeline.Candida
 		return append(picked[:0], d.cs...), nil
 	}
 	return s.fill(picked[:0], n), nil
+}
+
+// behind is cs with what is buried behind the others; it may be overwritten by
+// the next call.
+func (s *steer) behind(cs []pipeline.Candidate) []pipeline.Candidate {
+	d := &s.deal
+	d.order = d.order[:0]
+	for _, last := range []bool{false, true} {
+		for i := range cs {
+			if s.isBuried(cs[i].Row) == last {
+				d.order = append(d.order, cs[i])
+			}
+		}
+	}
+	return d.order
 }
 
 // pin gives places to the best items of the pins, each once.

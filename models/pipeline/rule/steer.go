@@ -18,6 +18,7 @@ type steer struct {
 	broken []string
 	room   features.Bitmap // for one rule's items
 	buried []buried
+	low    features.Bitmap // rows of buried
 	deal   dealer
 }
 
@@ -219,8 +220,15 @@ func (s *steer) Adjust(cs []pipeline.Candidate) error {
 		if a.Action != Bury {
 			continue
 		}
+		if s.r.Catalog == nil {
+			break // then a rule is about no item
+		}
+		if len(s.buried) == 0 {
+			s.low.Resize(s.r.Catalog.Len())
+		}
 		for j := range cs {
 			if c := &cs[j]; !s.isBuried(c.Row) && a.about(c.Row) {
+				s.low.Set(c.Row)
 				s.buried = append(s.buried, buried{c.Row, c.Score})
 				c.Score = float32(math.NaN())
 			}
@@ -229,13 +237,13 @@ func (s *steer) Adjust(cs []pipeline.Candidate) error {
 	return failed
 }
 
-func (s *steer) isBuried(row features.Row) bool {
-	_, ok := s.scoreOf(row)
-	return ok
-}
+func (s *steer) isBuried(row features.Row) bool { return len(s.buried) > 0 && s.low.Has(row) }
 
 // scoreOf is the score of something buried.
 func (s *steer) scoreOf(row features.Row) (float32, bool) {
+	if !s.isBuried(row) {
+		return 0, false
+	}
 	for i := range s.buried {
 		if s.buried[i].row == row {
 			return s.buried[i].score, true
