@@ -35,6 +35,7 @@ type simulateExploreCmd struct {
 	Sessions int     `default:"40000" help:"Answers in each shop."`
 	New      int     `default:"20" help:"Items that nobody knows."`
 	Good     int     `default:"5" help:"Of those, the ones that almost everybody likes."`
+	Appeal   float64 `default:"6" help:"How much, in logits."`
 	Slots    []int   `default:"6" help:"Places that explore."`
 	Share    float64 `default:"0.2" help:"Share of answers that draw a new item."`
 	Bound    float64 `default:"2" help:"Standard deviations until something counts as known."`
@@ -46,7 +47,7 @@ func (c *simulateExploreCmd) Run(ctx context.Context) error {
 	var all []simulate.Explored
 	for _, seed := range c.Seeds {
 		w := c.world(seed)
-		w.New, w.Good = c.New, c.Good
+		w.New, w.Good, w.Appeal = c.New, c.Good, c.Appeal
 		got, err := simulate.Explore(ctx, simulate.ExploreOptions{
 			World: w, Sessions: c.Sessions, Noise: c.Noise, Slots: c.Slots, Rate: c.Share, Bound: c.Bound,
 		})

@@ -37,6 +37,7 @@ type Options struct {
 	Examine  float64  // the chance to look at position k is 1/k^Examine; 0.7
 	New      int      // the last items are new: nobody knows them when the run begins
 	Good     int      // so many of those almost everybody likes
+	Appeal   float64  // how much, in logits; 6
 	Run      string   // stands before the ids of events and sessions, so that a second run is not taken for a retry
 }
 
@@ -53,6 +54,9 @@ func (o *Options) complete() error {
 	set(&o.Shoppers, 500)
 	set(&o.Factors, 8)
 	set(&o.Limit, 10)
+	if o.Appeal == 0 {
+		o.Appeal = 6
+	}
 	if len(o.Markets) == 0 {
 		o.Markets = []string{"DE", "FR", "GB"}
 	}
@@ -125,7 +129,7 @@ func NewWorld(o Options) (*World, error) {
 		}
 		if w.Planted(i) {
 			for m := range it.appeal {
-				it.appeal[m] = planted + .3*random.NormFloat64()
+				it.appeal[m] = o.Appeal + .3*random.NormFloat64()
 			}
 		}
 		w.items = append(w.items, it)
@@ -139,9 +143,6 @@ func NewWorld(o Options) (*World, error) {
 	}
 	return w, nil
 }
-
-// planted is the appeal of an item that almost everybody likes.
-const planted = 6
 
 // New reports whether nobody knows an item when the run begins.
 func (w *World) New(i int) bool { return i >= w.o.Items-w.o.New }
