@@ -502,7 +502,7 @@ func TestRequestsAtOnce(t *testing.T) {
 
 func TestEffects(t *testing.T) {
 	items := goods(t, 40)
-	rules := compile(t, rule.Rule{Action: rule.Bury, Condition: "item.brand == 'acme'"}, rule.Rule{Action: rule.Filter, When: "profile.orders > 2", Condition: "item.brand in profile.brands"})
+	rules := compile(t, rule.Rule{Action: rule.Bury, Condition: "item.brand == 'acme'"}, rule.Rule{Action: rule.Filter, When: "profile.orders > 2", Condition: "[item.brand].exists(b, b in profile.brands)"})
 	got := rules.Effects("set", []*features.Request{request(items, 3, nil), request(items, 3, loyal())}, 9)
 	brands := map[string]int{}
 	for row := range features.Row(items.Len()) {
