@@ -135,7 +135,7 @@ type judge struct {
 
 func (j *judge) of(name string, score func(r *features.Request, items []features.Row, out []float32)) Judged {
 	opt := j.w.Options()
-	rows, scores := make([]features.Row, opt.Items), make([]float32, opt.Items)
+	rows, scores := make([]features.Row, 0, opt.Items), make([]float32, opt.Items)
 	out := Judged{Seed: opt.Seed, Model: name}
 	var n, sum, square float64
 	for s := range opt.Shoppers {

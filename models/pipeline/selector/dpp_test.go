@@ -15,7 +15,7 @@ import (
 // candidate with which the kernel's determinant is largest.
 func TestDPPAgainstDeterminants(t *testing.T) {
 	rng := rand.New(rand.NewPCG(4, 4))
-	clear := 0
+	sharp := 0
 	for trial := range 300 {
 		n, dim, limit := 2+rng.IntN(20), 6, 2+rng.IntN(8)
 		m := &vectors{dim: dim, vecs: make([]float32, n*dim)}
@@ -34,15 +34,15 @@ func TestDPPAgainstDeterminants(t *testing.T) {
 		if !sure {
 			continue
 		}
-		clear++
+		sharp++
 		env := pipeline.Env{Models: map[string]models.Model{"m": m}}
 		spec := models.ComponentSpec{Name: "dpp", Params: map[string]any{"theta": theta, "model": "m", "window": window}}
 		if got := ask(t, spec, env, request(limit), scores...); !slices.Equal(got, want) {
 			t.Fatalf("trial %d, theta %v, window %d, limit %d: got %v, want %v", trial, theta, window, limit, got, want)
 		}
 	}
-	if clear < 200 {
-		t.Fatalf("only %d trials had clear winners", clear)
+	if sharp < 200 {
+		t.Fatalf("only %d trials had clear winners", sharp)
 	}
 }
 
