@@ -20,6 +20,24 @@ type Query struct {
 	Text     string // what was searched
 	Now      time.Time
 	Limit    int // items wanted, at least 1
+
+	PriceFrom  float64  // only items that cost at least so many units in the market; 0: no lower end
+	PriceTo    float64  // and at most so many; 0: no upper end
+	Categories []string // only items of one of these paths, joined by '/'; empty: of all
+}
+
+// Shown is an item that the shopper was answered lately.
+type Shown struct {
+	Row    Row
+	TimeMS int64 // Unix milliseconds
+}
+
+// Trials is what came of showing items to anyone, for exploration. It is safe
+// for concurrent use.
+type Trials interface {
+	// Trial is how many looks the item in row had and how many clicks came of
+	// them. A place far down counts as a part of a look.
+	Trial(row Row) (looks, clicks float64)
 }
 
 // Request is a query with everything that answering it may look at. It is built
@@ -32,6 +50,8 @@ type Request struct {
 	Item     Row      // the item page's item; NoRow elsewhere
 	Cart     []Row
 	Exclude  []Row   // asked to be left out: shown on earlier pages, chosen by the caller
+	Shown    []Shown // answered to the shopper lately, oldest first; none without consent
+	Trials   Trials  // nil: not known
 	Eligible *Bitmap // rows that may be answered; nil: all
 	Catalog  Catalog // nil where nothing needs it (plain evaluation)
 	State    State   // what features remembered at Now; nil: none

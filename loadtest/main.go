@@ -16,6 +16,7 @@ import (
 type cli struct {
 	Run      runCmd      `cmd:"" help:"Offer one rate and report the latencies."`
 	Capacity capacityCmd `cmd:"" help:"Raise the rate until the server no longer holds it."`
+	Simulate simulateCmd `cmd:"" help:"Ask the pipeline and the models about shops whose truth is known; needs no server."`
 	Shopper  shopperCmd  `cmd:"" help:"Send simulated shoppers, whose tastes are known, and judge what they were recommended."`
 }
 

@@ -43,6 +43,8 @@ type Snapshot struct {
 
 	mu   sync.RWMutex
 	base map[baseKey]*features.Bitmap
+
+	prices priceLists
 }
 
 // Change is an item that was put in, changed or deleted.

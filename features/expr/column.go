@@ -3,18 +3,68 @@ package expr
 import (
 	"sync"
 
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/common/types/traits"
 
 	"github.com/attune-rec/attune/features"
 )
 
 // column is a part's value for each row of a snapshot: two bitmaps of a yes or
-// no, numbers and where they are known of the rest. It is immutable once made.
+// no, numbers and where they are known, or codes of texts. It is immutable once
+// made.
 type column struct {
 	once    sync.Once
 	yes, no *features.Bitmap
 	nums    []float64
 	have    *features.Bitmap
+	codes   []int32          // of the text in each row; -1: not known
+	names   []string         // by code
+	code    map[string]int32 // by name
+}
+
+// textLeaf is the number by which columns know text i.
+func textLeaf(i int) int { return -1 - i }
+
+// leaf is what a column is made by.
+func (p *Program) leaf(i int) *leaf {
+	if i < 0 {
+		return &p.texts[-1-i]
+	}
+	return &p.items[i]
+}
+
+// name sets the text of a row.
+func (c *column) name(row int, text string) {
+	code, ok := c.code[text]
+	if !ok {
+		code = int32(len(c.names)) // #nosec G115 -- at most one a row
+		c.code[text] = code
+		c.names = append(c.names, text)
+	}
+	c.codes[row] = code
+}
+
+// find is the codes of what prog lists for a request.
+func (c *column) find(prog cel.Program, r *requestVars) (l list) {
+	out, _, err := prog.Eval(r)
+	if err != nil {
+		return l
+	}
+	all, ok := out.(traits.Iterable)
+	if !ok {
+		return l
+	}
+	l.known = true
+	for it := all.Iterator(); it.HasNext() == types.True; {
+		if text, ok := it.Next().Value().(string); ok {
+			if code, ok := c.code[text]; ok {
+				l.codes = append(l.codes, code)
+			}
+		}
+	}
+	return l
 }
 
 func (c *column) at(row int) val {
@@ -67,7 +117,7 @@ const (
 // first asked for. Rows whose item did not change since the snapshot before
 // are taken from its column.
 func (p *Program) column(cat features.Catalog, leaf int, market string) *column {
-	if p.items[leaf].scope&onMarket == 0 {
+	if p.leaf(leaf).scope&onMarket == 0 {
 		market = ""
 	}
 	key := columnKey{leaf, market}
@@ -110,6 +160,10 @@ func (p *Program) column(cat features.Catalog, leaf int, market string) *column 
 
 func (p *Program) fill(c *column, cat features.Catalog, leaf int, market string, old *column, before features.Catalog) {
 	n := cat.Len()
+	if leaf < 0 {
+		p.fillTexts(c, cat, leaf, market, old, before)
+		return
+	}
 	if p.items[leaf].yes {
 		c.yes, c.no = features.NewBitmap(n), features.NewBitmap(n)
 	} else {
@@ -127,6 +181,30 @@ func (p *Program) fill(c *column, cat features.Catalog, leaf int, market string,
 		}
 		act.item = it
 		c.set(row, eval(p.items[leaf].prog, act))
+	}
+}
+
+func (p *Program) fillTexts(c *column, cat features.Catalog, leaf int, market string, old *column, before features.Catalog) {
+	c.codes, c.code = make([]int32, cat.Len()), map[string]int32{}
+	act := &itemVars{engine: p.engine, market: market}
+	for row := range c.codes {
+		c.codes[row] = -1
+		it := cat.Item(features.Row(row))
+		if it == nil {
+			continue
+		}
+		if old != nil && row < before.Len() && before.Item(features.Row(row)) == it {
+			if code := old.codes[row]; code >= 0 {
+				c.name(row, old.names[code])
+			}
+			continue
+		}
+		act.item = it
+		if out, _, err := p.leaf(leaf).prog.Eval(act); err == nil {
+			if text, ok := out.Value().(string); ok {
+				c.name(row, text)
+			}
+		}
 	}
 }
 

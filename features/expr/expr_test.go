@@ -89,7 +89,7 @@ func (g gen) number(depth int) string {
 
 func (g gen) yes(depth int) string {
 	if depth == 0 {
-		return g.pick("item.in_stock", "user.known", "request.market == 'FR'", "item.brand == 'acme'", "item.brand in profile.brands",
+		return g.pick("item.in_stock", "user.known", "request.market == 'FR'", "item.brand == 'acme'", "item.brand in profile.brands", "item.attributes['colour'] in ['red', request.channel]", "(item.brand + 'x') in profile.segments", "item.title in profile.words", "(item.brand == '' ? 'big' : item.brand) in profile.segments",
 			"'sale' in item.tags", "item.tags.exists(t, t == 'gift')", "profile.segments.exists(s, s == item.brand + 'x' || s == 'big')",
 			"item.attributes['colour'] == 'red'", "request.now - item.created < duration('720h')", "item.id in request.cart",
 			"item.title.contains('mug')", "profile.lifecycle == 'loyal'", "profile.tags['value'] > 0.5", "true",

@@ -1,10 +1,22 @@
 package expr
 
-import "cel.dev/cel-go/common/operators"
+import (
+	"slices"
+
+	"cel.dev/cel-go/common/operators"
+)
 
 func (n asked) at(b *Bound, _ int) val   { return b.asked[n.i] }
 func (n known) at(b *Bound, row int) val { return b.columns[n.i].at(row) }
 func (n mixed) at(b *Bound, row int) val { return b.run(n.i, row) }
+
+func (n among) at(b *Bound, row int) val {
+	code, list := b.texts[n.i].codes[row], &b.lists[n.i]
+	if code < 0 || !list.known {
+		return val{}
+	}
+	return truth(slices.Contains(list.codes, code))
+}
 
 func (n not) at(b *Bound, row int) val {
 	v := n.x.at(b, row)

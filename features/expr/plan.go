@@ -33,6 +33,7 @@ type (
 	asked struct{ i int } // value i of the request
 	known struct{ i int } // column i of the snapshot
 	mixed struct{ i int } // residue i, run for the candidate
+	among struct{ i int } // whether text i of the item is one of list i of the request
 	not   struct{ x node }
 	neg   struct{ x node }
 	both  struct{ x, y node }
@@ -93,6 +94,9 @@ func (s *splitter) build(x ast.Expr) (node, error) {
 			return operator(call.FunctionName(), made), nil
 		}
 	}
+	if n, ok, err := s.among(x); ok || err != nil {
+		return n, err
+	}
 	residue := s.fac.CopyExpr(x)
 	if err := s.hoist(residue); err != nil {
 		return nil, err
@@ -100,6 +104,31 @@ func (s *splitter) build(x ast.Expr) (node, error) {
 	prog, err := s.program(residue)
 	s.p.residues = append(s.p.residues, leaf{prog: prog, scope: deps, yes: s.gives(x, cel.BoolType)})
 	return mixed{len(s.p.residues) - 1}, err
+}
+
+// among makes a text of the item that is looked for among texts of the request
+// or the shopper, which are evaluated once a request.
+func (s *splitter) among(x ast.Expr) (node, bool, error) {
+	if x.Kind() != ast.CallKind || x.AsCall().FunctionName() != operators.In {
+		return nil, false, nil
+	}
+	one, all := x.AsCall().Args()[0], x.AsCall().Args()[1]
+	deps, of := s.scope(one), s.tree.GetType(all.ID())
+	texts := of.IsExactType(cel.ListType(cel.StringType)) || of.IsExactType(cel.MapType(cel.StringType, cel.DoubleType))
+	if deps&onRequest != 0 || deps == 0 || s.scope(all) != onRequest || !texts || !s.gives(one, cel.StringType) {
+		return nil, false, nil
+	}
+	text, err := s.program(one)
+	if err != nil {
+		return nil, false, err
+	}
+	list, err := s.program(all)
+	if err != nil {
+		return nil, false, err
+	}
+	s.p.texts = append(s.p.texts, leaf{prog: text, scope: deps})
+	s.p.lists = append(s.p.lists, list)
+	return among{len(s.p.texts) - 1}, true, nil
 }
 
 // native reports whether a call is one that nodes do themselves: the

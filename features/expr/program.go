@@ -25,6 +25,8 @@ type Program struct {
 	root     node
 	asks     []leaf        // once a request
 	items    []leaf        // once a snapshot
+	texts    []leaf        // once a snapshot: texts of items, looked for in
+	lists    []cel.Program // once a request: texts
 	residues []leaf        // for each candidate
 	hoisted  []cel.Program // what residues use of the request: variable "@i"
 
@@ -48,9 +50,12 @@ func (p *Program) Residues() int { return len(p.residues) }
 // Warm makes the columns of cat for the markets, so that the first request
 // after a change of the catalogue needs not.
 func (p *Program) Warm(cat features.Catalog, markets ...string) {
-	for i := range p.items {
-		for _, m := range append([]string{""}, markets...) {
+	for _, m := range append([]string{""}, markets...) {
+		for i := range p.items {
 			p.column(cat, i, m)
+		}
+		for i := range p.texts {
+			p.column(cat, textLeaf(i), m)
 		}
 	}
 }
@@ -83,7 +88,16 @@ type Bound struct {
 	r       *features.Request
 	asked   []val
 	columns []*column
+	texts   []*column
+	lists   []list
 	vars    mixedVars
+}
+
+// list is the codes, in a column of texts, of what stands in a list of the
+// request.
+type list struct {
+	codes []int32
+	known bool
 }
 
 // Bind evaluates what depends on the request alone, for candidates of
@@ -107,6 +121,14 @@ func (p *Program) Bind(r *features.Request, into *Bound) *Bound {
 			v = nil
 		}
 		b.vars.hoisted = append(b.vars.hoisted, v)
+	}
+	b.texts, b.lists = b.texts[:0], b.lists[:0]
+	if r.Catalog != nil {
+		for i, prog := range p.lists {
+			c := p.column(r.Catalog, textLeaf(i), r.Market)
+			b.texts = append(b.texts, c)
+			b.lists = append(b.lists, c.find(prog, &b.vars.req))
+		}
 	}
 	b.columns = b.columns[:0]
 	for i := range p.items {
@@ -144,7 +166,22 @@ func (b *Bound) value(row features.Row) val {
 // bitmaps tell, and reports whether it holds for all that stay; otherwise
 // Match decides about each.
 func (b *Bound) Narrow(eligible *features.Bitmap) (exact bool) {
-	yes, _, exact := b.limits(b.p.root, eligible.Len())
+	return b.narrow(b.p.root, eligible)
+}
+
+// narrow spares the sets that limits would make of what is joined by and.
+func (b *Bound) narrow(n node, eligible *features.Bitmap) (exact bool) {
+	switch n := n.(type) {
+	case both:
+		x, y := b.narrow(n.x, eligible), b.narrow(n.y, eligible)
+		return x && y
+	case asked:
+		if v := b.asked[n.i]; !v.ok || v.f == 0 {
+			eligible.And(nil)
+		}
+		return true
+	}
+	yes, _, exact := b.limits(n, eligible.Len())
 	if yes != nil {
 		eligible.And(yes)
 	}

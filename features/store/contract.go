@@ -130,6 +130,8 @@ type Served struct {
 	Surface        string
 	Market         string
 	Release        string
+	Page           string   // the item whose page it was for; "" elsewhere
+	Cart           []string // the items in the cart
 	Items          []ServedItem
 }
 

@@ -48,18 +48,22 @@ func FuzzPage(f *testing.F) {
 // FuzzServed unpacks damaged records of answers.
 func FuzzServed(f *testing.F) {
 	items := []ServedItem{{"a", "ials", 1.5, 1}, {"b", "popular", -2, 0.25}}
-	f.Add(packServed(items))
+	f.Add(packServed(&Served{Items: items}))
+	f.Add(packServed(&Served{Page: "p", Cart: []string{"c", ""}, Items: items}))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		got, err := unpackServed(b)
-		if err != nil {
+		var got, again Served
+		if err := unpackServed(b, &got); err != nil {
 			return
 		}
-		if again, err := unpackServed(packServed(got)); err != nil || len(again) != len(got) {
+		if err := unpackServed(packServed(&got), &again); err != nil || len(again.Items) != len(got.Items) || again.Page != got.Page || len(again.Cart) != len(got.Cart) {
 			t.Errorf("packed again: got %v, %v, want %v", again, err, got)
 		}
 	})
-	if got, err := unpackServed(packServed(items)); err != nil || !reflect.DeepEqual(got, items) {
-		f.Errorf("got %v, %v, want %v", got, err, items)
+	for _, want := range []Served{{Items: items}, {Page: "p", Items: items}, {Cart: []string{"c", "d"}, Items: items}} {
+		var got Served
+		if err := unpackServed(packServed(&want), &got); err != nil || !reflect.DeepEqual(got, want) {
+			f.Errorf("got %v, %v, want %v", got, err, want)
+		}
 	}
 }
 

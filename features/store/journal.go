@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -29,7 +30,7 @@ func (s *Store) PutServed(ctx context.Context, shop features.ShopID, records []S
 			r := &records[i]
 			if _, err := tx.exec(`INSERT OR IGNORE INTO served (shop, recommendation, time, user_key, session_key, surface, market, release, record)
 				VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, string(shop), r.Recommendation, r.Time.UnixMilli(), keyBytes(r.User), keyBytes(r.Session),
-				r.Surface, r.Market, r.Release, packServed(r.Items)); err != nil {
+				r.Surface, r.Market, r.Release, packServed(r)); err != nil {
 				return err
 			}
 		}
@@ -77,6 +78,11 @@ func (s *Store) someServed(ctx context.Context, shop features.ShopID, after int6
 	if err != nil {
 		return nil, err
 	}
+	return scanServed(rows)
+}
+
+// scanServed reads and closes rows.
+func scanServed(rows *sql.Rows) ([]Served, error) {
 	defer rows.Close()
 	var all []Served
 	for rows.Next() {
@@ -87,13 +93,14 @@ func (s *Store) someServed(ctx context.Context, shop features.ShopID, after int6
 			return nil, err
 		}
 		r.Time = time.UnixMilli(ms).UTC()
+		var err error
 		if r.User, err = keyFrom(user); err != nil {
 			return nil, err
 		}
 		if r.Session, err = keyFrom(session); err != nil {
 			return nil, err
 		}
-		if r.Items, err = unpackServed(packed); err != nil {
+		if err = unpackServed(packed, &r); err != nil {
 			return nil, fmt.Errorf("recommendation %s: %w", r.Recommendation, err)
 		}
 		all = append(all, r)
@@ -103,11 +110,22 @@ func (s *Store) someServed(ctx context.Context, shop features.ShopID, after int6
 
 // packServed is version 1, the number of items, and of each: item and source as
 // length and bytes, score and propensity as little-endian float32. Its place is
-// its position.
-func packServed(items []ServedItem) []byte {
-	b := binary.AppendUvarint([]byte{1}, uint64(len(items)))
-	for i := range items {
-		it := &items[i]
+// its position. Version 2, where there is one, has the page's item before that,
+// then the number of items in the cart and each of them.
+func packServed(r *Served) []byte {
+	var b []byte
+	if r.Page == "" && len(r.Cart) == 0 {
+		b = append(b, 1)
+	} else {
+		b = appendString(append(b, 2), r.Page)
+		b = binary.AppendUvarint(b, uint64(len(r.Cart)))
+		for _, item := range r.Cart {
+			b = appendString(b, item)
+		}
+	}
+	b = binary.AppendUvarint(b, uint64(len(r.Items)))
+	for i := range r.Items {
+		it := &r.Items[i]
 		b = appendString(b, it.Item)
 		b = appendString(b, it.Source)
 		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(it.Score))
@@ -116,21 +134,28 @@ func packServed(items []ServedItem) []byte {
 	return b
 }
 
-func unpackServed(b []byte) ([]ServedItem, error) {
+// unpackServed reads what packServed wrote into s.
+func unpackServed(b []byte, s *Served) error {
 	r := pageReader{in: string(b), raw: b}
-	if v := r.byte(); v != 1 {
-		return nil, fmt.Errorf("%w: served record of form %d", ErrCorrupt, v)
+	switch v := r.byte(); v {
+	case 1:
+	case 2:
+		s.Page = r.string()
+		for n := r.uvarint(); n > 0 && !r.bad; n-- {
+			s.Cart = append(s.Cart, r.string())
+		}
+	default:
+		return fmt.Errorf("%w: served record of form %d", ErrCorrupt, v)
 	}
-	var items []ServedItem
 	for n := r.uvarint(); n > 0 && !r.bad; n-- {
 		it := ServedItem{Item: r.string(), Source: r.string()}
 		it.Score, it.Propensity = r.float32(), r.float32()
-		items = append(items, it)
+		s.Items = append(s.Items, it)
 	}
 	if r.bad {
-		return nil, fmt.Errorf("%w: served record ends early", ErrCorrupt)
+		return fmt.Errorf("%w: served record ends early", ErrCorrupt)
 	}
-	return items, nil
+	return nil
 }
 
 func (r *pageReader) float32() float32 {

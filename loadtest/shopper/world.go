@@ -35,6 +35,9 @@ type Options struct {
 	Skip     int      // sessions of an earlier run, whose shoppers' decisions are not to be repeated
 	Limit    int      // items an answer; 10
 	Examine  float64  // the chance to look at position k is 1/k^Examine; 0.7
+	New      int      // the last items are new: nobody knows them when the run begins
+	Good     int      // so many of those almost everybody likes
+	Appeal   float64  // how much, in logits; 6
 	Run      string   // stands before the ids of events and sessions, so that a second run is not taken for a retry
 }
 
@@ -51,6 +54,9 @@ func (o *Options) complete() error {
 	set(&o.Shoppers, 500)
 	set(&o.Factors, 8)
 	set(&o.Limit, 10)
+	if o.Appeal == 0 {
+		o.Appeal = 6
+	}
 	if len(o.Markets) == 0 {
 		o.Markets = []string{"DE", "FR", "GB"}
 	}
@@ -61,6 +67,9 @@ func (o *Options) complete() error {
 		if !(share >= 0 && share <= 1) {
 			return fmt.Errorf("%w: share of %s: got %v, want 0 to 1", ErrOptions, name, share)
 		}
+	}
+	if o.Good < 0 || o.New < o.Good || o.New > o.Items-o.Limit {
+		return fmt.Errorf("%w: %d new items, %d of them good: expected no more good ones than new ones, and enough others for an answer", ErrOptions, o.New, o.Good)
 	}
 	if o.Items < o.Limit || o.Shoppers < 1 || o.Factors < 1 || o.Limit < 1 || o.Limit > 200 || o.Examine < 0 {
 		return fmt.Errorf("%w: expected at least one shopper, factor and item an answer, at most 200 items an answer, and as many items as that", ErrOptions)
@@ -118,6 +127,11 @@ func NewWorld(o Options) (*World, error) {
 				it.appeal[m] = math.NaN()
 			}
 		}
+		if w.Planted(i) {
+			for m := range it.appeal {
+				it.appeal[m] = o.Appeal + .3*random.NormFloat64()
+			}
+		}
 		w.items = append(w.items, it)
 		w.byID[w.ItemID(i)] = i
 	}
@@ -129,6 +143,26 @@ func NewWorld(o Options) (*World, error) {
 	}
 	return w, nil
 }
+
+// New reports whether nobody knows an item when the run begins.
+func (w *World) New(i int) bool { return i >= w.o.Items-w.o.New }
+
+// Planted reports whether an item is a new one that almost everybody likes.
+func (w *World) Planted(i int) bool { return w.New(i) && i < w.o.Items-w.o.New+w.o.Good }
+
+// Options are what the world was made of.
+func (w *World) Options() Options { return w.o }
+
+// Examine is the chance that a place, from 0, is looked at.
+func (w *World) Examine(place int) float64 { return w.examine[place] }
+
+// LikesItem is Likes by an item's number.
+func (w *World) LikesItem(shopper, i int, progress float64) float64 {
+	return w.likes(shopper, i, progress)
+}
+
+// Sort is what sort of thing an item is.
+func (w *World) Sort(i int) string { return sorts[w.items[i].sort%len(sorts)] }
 
 // ItemID is the id of an item.
 func (w *World) ItemID(i int) string { return fmt.Sprintf("sim-%05d", i) }

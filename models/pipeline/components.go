@@ -131,6 +131,7 @@ const (
 	StageEligible Stage = "eligible"
 	StageSource   Stage = "source"
 	StageFilter   Stage = "filter"
+	StageRule     Stage = "rule"
 	StageRank     Stage = "rank"
 	StageSelect   Stage = "select"
 	StageReason   Stage = "reason"

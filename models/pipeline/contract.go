@@ -6,8 +6,9 @@ import (
 	"github.com/attune-rec/attune/features"
 )
 
-// MaxSources is how many sources a recipe may have: one bit each in From.
-const MaxSources = 64
+// MaxSources is how many sources a recipe may have: one bit each in From, and
+// one for what rules bring in.
+const MaxSources = 63
 
 // Candidate is an item on its way to the answer.
 type Candidate struct {
@@ -48,6 +49,33 @@ type Ranker interface {
 type Selector interface {
 	Name() string
 	Select(r *features.Request, cs []Candidate) []Candidate
+}
+
+// Steerer has a shop's rules. It is safe for concurrent use.
+type Steerer interface {
+	// Steer is the rules that hold for a request; nil when none does.
+	Steer(r *features.Request) Steering
+}
+
+// Steering is the rules for one request, used by its goroutine until Done. A
+// panic of Mask or Keep lets nothing through, a failure of the others costs
+// what they would have done; the answer says so under the name "rules".
+type Steering interface {
+	// Mask takes out what rules keep back, before the sources are asked.
+	Mask(eligible *features.Bitmap)
+	// Keep re-checks what depends on the candidate.
+	Keep(row features.Row) bool
+	// Wanted appends eligible rows that rules have a place for and no source
+	// found.
+	Wanted(eligible *features.Bitmap, found []Candidate, dst []features.Row) []features.Row
+	// Adjust changes the scores that the ranker set, in place.
+	Adjust(cs []Candidate) error
+	// Arrange orders and cuts what selectors picked of what was ranked; it may
+	// bring back what they dropped. It owns picked.
+	Arrange(ranked, picked []Candidate) ([]Candidate, error)
+	// Broken names the rules that cannot run.
+	Broken() []string
+	Done()
 }
 
 // ReasonKind is the sort of sentence a reason becomes.

@@ -15,8 +15,9 @@ import (
 // immutable and safe for concurrent use.
 type Pipeline struct {
 	recipe    models.Recipe
-	sources   []step // those of the recipe, then the fallbacks
+	sources   []step // those of the recipe, then the fallbacks, then what rules bring in
 	main      int    // how many of them are no fallbacks
+	last      int    // the one of the rules, which is not asked
 	anyRemote bool   // one of those is remote
 	filters   []Filter
 	ranker    Ranker
@@ -37,6 +38,7 @@ type step struct {
 type Options struct {
 	Observer Observer  // nil: nobody watches
 	Switches *Switches // nil: all is on
+	Rules    Steerer   // nil: none
 	Rows     int       // how many rows there are where a request has neither Catalog nor Eligible
 }
 
@@ -81,6 +83,9 @@ func New(recipe models.Recipe, parts Components, opts Options) (*Pipeline, error
 		p.anyRemote = p.anyRemote || st.remote && len(p.sources) < p.main
 		p.sources = append(p.sources, st)
 	}
+	p.last = len(p.sources)
+	p.sources = append(p.sources, step{Source: byRules{}})
+	p.filters = append(p.filters, asked{})
 	for _, spec := range recipe.Filters {
 		f, err := parts.Filter(spec)
 		if err != nil {
@@ -113,12 +118,21 @@ func (p *Pipeline) Recipe() models.Recipe { return p.recipe }
 // ended context. Sources, the ranker and selectors fail open: ans.Degraded says
 // which did not do its part.
 func (p *Pipeline) Answer(ctx context.Context, r *features.Request, ans *Answer) error {
+	return p.AnswerWith(ctx, r, p.opts.Rules, ans)
+}
+
+// AnswerWith is Answer under other rules than those of the Options; nil for
+// none.
+func (p *Pipeline) AnswerWith(ctx context.Context, r *features.Request, rules Steerer, ans *Answer) error {
 	ans.Items, ans.Degraded, ans.Considered = ans.Items[:0], ans.Degraded[:0], 0
 	if r.Limit < 1 {
 		return fmt.Errorf("%w: limit %d: expected at least 1", ErrRequest, r.Limit)
 	}
 	w := p.begin(ctx, r, ans)
 	defer p.end(w)
+	if rules != nil {
+		w.steer = rules.Steer(&w.req)
+	}
 
 	if err := p.narrow(w, r.Eligible); err != nil {
 		return err
@@ -126,15 +140,20 @@ func (p *Pipeline) Answer(ctx context.Context, r *features.Request, ans *Answer)
 	if err := p.ask(ctx, w); err != nil {
 		return err
 	}
+	if err := p.wanted(w); err != nil {
+		return err
+	}
 	for next := p.main; ; {
-		for ; len(w.found) < r.Limit && next < len(p.sources); next++ {
+		for ; len(w.found) < r.Limit && next < p.last; next++ {
 			if err := p.fallBack(ctx, w, next); err != nil {
 				return err
 			}
 		}
 		p.rank(ctx, w)
+		p.adjust(w)
 		p.choose(w)
-		if len(w.picked) >= r.Limit || next == len(p.sources) {
+		p.arrange(w)
+		if len(w.picked) >= r.Limit || next == p.last {
 			break
 		}
 		// Selectors left too few: more to choose from may help.
@@ -183,6 +202,7 @@ func (p *Pipeline) narrow(w *work, allowed *features.Bitmap) error {
 			p.observe(StageFilter, f.Name(), began, w.eligible.Count(), "", nil)
 		}
 	}
+	p.forbid(w)
 	w.reach()
 	return nil
 }

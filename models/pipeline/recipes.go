@@ -47,6 +47,7 @@ func Defaults() []models.Recipe {
 			Selectors: []models.ComponentSpec{
 				{Name: "caps", Params: map[string]any{"group": 1}},
 				{Name: "mmr", Params: map[string]any{"model": ModelContent, "lambda": .85}},
+				{Name: "explore", Params: map[string]any{"slots": []int{6}, "rate": .1}},
 			},
 			Fallback: popular,
 		},

@@ -14,6 +14,8 @@ type work struct {
 	req      features.Request // the request as components see it
 	ans      *Answer
 	budget   budget
+	steer    Steering // nil: no rules
+	wanted   []features.Row
 	eligible features.Bitmap
 	scratch  features.Scratch
 	out      []Candidate    // of one source
@@ -51,7 +53,10 @@ func (p *Pipeline) end(w *work) {
 		w.at[row] = 0
 	}
 	w.seen = w.seen[:0]
-	w.req, w.ans, w.budget = features.Request{}, nil, budget{}
+	if w.steer != nil {
+		w.steer.Done()
+	}
+	w.req, w.ans, w.budget, w.steer = features.Request{}, nil, budget{}, nil
 	p.pool.Put(w)
 }
 
@@ -96,7 +101,7 @@ func (w *work) merge(filters []Filter, i int, place int32, out []Candidate) erro
 		if err != nil {
 			return err
 		}
-		if !kept {
+		if !kept || !w.permitted(c.Row) {
 			w.at[c.Row] = rejected
 			continue
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/attune-rec/attune/models/vector/milvus"
 	"github.com/attune-rec/attune/server/collect"
 	"github.com/attune-rec/attune/server/recommend"
+	"github.com/attune-rec/attune/server/steer"
 )
 
 // domain is the ErrorInfo domain of every error that leaves the server.
@@ -54,6 +55,10 @@ func codeOf(err error) (codes.Code, string) {
 		return codes.FailedPrecondition, "RELEASE_FORMAT"
 	case errors.Is(err, release.ErrStale):
 		return codes.Aborted, "SERVING_STATE_CHANGED"
+	case errors.Is(err, store.ErrStale):
+		return codes.Aborted, "ETAG_CHANGED"
+	case errors.Is(err, steer.ErrTooMany):
+		return codes.FailedPrecondition, "TOO_MANY_RULE_SETS"
 	case errors.As(err, &surface), errors.As(err, &refusal), errors.Is(err, recommend.ErrPage):
 		return codes.InvalidArgument, "INVALID_ARGUMENT"
 	case errors.Is(err, recommend.ErrItem):

@@ -65,6 +65,7 @@ func (s *Recommendation) query(ctx context.Context, shop features.ShopID, r *att
 		Shop: shop, Surface: r.GetSurface(),
 		Market: c.GetMarket(), Locale: c.GetLocale(), Currency: c.GetCurrency(), Channel: c.GetChannel(),
 		Text: r.GetQuery(), Item: r.GetItem(), Cart: r.GetCart(), Exclude: r.GetExclude(), Limit: limitOf(r.GetLimit(), defaultLimit),
+		PriceFrom: r.GetPriceFrom(), PriceTo: r.GetPriceTo(), Categories: r.GetCategories(),
 	}
 	if names != nil {
 		q.User, q.Session = names.User(r.GetUser()), names.Session(r.GetSession())

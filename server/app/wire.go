@@ -33,11 +33,13 @@ import (
 	"github.com/attune-rec/attune/server/gateway"
 	"github.com/attune-rec/attune/server/guard"
 	"github.com/attune-rec/attune/server/journal"
+	"github.com/attune-rec/attune/server/lately"
 	"github.com/attune-rec/attune/server/live"
 	"github.com/attune-rec/attune/server/privacy"
 	"github.com/attune-rec/attune/server/recommend"
 	"github.com/attune-rec/attune/server/rpc"
 	"github.com/attune-rec/attune/server/shopper"
+	"github.com/attune-rec/attune/server/steer"
 	"github.com/attune-rec/attune/server/telemetry"
 )
 
@@ -55,6 +57,7 @@ type Server struct {
 	breakers *breaker.Set
 	cluster  *milvus.Cluster // nil: none
 	judge    *canary.Watcher // nil: nobody judges releases
+	rules    *steer.Keeper
 	set      *live.Set[*engine.Engine]
 	journal  *journal.Journal
 
@@ -145,10 +148,13 @@ func (s *Server) listen() (err error) {
 
 // liveReleases is the part that serves releases and swaps them.
 func (s *Server) liveReleases() (err error) {
+	if s.rules, err = steer.New(steer.Options{Store: s.store, Load: s.config.StoreWait, Logger: s.log, Registerer: s.metrics}); err != nil {
+		return err
+	}
 	s.breakers = breaker.NewSet(breaker.Options{})
 	s.metrics.MustRegister(s.breakers)
 	o := engine.Options{
-		Changes: s.store, Observer: telemetry.NewComponents(s.metrics), Workers: runtime.GOMAXPROCS(0), Breakers: s.breakers, Logger: s.log,
+		Changes: s.store, Rules: s.rules, Warm: s.rules.Warm, Observer: telemetry.NewComponents(s.metrics), Workers: runtime.GOMAXPROCS(0), Breakers: s.breakers, Logger: s.log,
 	}
 	if s.config.Milvus.Configured() {
 		cluster, err := milvus.NewCluster(s.config.Milvus)
@@ -204,23 +210,31 @@ func (s *Server) services() (rpc.Services, error) {
 	if err != nil {
 		return none, err
 	}
+	recently, err := lately.New(lately.Options{Shoppers: s.config.Shoppers})
+	if err != nil {
+		return none, err
+	}
 	s.journal = journal.New(s.store, journal.Options{Queue: s.config.Queue, Logger: s.log, Registerer: s.metrics})
 	s.closing(func() error { return within(s.config.Grace, s.journal.Close) })
 	collector, err := collect.New(collect.Options{
-		Log: s.store, Morgue: s.store, Links: s.store, Listener: shoppers,
+		Log: s.store, Morgue: s.store, Links: s.store, Listener: recently.After(shoppers),
 		MaxAge: s.config.EventAge, MaxAhead: s.config.ClockAhead, Logger: s.log, Registerer: s.metrics,
 	})
 	if err != nil {
 		return none, err
 	}
 	recommender, err := recommend.New(recommend.Options{
-		Releases: served{s.set}, Shoppers: shoppers, Journal: s.journal, Parallel: runtime.GOMAXPROCS(0), Logger: s.log,
+		Releases: served{s.set}, Shoppers: shoppers, Lately: recently, Journal: s.journal, Parallel: runtime.GOMAXPROCS(0), Logger: s.log,
 		Observe: s.observe(), Shadow: s.shadow(),
 	})
 	if err != nil {
 		return none, err
 	}
 	s.closing(recommender.Close)
+	forget := func(shop features.ShopID, key features.UserKey) {
+		shoppers.Forget(shop, key)
+		recently.Forget(shop, key)
+	}
 	s.recommendation = &api.Recommendation{Recommender: recommender, Names: names, Tokens: tokens}
 	s.events = &api.Events{Collector: collector, Names: names, Validate: validate}
 	return rpc.Services{
@@ -229,9 +243,10 @@ func (s *Server) services() (rpc.Services, error) {
 		Catalog: &api.Catalog{Store: s.store, Validate: validate, Tokens: tokens, Changed: func(shop features.ShopID) {
 			s.engines.Changed(context.Background(), shop)
 		}},
-		Users:    &api.Users{Store: s.store, Validate: validate, Tokens: tokens, Changed: shoppers.Forget},
+		Users:    &api.Users{Store: s.store, Validate: validate, Tokens: tokens, Changed: forget},
 		Releases: s.releaseService(tokens),
-		Privacy:  &privacy.Service{Store: s.store, Names: names, Forget: shoppers.Forget},
+		Rules:    &api.Rules{Keeper: s.rules, Served: s.store, Asked: s.recommendation, Tokens: tokens},
+		Privacy:  &privacy.Service{Store: s.store, Names: names, Forget: forget},
 		Health:   s.health,
 	}, nil
 }

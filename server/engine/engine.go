@@ -65,7 +65,9 @@ type Options struct {
 	Changes  Changes
 	Observer pipeline.Observer // nil: nobody watches
 	Switches *pipeline.Switches
-	Workers  int // goroutines that make an index; 0: 1
+	Rules    pipeline.Steerer                        // nil: none
+	Warm     func(features.ShopID, features.Catalog) // told of a catalogue before it is served; nil: nobody
+	Workers  int                                     // goroutines that make an index; 0: 1
 
 	Cluster  Cluster       // has the vectors of large models; nil: every index is local
 	Reopen   time.Duration // between tries of a cluster that was down when the server began; 0: 2 s
@@ -116,7 +118,7 @@ func (es *Engines) Build(ctx context.Context, r *release.Release) (*Engine, erro
 		e.tails = append(e.tails, t)
 	}
 	for _, recipe := range r.Recipes {
-		p, err := kit.New(recipe, env, pipeline.Options{Observer: es.o.Observer, Switches: es.o.Switches, Rows: len(r.Items)})
+		p, err := kit.New(recipe, env, pipeline.Options{Observer: es.o.Observer, Switches: es.o.Switches, Rules: es.o.Rules, Rows: len(r.Items)})
 		if err != nil {
 			return nil, errors.Join(err, e.close())
 		}
@@ -136,6 +138,7 @@ func (es *Engines) Build(ctx context.Context, r *release.Release) (*Engine, erro
 	if err := es.sync(ctx, shop, e); err != nil {
 		return nil, errors.Join(err, es.Free(e))
 	}
+	es.warm(shop, e.items.Load())
 	return e, nil
 }
 

@@ -53,9 +53,17 @@ func (es *Engines) sync(ctx context.Context, shop features.ShopID, e *Engine) er
 			return err
 		}
 	}
+	es.warm(shop, items)
 	e.next = next
 	e.items.Store(items)
 	return nil
+}
+
+// warm tells of a catalogue that is about to be served.
+func (es *Engines) warm(shop features.ShopID, items features.Catalog) {
+	if es.o.Warm != nil {
+		es.o.Warm(shop, items)
+	}
 }
 
 // news tells what changed since the release was made from what it was made of.

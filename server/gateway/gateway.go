@@ -63,6 +63,7 @@ func New(ctx context.Context, conn *grpc.ClientConn, o Options) (http.Handler, e
 		attunev1.RegisterCatalogServiceHandler,
 		attunev1.RegisterUserServiceHandler,
 		attunev1.RegisterReleaseServiceHandler,
+		attunev1.RegisterRuleServiceHandler,
 		attunev1.RegisterPrivacyServiceHandler,
 		// The last is asked first: items/{item}:similar before items/{id}.
 		attunev1.RegisterRecommendationServiceHandler,

@@ -84,7 +84,7 @@ func named(m protoreflect.Message) string {
 			return m.Get(f).String()
 		}
 	}
-	for _, name := range []protoreflect.Name{"item", "user"} {
+	for _, name := range []protoreflect.Name{"item", "user", "rule_set"} {
 		if f := fields.ByName(name); f != nil && f.Message() != nil && !f.IsList() {
 			return named(m.Get(f).Message())
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/store"
 	"github.com/attune-rec/attune/models/pipeline"
+	"github.com/attune-rec/attune/server/lately"
 	"github.com/attune-rec/attune/server/shopper"
 )
 
@@ -70,6 +71,12 @@ type Journal interface {
 	Put(shop features.ShopID, s store.Served)
 }
 
+// Lately remembers what was answered a little while ago, and what came of it.
+type Lately interface {
+	Fill(r *features.Request, release string, v *lately.View)
+	Answered(r *features.Request, release string, rows []features.Row)
+}
+
 // Query is what is asked, in the shop's own ids.
 type Query struct {
 	Shop          features.ShopID
@@ -83,8 +90,11 @@ type Query struct {
 	Item          string
 	Cart          []string
 	Exclude       []string
-	Seen          []byte // of the page before; nil: the first page
-	Limit         int    // at least 1
+	PriceFrom     float64  // units in the market; 0: no lower end
+	PriceTo       float64  // 0: no upper end
+	Categories    []string // paths joined by '/'; empty: all
+	Seen          []byte   // of the page before; nil: the first page
+	Limit         int      // at least 1
 }
 
 // Answer is what a query receives. Its memory may be used again.

@@ -13,6 +13,7 @@ import (
 	"github.com/attune-rec/attune/features/store"
 	"github.com/attune-rec/attune/models/pipeline"
 	"github.com/attune-rec/attune/server/breaker"
+	"github.com/attune-rec/attune/server/lately"
 	"github.com/attune-rec/attune/server/reason"
 	"github.com/attune-rec/attune/server/shopper"
 )
@@ -22,6 +23,7 @@ type Options struct {
 	Releases Releases
 	Shoppers Shoppers
 	Journal  Journal          // nil: nothing is recorded
+	Lately   Lately           // nil: nothing is remembered of earlier answers
 	Words    *reason.Words    // nil: made
 	Observe  func(Outcome)    // told what became of every question to Recommend; nil: nobody
 	Shadow   Shadow           // scores beside what is served; the zero value: nothing does
@@ -46,6 +48,8 @@ type work struct {
 	scratch features.Scratch
 	cart    []features.Row
 	exclude []features.Row
+	rows    []features.Row
+	lately  lately.View
 }
 
 // New returns a recommender.
@@ -103,9 +107,11 @@ func (rec *Recommender) Recommend(ctx context.Context, q *Query, ans *Answer) (e
 	if err := rec.request(w, q, surface, rel, items, who); err != nil {
 		return err
 	}
+	rec.recall(w, rel)
 	if err := p.Answer(ctx, &w.req, &ans.raw); err != nil {
 		return err
 	}
+	rec.remember(w, rel, ans)
 	ans.ID, ans.Release = newID(w.req.Now), rel.Version()
 	ans.Degraded = append(ans.Degraded[:0], ans.raw.Degraded...)
 	if lost != "" {
@@ -169,7 +175,7 @@ func (rec *Recommender) request(w *work, q *Query, surface string, rel Release, 
 	w.req = features.Request{
 		Query: features.Query{
 			Shop: q.Shop, Surface: surface, Market: q.Market, Locale: q.Locale, Currency: q.Currency, Channel: q.Channel,
-			Text: q.Text, Now: rec.o.Clock().UTC(), Limit: q.Limit,
+			Text: q.Text, Now: rec.o.Clock().UTC(), Limit: q.Limit, PriceFrom: q.PriceFrom, PriceTo: q.PriceTo, Categories: q.Categories,
 		},
 		Shopper: who, Item: row, Cart: w.cart, Exclude: w.exclude, Catalog: items, Scratch: &w.scratch,
 	}
@@ -217,7 +223,7 @@ func (rec *Recommender) record(q *Query, surface string, who *features.Shopper, 
 		return
 	}
 	s := store.Served{
-		Recommendation: ans.ID, Time: now, Surface: surface, Market: q.Market, Release: ans.Release,
+		Recommendation: ans.ID, Time: now, Surface: surface, Market: q.Market, Release: ans.Release, Page: q.Item, Cart: q.Cart,
 		Items: make([]store.ServedItem, len(ans.Items)),
 	}
 	if who != nil && who.Consent.Has(features.Analytics) {

@@ -36,6 +36,7 @@ type Services struct {
 	Catalog        attunev1.CatalogServiceServer
 	Users          attunev1.UserServiceServer
 	Releases       attunev1.ReleaseServiceServer
+	Rules          attunev1.RuleServiceServer
 	Privacy        attunev1.PrivacyServiceServer // nil: not offered
 	Health         *health.Server
 }
@@ -97,6 +98,7 @@ func New(s Services, o Options) *grpc.Server {
 	attunev1.RegisterCatalogServiceServer(g, s.Catalog)
 	attunev1.RegisterUserServiceServer(g, s.Users)
 	attunev1.RegisterReleaseServiceServer(g, s.Releases)
+	attunev1.RegisterRuleServiceServer(g, s.Rules)
 	if s.Privacy != nil {
 		attunev1.RegisterPrivacyServiceServer(g, s.Privacy)
 	}
@@ -117,6 +119,7 @@ func NewValidator() (protovalidate.Validator, error) {
 		&attunev1.ListUsersRequest{}, &attunev1.DeleteUserRequest{},
 		&attunev1.ListReleasesRequest{}, &attunev1.GetReleaseRequest{}, &attunev1.GetCurrentReleaseRequest{},
 		&attunev1.PromoteReleaseRequest{}, &attunev1.RollbackReleaseRequest{},
+		&attunev1.UpsertRuleSetRequest{}, &attunev1.GetRuleSetRequest{}, &attunev1.ListRuleSetsRequest{}, &attunev1.DeleteRuleSetRequest{}, &attunev1.DryRunRulesRequest{},
 		&attunev1.ExportUserRequest{}, &attunev1.EraseUserRequest{},
 	))
 	if err != nil {

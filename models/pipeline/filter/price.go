@@ -9,7 +9,10 @@ import (
 
 // price keeps items whose price in the market lies in a range, in the price's
 // own unit. An item without a price is not in any range.
-type price struct{ low, high float64 }
+type price struct {
+	maskOnly
+	low, high float64
+}
 
 func newPrice(params map[string]any) (pipeline.Filter, error) {
 	p := struct {
@@ -28,22 +31,11 @@ func newPrice(params map[string]any) (pipeline.Filter, error) {
 // Name implements pipeline.Filter.
 func (*price) Name() string { return "price" }
 
-// Mask implements pipeline.Filter: prices are looked up by candidate.
-func (*price) Mask(*features.Request, *features.Bitmap) {}
-
-// Keep implements pipeline.Filter.
-func (f *price) Keep(r *features.Request, row features.Row) bool {
+// Mask implements pipeline.Filter.
+func (f *price) Mask(r *features.Request, eligible *features.Bitmap) {
 	if r.Catalog == nil {
-		return false
+		eligible.And(nil)
+		return
 	}
-	it := r.Catalog.Item(row)
-	if it == nil {
-		return false
-	}
-	p := it.PriceIn(r.Market)
-	if p.IsZero() {
-		return false
-	}
-	units := p.Units()
-	return units >= f.low && (f.high == 0 || units <= f.high)
+	pipeline.KeepPriced(r, f.low, f.high, eligible)
 }

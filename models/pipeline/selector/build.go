@@ -16,8 +16,12 @@ type maker func(spec models.ComponentSpec, env pipeline.Env) (pipeline.Selector,
 // makers is every selector there is, by the name recipes use.
 func makers() map[string]maker {
 	return map[string]maker{
-		"mmr":  newMMR,  // not all alike
-		"caps": newCaps, // so many of a category, brand, seller or group
+		"mmr":       newMMR,       // not all alike
+		"dpp":       newDPP,       // not all alike, as a set
+		"caps":      newCaps,      // so many of a category, brand, seller or group
+		"fatigue":   newFatigue,   // not again what was shown lately
+		"sponsored": newSponsored, // places that somebody pays for
+		"explore":   newExplore,   // new items get a chance
 	}
 }
 

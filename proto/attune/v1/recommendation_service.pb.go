@@ -47,7 +47,15 @@ type RecommendRequest struct {
 	// From the answer before, to go on where it ended.
 	PageToken string `protobuf:"bytes,10,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Items that must not be answered.
-	Exclude       []string `protobuf:"bytes,11,rep,name=exclude,proto3" json:"exclude,omitempty"`
+	Exclude []string `protobuf:"bytes,11,rep,name=exclude,proto3" json:"exclude,omitempty"`
+	// Only items that cost at least so much in the market, in units of its
+	// currency; 0 means no lower end.
+	PriceFrom float64 `protobuf:"fixed64,12,opt,name=price_from,json=priceFrom,proto3" json:"price_from,omitempty"`
+	// Only items that cost at most so much; 0 means no upper end. Items without a
+	// price are in no range.
+	PriceTo float64 `protobuf:"fixed64,13,opt,name=price_to,json=priceTo,proto3" json:"price_to,omitempty"`
+	// Only items of one of these categories: paths from the root, joined by '/'.
+	Categories    []string `protobuf:"bytes,14,rep,name=categories,proto3" json:"categories,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -155,6 +163,27 @@ func (x *RecommendRequest) GetPageToken() string {
 func (x *RecommendRequest) GetExclude() []string {
 	if x != nil {
 		return x.Exclude
+	}
+	return nil
+}
+
+func (x *RecommendRequest) GetPriceFrom() float64 {
+	if x != nil {
+		return x.PriceFrom
+	}
+	return 0
+}
+
+func (x *RecommendRequest) GetPriceTo() float64 {
+	if x != nil {
+		return x.PriceTo
+	}
+	return 0
+}
+
+func (x *RecommendRequest) GetCategories() []string {
+	if x != nil {
+		return x.Categories
 	}
 	return nil
 }
@@ -927,7 +956,7 @@ var File_attune_v1_recommendation_service_proto protoreflect.FileDescriptor
 
 const file_attune_v1_recommendation_service_proto_rawDesc = "" +
 	"\n" +
-	"&attune/v1/recommendation_service.proto\x12\tattune.v1\x1a\x16attune/v1/policy.proto\x1a\x15attune/v1/types.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\"\xd4\x03\n" +
+	"&attune/v1/recommendation_service.proto\x12\tattune.v1\x1a\x16attune/v1/policy.proto\x1a\x15attune/v1/types.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\"\xe4\x05\n" +
 	"\x10RecommendRequest\x127\n" +
 	"\x04shop\x18\x01 \x01(\tB#\xbaH r\x1e2\x1c^([a-z0-9][a-z0-9-]{0,62})?$R\x04shop\x12\x1c\n" +
 	"\x04user\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x04user\x12\"\n" +
@@ -942,7 +971,14 @@ const file_attune_v1_recommendation_service_proto_rawDesc = "" +
 	"\n" +
 	"page_token\x18\n" +
 	" \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\x12,\n" +
-	"\aexclude\x18\v \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\xe8\a\"\ar\x05\x10\x01\x18\x80\x02R\aexclude\"\x8c\x02\n" +
+	"\aexclude\x18\v \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\xe8\a\"\ar\x05\x10\x01\x18\x80\x02R\aexclude\x12/\n" +
+	"\n" +
+	"price_from\x18\f \x01(\x01B\x10\xbaH\r\x12\v@\x01)\x00\x00\x00\x00\x00\x00\x00\x00R\tpriceFrom\x12+\n" +
+	"\bprice_to\x18\r \x01(\x01B\x10\xbaH\r\x12\v@\x01)\x00\x00\x00\x00\x00\x00\x00\x00R\apriceTo\x121\n" +
+	"\n" +
+	"categories\x18\x0e \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10 \"\ar\x05\x10\x01\x18\x80\bR\n" +
+	"categories:}\xbaHz\x1ax\n" +
+	"\x15recommend.price_range\x12%price_to must not be below price_from\x1a8this.price_to == 0.0 || this.price_from <= this.price_to\"\x8c\x02\n" +
 	"\x11RecommendResponse\x12+\n" +
 	"\x11recommendation_id\x18\x01 \x01(\tR\x10recommendationId\x12\x18\n" +
 	"\arelease\x18\x02 \x01(\tR\arelease\x120\n" +
