@@ -129,3 +129,21 @@ const (
 	sample = 512     // items it is held against beyond
 	budget = 6e13    // multiplications that the softmax of all epochs may take, some ten minutes of a core
 )
+
+// Cost estimates what it takes to fit a network of the kind with its defaults:
+// seconds of one core, and bytes of memory.
+func Cost(kind string, events, items int) (seconds float64, bytes int64) {
+	const (
+		rate   = 1e11 // multiplications a second
+		around = 6e5  // of an event, besides the softmax
+	)
+	p := defaults(kind)
+	p.resolve(kind, events, items, 50)
+	candidates := items
+	if p.Negatives > 0 {
+		candidates = p.Negatives
+	}
+	seconds = float64(p.Epochs) * float64(events) * (6*float64(candidates)*float64(p.Dim) + around) / rate
+	const copies = 8 // weights, gradients of some workers, moments, the best so far
+	return seconds, copies*4*int64(items)*int64(p.Dim+1) + 64*int64(events)
+}
