@@ -53,8 +53,8 @@ func (t *trainer) model() *Model {
 		copy(row, from.items.W[i*t.params.Dim:][:t.params.Dim])
 		row[t.params.Dim] = from.bias.W[i]
 	}
-	trained := from.params()[2:]
-	for i, p := range m.net.params()[2:] {
+	trained := from.Params()[2:]
+	for i, p := range m.net.Params()[2:] {
 		p.W, p.G = slices.Clone(trained[i].W), nil
 	}
 	return m
@@ -203,7 +203,7 @@ func (m *Model) Save(w models.Writer) error {
 	if err := w.Tensor("items", models.TensorOf(m.table.Data, m.table.Items, m.table.Dim)); err != nil {
 		return err
 	}
-	for _, p := range m.net.params()[2:] {
+	for _, p := range m.net.Params()[2:] {
 		if err := w.Tensor(p.Name, models.TensorOf(p.W, p.Rows, p.Cols)); err != nil {
 			return err
 		}
@@ -233,7 +233,7 @@ func open(family string, r models.Reader) (models.Model, error) {
 	if m.table.Data, err = tensor[float32](r, "items", m.table.Items, m.table.Dim); err != nil {
 		return nil, err
 	}
-	for _, q := range m.net.params()[2:] {
+	for _, q := range m.net.Params()[2:] {
 		q.G = nil
 		if q.W, err = tensor[float32](r, q.Name, q.Rows, q.Cols); err != nil {
 			return nil, err

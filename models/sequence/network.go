@@ -53,7 +53,8 @@ type inputs struct {
 	Gaps  bool `json:"gaps"`
 }
 
-func (w *network) params() nn.Params[float32] {
+// Params are all parameters.
+func (w *network) Params() nn.Params[float32] {
 	ps := nn.Params[float32]{w.items, w.bias}
 	for _, p := range []*nn.Param[float32]{w.kinds, w.gaps} {
 		if p != nil {
