@@ -3,6 +3,7 @@ package multitask
 import (
 	"context"
 	"errors"
+	"math"
 	"math/rand/v2"
 
 	"github.com/attune-rec/attune/models"
@@ -58,7 +59,49 @@ func newTrainer(in models.FitInput) (*trainer, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.start(t.nets[0].Bias.W)
 	return t, nil
+}
+
+// start fills bias, items x goals, with the logits of the shares of an item's
+// candidates that reach each goal, of a chain's goals among those that reached
+// the one before, drawn towards the share of all items where it has few.
+func (t *trainer) start(bias []float32) {
+	const few = 5.
+	reached, shown, drawn := make([][Goals]float64, t.items), make([]float64, t.items), 0.
+	for _, f := range t.train {
+		for g, met := range f.met {
+			for _, row := range met {
+				shown[row]++
+				for k := range g + 1 {
+					reached[row][k]++
+				}
+			}
+		}
+		for _, row := range f.shown {
+			shown[row]++
+		}
+		if len(f.shown) == 0 {
+			drawn += float64(t.params.Negatives * f.total())
+		}
+	}
+	for g := range Goals {
+		of := func(row int) float64 {
+			if g > 0 && t.params.Chain {
+				return reached[row][g-1]
+			}
+			return shown[row] + drawn/float64(t.items)
+		}
+		hits, all := 0., 0.
+		for row := range t.items {
+			hits, all = hits+reached[row][g], all+of(row)
+		}
+		share := min(max(hits/max(all, 1), 1e-6), 1-1e-6)
+		for row := range t.items {
+			p := (reached[row][g] + few*share) / (of(row) + few)
+			bias[row*Goals+g] = float32(math.Log(p / (1 - p)))
+		}
+	}
 }
 
 // Batches implements training.Learner: it shuffles the shoppers into groups of about Batch candidates.
