@@ -101,8 +101,12 @@ func newTrainer(family string, in models.FitInput) (*trainer, error) {
 	}
 	t.params = p
 	t.reads = inputs{Types: p.EventTypes && t.corpus.types, Gaps: p.Gaps && t.corpus.gaps}
+	var said *attributes
+	if p.ItemFeatures {
+		said = attributesOf(in.Train)
+	}
 	t.nets, err = training.Replicas(t.workers, func() *network {
-		n := newNetwork(family, p, t.reader.items, t.reads, rand.New(rand.NewPCG(in.Seed, 0x5e9)))
+		n := newNetwork(family, p, t.reader.items, t.reads, said, rand.New(rand.NewPCG(in.Seed, 0x5e9)))
 		if p.Negatives > 0 {
 			n.sampler = newSampler(t.corpus.counts, p.Negatives)
 		}
@@ -110,6 +114,9 @@ func newTrainer(family string, in models.FitInput) (*trainer, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	for _, n := range t.nets {
+		n.items.W = t.nets[0].items.W // composed once for all
 	}
 	t.nets[0].popularity(t.corpus.counts)
 	return t, nil
@@ -145,6 +152,7 @@ func (t *trainer) Learn(pieces [][]token, step int, _ *rand.Rand) ([]float64, fl
 	for _, p := range pieces {
 		tokens += len(p) - 1
 	}
+	t.nets[0].compose(t.workers)
 	shares, losses := deal(pieces, len(t.nets)), make([]float64, len(t.nets))
 	training.Each(len(t.nets), func(i int) {
 		losses[i] = t.nets[i].step(shares[i], nn.Seed(t.in.Seed, uint64(step), uint64(i)), 1/float32(tokens)) // #nosec G115 -- not negative
