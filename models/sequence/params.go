@@ -130,7 +130,7 @@ func (p *Params) resolve(family string, events, items, long int) {
 const (
 	whole  = 100_000 // items up to which a target is held against the whole catalogue
 	sample = 512     // items it is held against beyond
-	budget = 6e13    // multiplications that the softmax of all epochs may take, some ten minutes of a core
+	budget = 7.8e13  // multiplications that the softmax of all epochs may take, some thirteen minutes of a core
 )
 
 // Cost estimates what it takes to fit a network of the kind with its defaults:
