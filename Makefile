@@ -55,6 +55,10 @@ measure-demo: ## Write docs/measurements/demo.md anew, from the raw file
 	@mkdir -p bin && $(GO) build -buildvcs=auto -o bin/ ./trainer
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && bin/trainer demo --data "$$dir/shop" --judged 0 --write docs/measurements/demo.md
 
+.PHONY: measure-neural-serving
+measure-neural-serving: ## Time requests to the networks on one core, and write docs/measurements/neural-serving.md
+	GOMAXPROCS=1 $(GO) run ./loadtest/peers neural-serving --write docs/measurements/neural-serving.md
+
 ##@ Generate
 
 .PHONY: generate
