@@ -2,6 +2,7 @@ package training
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -109,7 +110,7 @@ func (r *run[B, M]) learn(ctx context.Context) (map[string]float64, error) {
 	rng := rand.New(rand.NewPCG(r.in.Seed, uint64(r.epoch)))
 	batches := r.learner.Batches(rng)
 	if len(batches) == 0 {
-		return nil, fmt.Errorf("nothing to learn from: no shopper did enough")
+		return nil, errors.New("nothing to learn from: no shopper did enough")
 	}
 	if r.rate.Steps == 0 {
 		r.rate = nn.Schedule{Rate: r.plan.Rate, Steps: len(batches) * r.plan.Epochs, Warm: r.plan.Warm, Floor: lowest}
