@@ -24,7 +24,7 @@ type Params struct {
 	Clip       float64 `json:"clip"`        // norm of gradients at most; 0: any
 	Negatives  int     `json:"negatives"`   // sampled items that a target is held against; 0: chosen, -1: the whole catalogue
 	EventTypes bool    `json:"event_types"` // read what was done, where histories have several types
-	Gaps       bool    `json:"gaps"`        // read the time since the event before, where histories have times
+	Gaps       bool    `json:"gaps"`        // read the time since the event before, where histories have times; did not pay where it was measured
 	// ItemFeatures adds to an item's vector those of its category, brand, tags,
 	// attributes and words, where the catalogue says some.
 	ItemFeatures bool `json:"item_features"`
@@ -38,7 +38,7 @@ type Params struct {
 // defaults are those of a family; what is left to choose is 0.
 func defaults(family string) Params {
 	p := Params{
-		Layers: 1, Heads: 2, Dropout: -1, Rate: .003, Patience: 4, Clip: 1, EventTypes: true, Gaps: true, ItemFeatures: true,
+		Layers: 1, Heads: 2, Dropout: -1, Rate: .003, Patience: 4, Clip: 1, EventTypes: true, ItemFeatures: true,
 	}
 	if family == KindSASRec {
 		p.Layers = 2

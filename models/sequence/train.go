@@ -58,6 +58,7 @@ func kindOf(family, summary string) models.Kind {
 			{Param: "dropout", Low: .1, High: .6},
 			{Param: "rate", Low: .001, High: .006, Log: true},
 			{Param: "epochs", Low: 6, High: 40, Integer: true},
+			{Param: "gaps", Values: []any{false, true}},
 		},
 	}
 }
