@@ -73,6 +73,9 @@ measure-index: ## Write docs/measurements/vector.md anew, beside faiss and hnswl
 	@python3 -m venv .cache/peers
 	@.cache/peers/bin/pip install --quiet $(addprefix -r ,$^)
 	@touch $@
+.PHONY: measure-neural-serving
+measure-neural-serving: ## Time requests to the networks on one core, and write docs/measurements/neural-serving.md
+	GOMAXPROCS=1 $(GO) run ./loadtest/peers neural-serving --write docs/measurements/neural-serving.md
 
 ##@ Generate
 

@@ -82,6 +82,10 @@ type FitInput struct {
 	Parts    []Part             // what a composite is made of; none: it fits its own, where it can
 	Progress func(Progress)     // nil: nobody watches
 	Weights  map[string]float64 // by event type's name; nil: the kind's defaults
+	// Checkpoint is the file in which a kind that learns for long leaves its
+	// state after each epoch, and from which the same fit, begun again, goes on
+	// to the same model; "": none. A file of another fit is an error.
+	Checkpoint string
 	// Kinds finds the kinds that a composite fits its own parts by; nil: it is
 	// given Parts.
 	Kinds func(name string) (Kind, error)

@@ -13,7 +13,7 @@ type Format string
 // The formats.
 const (
 	Adjacency Format = "adjacency" // "user item item ..." a line
-	Sequences Format = "sequences" // the same, items in time order
+	Sequences Format = "sequences" // the same, items in time order; events are numbered (see Ordinal)
 	Pairs     Format = "pairs"     // "user item [rating [unix time]]" a line
 	Counted   Format = "counted"   // "n item item ..." a line; the user is the line's number, from 0
 	Events    Format = "events"    // CSV with a header; see Columns
@@ -62,8 +62,12 @@ func (l *Loader) Read(name string, r io.Reader) (*Rows, error) {
 	var t *table
 	var err error
 	switch l.Format {
-	case Adjacency, Sequences:
+	case Adjacency:
 		t, err = l.readAdjacency(name, r)
+	case Sequences:
+		if t, err = l.readAdjacency(name, r); err == nil {
+			t.ordered = true
+		}
 	case Counted:
 		t, err = l.readCounted(name, r)
 	case Pairs:

@@ -58,6 +58,7 @@ func Part(d *Dataset, c Cut) (*Split, error) {
 	labels := make([]uint8, len(d.Log))
 	switch c.Method {
 	case LeaveOneOut:
+		d = d.numbered() // the split takes the order for time, and so may models
 		leaveOneOut(d, labels)
 	case LastPositive:
 		if err := lastPositive(d, labels, orElse(c.Positive, 4)); err != nil {
@@ -144,7 +145,7 @@ func lastPositive(d *Dataset, labels []uint8, positive float32) error {
 
 func lastDays(d *Dataset, labels []uint8, days float64, label uint8) error {
 	last := d.LastTimeMS()
-	if last == 0 {
+	if !d.Clocked() {
 		return fmt.Errorf("split %s needs times, and there is none: give them as the fourth field of pairs, or name the column of events", Temporal)
 	}
 	from := last - int64(days*24*60*60*1000)

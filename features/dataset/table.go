@@ -18,10 +18,12 @@ type table struct {
 	quantity, price []float32
 	market          []uint16
 	kindOfAll       features.EventType // where kind is nil
+	ordered         bool               // there are no times, and the file is in order of time
 }
 
 // dataset is the table over the given users and items: by user, then by time
-// where there is one, then in file order.
+// where there is one, then in file order. Where that is the order of time, the
+// events are numbered.
 func (t *table) dataset(users, items, markets []string) *Dataset {
 	d := &Dataset{Users: users, Items: items, Ptr: make([]int64, len(users)+1), Log: make([]features.Interaction, len(t.user))}
 	if t.market != nil {
@@ -51,6 +53,11 @@ func (t *table) dataset(users, items, markets []string) *Dataset {
 			if !sort.IsSorted(h) {
 				sort.Stable(h)
 			}
+		}
+	}
+	if t.ordered {
+		for u := range users {
+			enumerate(d.History(u))
 		}
 	}
 	return d

@@ -6,6 +6,7 @@
 //	go run ./loadtest/peers kernels --write docs/measurements/kernels.md
 //	.cache/peers/bin/pip install -r loadtest/peers/requirements-neural.txt
 //	go run ./loadtest/peers neural --write docs/measurements/neural.md
+//	go run ./loadtest/peers neural-serving --write docs/measurements/neural-serving.md
 //
 //	.cache/peers/bin/pip install -r loadtest/peers/requirements-index.txt
 //	go run ./loadtest/peers index --write docs/measurements/vector.md
@@ -27,13 +28,14 @@ import (
 )
 
 type cli struct {
-	Kernels kernelsCmd `cmd:"" help:"Vector and matrix kernels against OpenBLAS."`
-	Index   indexCmd   `cmd:"" help:"Vector search against faiss and hnswlib."`
-	Filters filtersCmd `cmd:"" help:"Our vector search under filters, without a peer."`
-	Mapped  mappedCmd  `cmd:"" help:"Our vector search from mapped files, without a peer."`
-	Open    openCmd    `cmd:"" hidden:"" help:"Open an index file; what index starts."`
-	Neural  neuralCmd  `cmd:"" help:"Training steps of neural networks against PyTorch."`
-	Serve   serveCmd   `cmd:"" hidden:"" help:"Answer jobs on standard input; what the other commands start."`
+	Kernels kernelsCmd       `cmd:"" help:"Vector and matrix kernels against OpenBLAS."`
+	Index   indexCmd         `cmd:"" help:"Vector search against faiss and hnswlib."`
+	Filters filtersCmd       `cmd:"" help:"Our vector search under filters, without a peer."`
+	Mapped  mappedCmd        `cmd:"" help:"Our vector search from mapped files, without a peer."`
+	Open    openCmd          `cmd:"" hidden:"" help:"Open an index file; what index starts."`
+	Neural  neuralCmd        `cmd:"" help:"Training steps of neural networks against PyTorch."`
+	Serve   serveCmd         `cmd:"" hidden:"" help:"Answer jobs on standard input; what the other commands start."`
+	Serving neuralServingCmd `cmd:"" name:"neural-serving" help:"Requests to our own networks, one by one; no peer."`
 }
 
 func main() {

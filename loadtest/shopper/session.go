@@ -84,7 +84,7 @@ func (v *visit) walk(ctx context.Context) error {
 	}
 	var cart []string
 	take := func(item string, from *seen) error {
-		if v.bot || v.random.Float64() >= intoCart {
+		if v.bot || v.random.Float64() >= v.w.Carts(v.shopper, item, v.progress) {
 			return nil
 		}
 		cart = append(cart, item)

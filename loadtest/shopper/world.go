@@ -32,6 +32,7 @@ type Options struct {
 	Bots     float64  // share of sessions of bots: they click everything and buy nothing
 	Organic  float64  // share of sessions that begin with an item found without help
 	Drift    float64  // 0 … 1: how much of a taste is another one at the end of the run
+	Choosy   float64  // 0 … 1: how far taste decides what of the clicked goes into the cart
 	Skip     int      // sessions of an earlier run, whose shoppers' decisions are not to be repeated
 	Limit    int      // items an answer; 10
 	Examine  float64  // the chance to look at position k is 1/k^Examine; 0.7
@@ -63,7 +64,7 @@ func (o *Options) complete() error {
 	if o.Examine == 0 {
 		o.Examine = .7
 	}
-	for name, share := range map[string]float64{"anonymous": o.Anon, "bots": o.Bots, "organic": o.Organic, "drift": o.Drift} {
+	for name, share := range map[string]float64{"anonymous": o.Anon, "bots": o.Bots, "organic": o.Organic, "drift": o.Drift, "choosy": o.Choosy} {
 		if !(share >= 0 && share <= 1) {
 			return fmt.Errorf("%w: share of %s: got %v, want 0 to 1", ErrOptions, name, share)
 		}
@@ -191,6 +192,34 @@ func (w *World) likes(shopper, i int, progress float64) float64 {
 		dot += q * ((1-moved)*w.now[shopper][f] + moved*w.later[shopper][f])
 	}
 	return 1 / (1 + math.Exp(3-5*dot-appeal))
+}
+
+// Carts is the chance that what a shopper clicked goes into the cart.
+func (w *World) Carts(shopper int, id string, progress float64) float64 {
+	if w.o.Choosy == 0 {
+		return intoCart
+	}
+	return (1-w.o.Choosy)*intoCart + w.o.Choosy*w.Likes(shopper, id, progress)
+}
+
+// Buys is the chance that what is in the cart is bought.
+func (w *World) Buys() float64 { return buysCart }
+
+// Shown is the chance that a shopper clicks an item at a place drawn evenly, in
+// an answer of items drawn evenly: at most one item of an answer is clicked.
+func (w *World) Shown(shopper int, id string, progress float64) float64 {
+	mean, sold := 0., 0.
+	for i := range w.items {
+		mean += w.likes(shopper, i, progress)
+		sold++
+	}
+	mean /= sold
+	chance, open := 0., 1.
+	for _, examine := range w.examine {
+		chance += open * examine
+		open *= 1 - examine*mean
+	}
+	return chance / float64(len(w.examine)) * w.Likes(shopper, id, progress)
 }
 
 // Best is the chance of a click summed over the places of the best answer that

@@ -101,6 +101,7 @@ func candidates(f Facts, p Params) []candidate {
 		add("content-paths", "content-knn", .6, nil, "contents join items that no user has in common")
 		add("content", "content", .3, nil, "the catalogue has words: items are known before anyone bought them")
 	}
+	out = append(out, ordered(f, p)...)
 	sort.SliceStable(out, func(a, b int) bool { return out[a].prior > out[b].prior })
 	return out
 }

@@ -175,7 +175,7 @@ func untried(all []candidate, story *Story) []Choice {
 	story.Tried = nil
 	for _, c := range all {
 		var lean struct{ Recency float64 }
-		keep := len(c.Params) == 0 || json.Unmarshal(c.Params, &lean) == nil && lean.Recency == 0
+		keep := !sequential(c.Kind) && (len(c.Params) == 0 || json.Unmarshal(c.Params, &lean) == nil && lean.Recency == 0)
 		if keep {
 			c.Weight = c.prior
 			recipe = append(recipe, c.Choice)

@@ -19,6 +19,7 @@ type Facts struct {
 	Stars   bool    `json:"stars"` // most are ratings or reviews with stars
 	Sales   bool    `json:"sales"` // there are purchases beside other events
 	Words   bool    `json:"words"` // the catalogue says something of the items
+	Order   float64 `json:"order"` // share of interactions that followed another of the user's
 }
 
 func survey(d *dataset.Dataset) Facts {
@@ -48,6 +49,7 @@ func survey(d *dataset.Dataset) Facts {
 	}
 	n := max(len(d.Log), 1)
 	f.Timed = 2*timed > n && last > first
+	f.Order = following(d)
 	f.Stars = 2*stars > n
 	f.Sales = sales > 0 && sales < n
 	f.Density = float64(n) / (float64(max(f.Users, 1)) * float64(max(f.Items, 1)))

@@ -17,6 +17,14 @@ func (n *Network[F]) backward(visits []Visit, rows int) {
 		}
 	}
 	dx := n.Bottom.Backward(dMixed)
+	x := nn.MatOf(rows, n.Shape.inputs(), n.x)
+	for i := range rows {
+		products, dProducts := x.Row(i)[(Goals+1)*d:], dx.Row(i)[(Goals+1)*d:]
+		for g := range Goals {
+			nn.Axpy(n.grads[g][i], products, n.Match[g].G)
+			nn.Axpy(n.grads[g][i], n.Match[g].W, dProducts)
+		}
+	}
 	user, scales := nn.MatOf(rows, Goals*d, n.user), n.scales
 	dUser := grow(&n.dx, Goals*d)
 	dSum := grow(&n.dSum, Goals*d)

@@ -81,7 +81,7 @@ func (f *funnel) has(row int32) bool {
 
 // most is about how many of the items that a shopper met are candidates of one
 // visit.
-const most = 256
+const most = 64
 
 // visit is what the shopper met and saw as candidates, a sample of it where
 // that is much; where they have no impressions, negatives are drawn, a number

@@ -2,7 +2,6 @@ package multitask
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"slices"
 
@@ -118,142 +117,6 @@ func (m *Model) fold(r *features.Request, s *features.Scratch, dst []float32) bo
 	return total > 0
 }
 
-// Score implements models.Scorer.
-func (m *Model) Score(r *features.Request, items []features.Row, out []float32) {
-	scratch := r.Scratch
-	if scratch == nil {
-		scratch = new(features.Scratch)
-	}
-	probabilities := scratch.Floats(len(items) * Goals)
-	m.heads(r, scratch, items, probabilities)
-	values := m.Params.values()
-	for i := range items {
-		sum := float32(0)
-		for g, v := range values {
-			if v > 0 { // a goal without a value is not asked, whatever it says
-				sum += v * probabilities[i*Goals+g]
-			}
-		}
-		out[i] = sum
-	}
-}
-
-// Heads fills out with the calibrated probability of every goal for every item,
-// Goals numbers an item; NaN as in Score.
-func (m *Model) Heads(r *features.Request, items []features.Row, out []float32) {
-	scratch := r.Scratch
-	if scratch == nil {
-		scratch = new(features.Scratch)
-	}
-	m.heads(r, scratch, items, out)
-}
-
-// scoreBlock is how many candidates pass through the layers at a time.
-const scoreBlock = 128
-
-func (m *Model) heads(r *features.Request, scratch *features.Scratch, items []features.Row, out []float32) {
-	s := m.Params.Shape
-	user, ok := scratch.Vector(m, Goals*s.Dim, func(dst []float32) bool { return m.fold(r, scratch, dst) })
-	if !ok {
-		for i := range out {
-			out[i] = float32(math.NaN())
-		}
-		return
-	}
-	n := min(scoreBlock, len(items))
-	w := workOf(scratch, n, s, m.bottom.Cols)
-	m.start(user, w.shift)
-	for lo := 0; lo < len(items); lo += scoreBlock {
-		hi := min(lo+scoreBlock, len(items))
-		m.block(items[lo:hi], user, w, out[lo*Goals:hi*Goals])
-		for i, row := range items[lo:hi] {
-			for g := range Goals {
-				at := (lo+i)*Goals + g
-				if row < 0 || int(row) >= m.header.Items {
-					out[at] = float32(math.NaN())
-					continue
-				}
-				line := m.Platt[g]
-				out[at] = float32(sigmoid(line.Slope*float64(out[at]) + line.Shift))
-			}
-		}
-	}
-}
-
-// work is the memory of a block.
-type work struct{ shift, x, wide, mixed, tower []float32 }
-
-func workOf(s *features.Scratch, n int, shape Shape, wide int) work {
-	return work{s.Floats(wide), s.Floats(n * (Goals + 1) * shape.Dim), s.Floats(n * wide), s.Floats(n * shape.Shared), s.Floats(n * shape.Tower)}
-}
-
-// start fills shift with the shopper's part of the bottom, the same for every
-// candidate.
-func (m *Model) start(user, shift []float32) {
-	copy(shift, m.shift)
-	linalg.AxpyRows(user, m.bottom.Data[:len(user)*m.bottom.Cols], shift)
-}
-
-// block fills out with the logits of the goals' probabilities, not calibrated.
-// w.shift is what start made of user.
-func (m *Model) block(items []features.Row, user []float32, w work, out []float32) {
-	s, n := m.Params.Shape, len(items)
-	own := (Goals + 1) * s.Dim // what a candidate adds to the shopper's inputs
-	x := linalg.MatrixOf(n, own, w.x[:n*own])
-	wide := linalg.MatrixOf(n, m.bottom.Cols, w.wide[:n*m.bottom.Cols])
-	for i, row := range items {
-		if row < 0 || int(row) >= m.header.Items {
-			row = 0
-		}
-		joinOwn(x.Row(i), user, m.net.item(int32(row)))
-		copy(wide.Row(i), w.shift)
-	}
-	linalg.Gemm(false, false, 1, x, m.bottom.Sub(Goals*s.Dim, 0, own, m.bottom.Cols), 1, wide)
-	experts, gates := s.Experts*s.Shared, len(m.net.Bottom.Gates)
-	for i := range n {
-		row := wide.Row(i)
-		linalg.ReLU(row[:experts], row[:experts])
-		for g := range gates {
-			weights := row[experts+g*s.Experts:][:s.Experts]
-			linalg.Softmax(weights, weights)
-		}
-	}
-	mixed, tower := linalg.MatrixOf(n, s.Shared, w.mixed[:n*s.Shared]), linalg.MatrixOf(n, s.Tower, w.tower[:n*s.Tower])
-	for g := range Goals {
-		first, last := m.net.Towers[g], m.net.Outs[g]
-		gate := min(g, gates-1)
-		for i := range n {
-			row, into := wide.Row(i), mixed.Row(i)
-			clear(into)
-			linalg.AxpyRows(row[experts+gate*s.Experts:][:s.Experts], row[:experts], into)
-			copy(tower.Row(i), first.B.W)
-		}
-		linalg.Gemm(false, false, 1, mixed, linalg.MatrixOf(s.Shared, s.Tower, first.W.W), 1, tower)
-		linalg.ReLU(tower.Data, tower.Data)
-		for i, row := range items {
-			if row < 0 || int(row) >= m.header.Items {
-				row = 0
-			}
-			out[i*Goals+g] = linalg.Dot(tower.Row(i), last.W.W) + last.B.W[0] + m.net.Bias.W[int(row)*Goals+g]
-		}
-	}
-	if s.Chain {
-		for i := range n {
-			chained(out[i*Goals:][:Goals])
-		}
-	}
-}
-
-// chained replaces the logits of each goal given the one before by those of the
-// goal itself: of the product of the sigmoids.
-func chained(z []float32) {
-	logP := 0.
-	for g, v := range z {
-		logP -= softplus(-float64(v))
-		z[g] = float32(logP - math.Log(max(-math.Expm1(logP), 1e-30)))
-	}
-}
-
 // Save implements models.Model.
 func (m *Model) Save(w models.Writer) error {
 	for _, p := range m.net.Params() {
@@ -309,8 +172,11 @@ func (m *Model) calibrate(held []*funnel, negatives int, rng *rand.Rand) {
 		var z [Goals]float32
 		for i, item := range v.Items {
 			m.without(v, i, user)
-			m.start(user, w.shift)
-			m.block([]features.Row{features.Row(item)}, user, w, z[:])
+			m.start(user, w)
+			m.block([]features.Row{features.Row(item)}, w, z[:])
+			if s.Chain {
+				chained(z[:])
+			}
 			for g := range Goals {
 				label := 0.
 				if int(v.Level[i]) > g {

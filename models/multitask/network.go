@@ -42,6 +42,7 @@ type Network[F nn.Float] struct {
 	Bottom *nn.Experts[F]
 	Towers [Goals]*nn.Dense[F]
 	Outs   [Goals]*nn.Dense[F]
+	Match  [Goals]*nn.Param[F] // on the products of the shopper and the item, past all layers
 	Doubt  [Goals]*nn.Param[F] // logarithms of variances
 	Weight [Goals]float64      // fixed, on the goals' losses
 
@@ -56,8 +57,8 @@ type Network[F nn.Float] struct {
 func NewNetwork[F nn.Float](items int, s Shape, weight [Goals]float64, rng *rand.Rand) *Network[F] {
 	n := &Network[F]{
 		Shape: s, Weight: weight,
-		Met:   nn.NewParam[F]("met", items, s.Dim).Normal(rng, .1),
-		Items: nn.NewParam[F]("items", items, s.Dim).Normal(rng, .1),
+		Met:   nn.NewParam[F]("met", items, s.Dim).Normal(rng, .05),
+		Items: nn.NewParam[F]("items", items, s.Dim).Normal(rng, .05),
 		Bias:  nn.NewParam[F]("bias", items, Goals),
 	}
 	n.Met.Lazy, n.Items.Lazy, n.Bias.Lazy = true, true, true
@@ -69,6 +70,10 @@ func NewNetwork[F nn.Float](items int, s Shape, weight [Goals]float64, rng *rand
 	for g, name := range Names() {
 		n.Towers[g] = nn.NewDense[F](name+".tower", s.Shared, s.Tower, rng)
 		n.Outs[g] = nn.NewDense[F](name+".out", s.Tower, 1, rng)
+		n.Match[g] = nn.NewParam[F](name+".match", 1, Goals*s.Dim)
+		if g == Click || !s.Chain { // what likes like, in the first step of a chain
+			n.Match[g].Fill(1)
+		}
 		n.Doubt[g] = nn.NewParam[F](name+".doubt", 1, 1)
 	}
 	return n
@@ -78,7 +83,7 @@ func NewNetwork[F nn.Float](items int, s Shape, weight [Goals]float64, rng *rand
 func (n *Network[F]) Params() nn.Params[F] {
 	ps := append(nn.Params[F]{n.Met, n.Items, n.Bias}, n.Bottom.Params()...)
 	for g := range Goals {
-		ps = append(append(append(ps, n.Towers[g].Params()...), n.Outs[g].Params()...), n.Doubt[g])
+		ps = append(append(append(ps, n.Towers[g].Params()...), n.Outs[g].Params()...), n.Match[g], n.Doubt[g])
 	}
 	return ps
 }
@@ -241,8 +246,9 @@ func (n *Network[F]) forward(visits []Visit, rows int) {
 	at = 0
 	for _, v := range visits {
 		for _, item := range v.Items {
+			products := x.Row(at)[(Goals+1)*d:]
 			for g := range Goals {
-				n.logits[g][at] += n.Bias.W[int(item)*Goals+g]
+				n.logits[g][at] += n.Bias.W[int(item)*Goals+g] + nn.Dot(products, n.Match[g].W)
 			}
 			at++
 		}

@@ -3,16 +3,14 @@ package multitask
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"math/rand/v2"
-	"sync"
 
 	"github.com/attune-rec/attune/models"
-	"github.com/attune-rec/attune/models/eval"
 	"github.com/attune-rec/attune/models/linalg"
 	"github.com/attune-rec/attune/models/nn"
 	"github.com/attune-rec/attune/models/taste"
+	"github.com/attune-rec/attune/models/training"
 )
 
 // trainer is the state of one training.
@@ -24,8 +22,6 @@ type trainer struct {
 	held    []*funnel // to calibrate on
 	items   int
 	nets    []*Network[float32]
-	adam    *nn.Adam[float32]
-	rate    nn.Schedule
 	workers int
 }
 
@@ -57,23 +53,59 @@ func newTrainer(in models.FitInput) (*trainer, error) {
 	if len(t.train) == 0 {
 		return nil, errors.New("the data has no interaction that speaks for an item")
 	}
-	for range t.workers {
-		n := NewNetwork[float32](t.items, p.Shape, p.weights(), rand.New(rand.NewPCG(in.Seed, 0x317)))
-		if len(t.nets) > 0 {
-			if err := t.nets[0].Params().Share(n.Params()); err != nil {
-				return nil, err
-			}
-		}
-		t.nets = append(t.nets, n)
+	t.nets, err = training.Replicas(t.workers, func() *Network[float32] {
+		return NewNetwork[float32](t.items, p.Shape, p.weights(), rand.New(rand.NewPCG(in.Seed, 0x317)))
+	})
+	if err != nil {
+		return nil, err
 	}
-	options := nn.DefaultAdam()
-	options.Decay = p.Decay
-	t.adam = nn.NewAdam(t.nets[0].Params(), options)
+	t.start(t.nets[0].Bias.W)
 	return t, nil
 }
 
-// batches shuffles the shoppers into groups of about Batch candidates.
-func (t *trainer) batches(rng *rand.Rand) [][]*funnel {
+// start fills bias, items x goals, with the logits of the shares of an item's
+// candidates that reach each goal, of a chain's goals among those that reached
+// the one before, drawn towards the share of all items where it has few.
+func (t *trainer) start(bias []float32) {
+	const few = 5.
+	reached, shown, drawn := make([][Goals]float64, t.items), make([]float64, t.items), 0.
+	for _, f := range t.train {
+		for g, met := range f.met {
+			for _, row := range met {
+				shown[row]++
+				for k := range g + 1 {
+					reached[row][k]++
+				}
+			}
+		}
+		for _, row := range f.shown {
+			shown[row]++
+		}
+		if len(f.shown) == 0 {
+			drawn += float64(t.params.Negatives * f.total())
+		}
+	}
+	for g := range Goals {
+		of := func(row int) float64 {
+			if g > 0 && t.params.Chain {
+				return reached[row][g-1]
+			}
+			return shown[row] + drawn/float64(t.items)
+		}
+		hits, all := 0., 0.
+		for row := range t.items {
+			hits, all = hits+reached[row][g], all+of(row)
+		}
+		share := min(max(hits/max(all, 1), 1e-6), 1-1e-6)
+		for row := range t.items {
+			p := (reached[row][g] + few*share) / (of(row) + few)
+			bias[row*Goals+g] = float32(math.Log(p / (1 - p)))
+		}
+	}
+}
+
+// Batches implements training.Learner: it shuffles the shoppers into groups of about Batch candidates.
+func (t *trainer) Batches(rng *rand.Rand) [][]*funnel {
 	order := append([]*funnel(nil), t.train...)
 	rng.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
 	var out [][]*funnel
@@ -89,58 +121,32 @@ func (t *trainer) batches(rng *rand.Rand) [][]*funnel {
 }
 
 func (t *trainer) run(ctx context.Context) (*Model, error) {
-	judge := t.judge()
-	stopper, best := nn.Stopper{Patience: t.params.Patience}, (*Model)(nil)
-	for epoch := 1; epoch <= t.params.Epochs; epoch++ {
-		rng := rand.New(rand.NewPCG(t.in.Seed, uint64(epoch)))
-		batches := t.batches(rng)
-		if epoch == 1 {
-			t.rate = nn.Schedule{Rate: t.params.Rate, Steps: len(batches) * t.params.Epochs, Warm: .02, Floor: .02}
-		}
-		var losses [Goals]float64
-		for _, b := range batches {
-			if err := ctx.Err(); err != nil {
-				return nil, err
-			}
-			for g, l := range t.step(b, rng) {
-				losses[g] += l / float64(len(batches))
-			}
-		}
-		figures, stop := map[string]float64{}, false
-		for g, name := range Names() {
-			if math.IsNaN(losses[g]) {
-				return nil, fmt.Errorf("the loss is not a number in epoch %d: lower the rate of %v", epoch, t.params.Rate)
-			}
-			figures[name] = losses[g]
-		}
-		if judge != nil {
-			m := t.model()
-			value, err := judge(ctx, m)
-			if err != nil {
-				return nil, err
-			}
-			figures["ndcg@10"] = value
-			var better bool
-			if better, stop = stopper.Offer(value); better {
-				best = m
-			}
-		}
-		if t.in.Progress != nil {
-			t.in.Progress(models.Progress{Step: epoch, Steps: t.params.Epochs, Stage: "epoch", Figures: figures})
-		}
-		if stop {
-			break
-		}
+	p, names := t.params, Names()
+	adam := nn.DefaultAdam()
+	adam.Decay = p.Decay
+	m, err := training.Run(ctx, t.in, training.Plan{
+		Kind: KindName, Params: p, Losses: names[:], Epochs: p.Epochs, Patience: p.Patience,
+		Rate: p.Rate, Warm: .02, Adam: adam, Workers: t.workers, Cases: 2000, KeepSeen: true,
+	}, t)
+	if err != nil {
+		return nil, err
 	}
-	if best == nil {
-		best = t.model()
-	}
-	best.calibrate(t.held, t.params.Negatives, rand.New(rand.NewPCG(t.in.Seed, 0xca12)))
-	return best, nil
+	m.calibrate(t.held, p.Negatives, rand.New(rand.NewPCG(t.in.Seed, 0xca12)))
+	return m, nil
 }
 
-// step learns from one batch and returns the goals' mean cross-entropies.
-func (t *trainer) step(batch []*funnel, rng *rand.Rand) [Goals]float64 {
+// Replicas implements training.Learner.
+func (t *trainer) Replicas() []nn.Params[float32] {
+	all := make([]nn.Params[float32], len(t.nets))
+	for i, n := range t.nets {
+		all[i] = n.Params()
+	}
+	return all
+}
+
+// Learn implements training.Learner: the losses are the goals' mean
+// cross-entropies.
+func (t *trainer) Learn(batch []*funnel, _ int, rng *rand.Rand) ([]float64, float64) {
 	shares := make([][]Visit, len(t.nets))
 	counts, count := make([]int, len(t.nets)), 0
 	for i, f := range batch {
@@ -151,47 +157,17 @@ func (t *trainer) step(batch []*funnel, rng *rand.Rand) [Goals]float64 {
 		count += len(v.Items)
 	}
 	parts := make([][Goals]float64, len(t.nets))
-	var wg sync.WaitGroup
-	for w, n := range t.nets {
-		wg.Go(func() { parts[w] = n.Step(shares[w], count, float64(counts[w])/float64(count)) })
-	}
-	wg.Wait()
-	var others []nn.Params[float32]
-	for _, n := range t.nets[1:] {
-		others = append(others, n.Params())
-	}
-	t.nets[0].Params().Gather(others, t.workers)
-	t.adam.Step(t.rate.At(t.adam.Steps()+1), t.workers)
-	var losses [Goals]float64
+	training.Each(len(t.nets), func(w int) {
+		parts[w] = t.nets[w].Step(shares[w], count, float64(counts[w])/float64(count))
+	})
+	losses := make([]float64, Goals)
 	for _, p := range parts {
 		for g, l := range p {
 			losses[g] += l
 		}
 	}
-	return losses
+	return losses, 1
 }
 
-// judge is NDCG@10 over a sample of the validation's cases; nil where there is
-// none.
-func (t *trainer) judge() func(context.Context, *Model) (float64, error) {
-	if t.in.Validate == nil {
-		return nil
-	}
-	metrics, err := eval.ParseMetrics([]string{"ndcg@10"})
-	if err != nil {
-		return nil
-	}
-	task := eval.Task{History: t.in.Train, Test: t.in.Validate}
-	options := eval.Options{Metrics: metrics, Workers: t.workers, MaxCases: 2000, Seed: t.in.Seed, KeepSeen: true}
-	cases, err := eval.Plan(task, options)
-	if err != nil || len(cases.User) == 0 {
-		return nil
-	}
-	return func(ctx context.Context, m *Model) (float64, error) {
-		res, err := eval.Run(ctx, m, task, cases, options)
-		if err != nil {
-			return 0, err
-		}
-		return res.Whole[0], nil
-	}
-}
+// Model implements training.Learner.
+func (t *trainer) Model() *Model { return t.model() }

@@ -3,17 +3,14 @@ package neural
 import (
 	"context"
 	"errors"
-	"fmt"
-	"math"
 	"math/rand/v2"
 	"slices"
-	"sync"
 
 	"github.com/attune-rec/attune/models"
-	"github.com/attune-rec/attune/models/eval"
 	"github.com/attune-rec/attune/models/linalg"
 	"github.com/attune-rec/attune/models/nn"
 	"github.com/attune-rec/attune/models/taste"
+	"github.com/attune-rec/attune/models/training"
 )
 
 // trainer is the state of one training.
@@ -24,8 +21,6 @@ type trainer struct {
 	weigher *taste.Weigher
 	seen    linalg.CSR // what each user met, weighed; columns ascend
 	nets    []*Pool[float32]
-	adam    *nn.Adam[float32]
-	rate    nn.Schedule
 	workers int
 }
 
@@ -49,18 +44,12 @@ func newTrainer(family string, in models.FitInput) (*trainer, error) {
 	if t.seen.NNZ() == 0 {
 		return nil, errors.New("the data has no interaction that speaks for an item")
 	}
-	for range t.workers {
-		n := NewPool[float32](in.Train.NumItems(), p.Shape, p.Power, rand.New(rand.NewPCG(in.Seed, 0xcf)))
-		if len(t.nets) > 0 {
-			if err := t.nets[0].Params().Share(n.Params()); err != nil {
-				return nil, err
-			}
-		}
-		t.nets = append(t.nets, n)
+	t.nets, err = training.Replicas(t.workers, func() *Pool[float32] {
+		return NewPool[float32](in.Train.NumItems(), p.Shape, p.Power, rand.New(rand.NewPCG(in.Seed, 0xcf)))
+	})
+	if err != nil {
+		return nil, err
 	}
-	options := nn.DefaultAdam()
-	options.Decay = p.Decay
-	t.adam = nn.NewAdam(t.nets[0].Params(), options)
 	return t, nil
 }
 
@@ -145,108 +134,48 @@ func ones(n int) []float32 {
 }
 
 func (t *trainer) run(ctx context.Context) (*Model, error) {
-	judge := t.judge()
-	stopper, best := nn.Stopper{Patience: t.params.Patience}, (*Model)(nil)
-	for epoch := 1; epoch <= t.params.Epochs; epoch++ {
-		rng := rand.New(rand.NewPCG(t.in.Seed, uint64(epoch)))
-		batches := t.cut(t.plan(rng))
-		if len(batches) == 0 {
-			return nil, errors.New("no user met two items: nothing goes together with anything")
-		}
-		if epoch == 1 {
-			t.rate = nn.Schedule{Rate: t.params.Rate, Steps: len(batches) * t.params.Epochs, Warm: .02, Floor: .02}
-		}
-		loss, n := 0., 0
-		for _, b := range batches {
-			if err := ctx.Err(); err != nil {
-				return nil, err
-			}
-			l, m := t.step(b)
-			loss, n = loss+l, n+m
-		}
-		if math.IsNaN(loss) {
-			return nil, fmt.Errorf("the loss is not a number in epoch %d: lower the rate of %v", epoch, t.params.Rate)
-		}
-		figures, stop := map[string]float64{"loss": loss / float64(n)}, false
-		if judge != nil {
-			m := t.model()
-			value, err := judge(ctx, m)
-			if err != nil {
-				return nil, err
-			}
-			figures["ndcg@10"] = value
-			var better bool
-			if better, stop = stopper.Offer(value); better {
-				best = m
-			}
-		}
-		if t.in.Progress != nil {
-			t.in.Progress(models.Progress{Step: epoch, Steps: t.params.Epochs, Stage: "epoch", Figures: figures})
-		}
-		if stop {
-			break
-		}
-	}
-	if best != nil {
-		return best, nil
-	}
-	return t.model(), nil
+	p := t.params
+	adam := nn.DefaultAdam()
+	adam.Decay = p.Decay
+	return training.Run(ctx, t.in, training.Plan{
+		Kind: t.family, Params: p, Losses: []string{"loss"}, Epochs: p.Epochs, Patience: p.Patience,
+		Rate: p.Rate, Warm: .02, Adam: adam, Workers: t.workers, Cases: 2000,
+	}, t)
 }
 
-// step learns from one batch and returns its loss and its number of candidates.
-func (t *trainer) step(batch []share) (float64, int) {
+// Replicas implements training.Learner.
+func (t *trainer) Replicas() []nn.Params[float32] {
+	all := make([]nn.Params[float32], len(t.nets))
+	for i, n := range t.nets {
+		all[i] = n.Params()
+	}
+	return all
+}
+
+// Batches implements training.Learner.
+func (t *trainer) Batches(rng *rand.Rand) [][]share { return t.cut(t.plan(rng)) }
+
+// Learn implements training.Learner.
+func (t *trainer) Learn(batch []share, step int, _ *rand.Rand) ([]float64, float64) {
 	n := 0
 	for _, s := range batch {
 		n += len(s.items) * (1 + t.params.Negatives)
 	}
-	step := t.adam.Steps() + 1
 	losses := make([]float64, len(t.nets))
-	var wg sync.WaitGroup
-	for w, net := range t.nets {
-		wg.Go(func() {
-			rng := rand.New(rand.NewPCG(nn.Seed(t.in.Seed, uint64(step)), uint64(w)))
-			var visits []Visit
-			for i := w; i < len(batch); i += len(t.nets) {
-				visits = append(visits, t.visit(batch[i], rng))
-			}
-			losses[w] = net.Step(visits, 1/float32(n))
-		})
-	}
-	wg.Wait()
-	var others []nn.Params[float32]
-	for _, net := range t.nets[1:] {
-		others = append(others, net.Params())
-	}
-	t.nets[0].Params().Gather(others, t.workers)
-	t.adam.Step(t.rate.At(step), t.workers)
-	var loss float64
+	training.Each(len(t.nets), func(w int) {
+		rng := rand.New(rand.NewPCG(nn.Seed(t.in.Seed, uint64(step)), uint64(w))) // #nosec G115 -- not negative
+		var visits []Visit
+		for i := w; i < len(batch); i += len(t.nets) {
+			visits = append(visits, t.visit(batch[i], rng))
+		}
+		losses[w] = t.nets[w].Step(visits, 1/float32(n))
+	})
+	total := 0.
 	for _, l := range losses {
-		loss += l
+		total += l
 	}
-	return loss, n
+	return []float64{total}, float64(n)
 }
 
-// judge is NDCG@10 over a sample of the validation's cases; nil where there is
-// none.
-func (t *trainer) judge() func(context.Context, *Model) (float64, error) {
-	if t.in.Validate == nil {
-		return nil
-	}
-	metrics, err := eval.ParseMetrics([]string{"ndcg@10"})
-	if err != nil {
-		return nil
-	}
-	task := eval.Task{History: t.in.Train, Test: t.in.Validate}
-	options := eval.Options{Metrics: metrics, Workers: t.workers, MaxCases: 2000, Seed: t.in.Seed}
-	cases, err := eval.Plan(task, options)
-	if err != nil || len(cases.User) == 0 {
-		return nil
-	}
-	return func(ctx context.Context, m *Model) (float64, error) {
-		res, err := eval.Run(ctx, m, task, cases, options)
-		if err != nil {
-			return 0, err
-		}
-		return res.Whole[0], nil
-	}
-}
+// Model implements training.Learner.
+func (t *trainer) Model() *Model { return t.model() }

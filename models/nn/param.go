@@ -186,3 +186,19 @@ func (ps Params[F]) Clip(norm float64) float64 {
 	}
 	return had
 }
+
+// Copy is the weights as they are now, by parameter.
+func (ps Params[F]) Copy() [][]F {
+	all := make([][]F, len(ps))
+	for i, p := range ps {
+		all[i] = append([]F(nil), p.W...)
+	}
+	return all
+}
+
+// Put sets the weights to what Copy returned.
+func (ps Params[F]) Put(weights [][]F) {
+	for i, p := range ps {
+		copy(p.W, weights[i])
+	}
+}

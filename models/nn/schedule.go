@@ -45,3 +45,12 @@ func (s *Stopper) Offer(value float64) (best, stop bool) {
 	}
 	return false, s.Patience > 0 && s.offered-s.At >= s.Patience
 }
+
+// Offered is how many values were offered.
+func (s *Stopper) Offered() int { return s.offered }
+
+// Resume is s with so many values offered: s as it was when it was written down.
+func (s Stopper) Resume(offered int) Stopper {
+	s.offered = offered
+	return s
+}

@@ -82,16 +82,19 @@ func TestResumeEndsInTheSameWeights(t *testing.T) {
 	a := NewAdam(first.params(), DefaultAdam())
 	train(first, a, 0, 9)
 	var saved bytes.Buffer
-	if err := a.Checkpoint(&saved, map[string]string{"epoch": "3"}); err != nil {
+	if err := a.Checkpoint(&saved, map[string]string{"epoch": "3"}, first.params().Copy()); err != nil {
 		t.Fatal(err)
 	}
 	second := newToy()
 	second.table.Normal(rand.New(rand.NewPCG(9, 9)), 1) // all of this is to be overwritten
 	b := NewAdam(second.params(), DefaultAdam())
-	note, err := b.Restore(saved.Bytes())
+	note, best, err := b.Restore(saved.Bytes())
 	if err != nil {
 		t.Fatal(err)
 	}
+	third := newToy()
+	third.params().Put(best)
+	equalWeights(t, third.params(), first.params())
 	if b.Steps() != 9 || note["epoch"] != "3" {
 		t.Fatalf("got %d steps and note %v, want 9 and epoch 3", b.Steps(), note)
 	}
@@ -102,12 +105,12 @@ func TestResumeEndsInTheSameWeights(t *testing.T) {
 func TestRestoreRefusesOthers(t *testing.T) {
 	net := newToy()
 	var saved bytes.Buffer
-	if err := NewAdam(net.params(), DefaultAdam()).Checkpoint(&saved, nil); err != nil {
+	if err := NewAdam(net.params(), DefaultAdam()).Checkpoint(&saved, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	other := NewAdam(Params[float32]{NewParam[float32]("table", 3, 3)}, DefaultAdam())
 	for name, b := range map[string][]byte{"another network": saved.Bytes(), "cut short": saved.Bytes()[:saved.Len()-3], "nothing": nil} {
-		if _, err := other.Restore(b); !errors.Is(err, ErrCheckpoint) {
+		if _, _, err := other.Restore(b); !errors.Is(err, ErrCheckpoint) {
 			t.Errorf("%s: got %v, want ErrCheckpoint", name, err)
 		}
 	}

@@ -42,9 +42,10 @@ type header struct {
 // change.
 func (t *trainer) model() *Model {
 	from := t.nets[0]
+	from.compose(t.workers)
 	m := &Model{
 		header: header{t.family, t.params, t.reader.items, t.reads}, reader: t.reader,
-		net:   newNetwork(t.family, t.params, 0, t.reads, nil),
+		net:   newNetwork(t.family, t.params, 0, t.reads, nil, nil),
 		table: factor.Table{Items: t.reader.items, Dim: t.params.Dim + 1},
 	}
 	m.table.Data = make([]float32, m.table.Items*m.table.Dim)
@@ -53,8 +54,8 @@ func (t *trainer) model() *Model {
 		copy(row, from.items.W[i*t.params.Dim:][:t.params.Dim])
 		row[t.params.Dim] = from.bias.W[i]
 	}
-	trained := from.params()[2:]
-	for i, p := range m.net.params()[2:] {
+	trained := from.rest()
+	for i, p := range m.net.rest() {
 		p.W, p.G = slices.Clone(trained[i].W), nil
 	}
 	return m
@@ -203,7 +204,7 @@ func (m *Model) Save(w models.Writer) error {
 	if err := w.Tensor("items", models.TensorOf(m.table.Data, m.table.Items, m.table.Dim)); err != nil {
 		return err
 	}
-	for _, p := range m.net.params()[2:] {
+	for _, p := range m.net.rest() {
 		if err := w.Tensor(p.Name, models.TensorOf(p.W, p.Rows, p.Cols)); err != nil {
 			return err
 		}
@@ -229,11 +230,11 @@ func open(family string, r models.Reader) (models.Model, error) {
 	}
 	m.reader = &reader{weigher: weigher, items: m.header.Items}
 	m.table = factor.Table{Items: m.header.Items, Dim: p.Dim + 1}
-	m.net = newNetwork(family, p, 0, m.Reads, nil)
+	m.net = newNetwork(family, p, 0, m.Reads, nil, nil)
 	if m.table.Data, err = tensor[float32](r, "items", m.table.Items, m.table.Dim); err != nil {
 		return nil, err
 	}
-	for _, q := range m.net.params()[2:] {
+	for _, q := range m.net.rest() {
 		q.G = nil
 		if q.W, err = tensor[float32](r, q.Name, q.Rows, q.Cols); err != nil {
 			return nil, err

@@ -13,7 +13,9 @@ const spread = .02
 // network is one replica: vectors of the items in, a body, the softmax over
 // the catalogue out, with the same vectors.
 type network struct {
-	items, bias *nn.Param[float32]
+	items, bias *nn.Param[float32] // items: as they are read and compared with
+	own, attrs  *nn.Param[float32] // what items are composed of; nil: they are weights themselves
+	attributes  *attributes
 	kinds, gaps *nn.Param[float32] // nil: not read
 	body        body
 	factor      float32 // on item vectors as they are read
@@ -25,12 +27,16 @@ type network struct {
 	batch               packed
 }
 
-// newNetwork builds the family's network for n items; without rng its weights
-// are to be read.
-func newNetwork(family string, p Params, n int, reads inputs, rng *rand.Rand) *network {
+// newNetwork builds the family's network for n items, which are composed of
+// attributes where there are any; without rng its weights are to be read.
+func newNetwork(family string, p Params, n int, reads inputs, a *attributes, rng *rand.Rand) *network {
 	w := &network{
 		items: nn.NewParam[float32]("items", n, p.Dim).Normal(rng, spread),
-		bias:  nn.NewParam[float32]("bias", 1, n), factor: 1,
+		bias:  nn.NewParam[float32]("bias", 1, n), factor: 1, attributes: a,
+	}
+	if a != nil {
+		w.own, w.attrs = w.items, nn.NewParam[float32]("attributes", a.names, p.Dim).Normal(rng, spread)
+		w.items = nn.NewParam[float32]("composed", n, p.Dim)
 	}
 	if reads.Types {
 		w.kinds = nn.NewParam[float32]("types", typeRows, p.Dim).Normal(rng, spread)
@@ -53,14 +59,31 @@ type inputs struct {
 	Gaps  bool `json:"gaps"`
 }
 
-func (w *network) params() nn.Params[float32] {
+// Params are all weights.
+func (w *network) Params() nn.Params[float32] {
 	ps := nn.Params[float32]{w.items, w.bias}
+	if w.attributes != nil {
+		ps = nn.Params[float32]{w.own, w.bias, w.attrs}
+	}
+	return append(ps, w.rest()...)
+}
+
+// rest are the weights besides those of the items.
+func (w *network) rest() nn.Params[float32] {
+	var ps nn.Params[float32]
 	for _, p := range []*nn.Param[float32]{w.kinds, w.gaps} {
 		if p != nil {
 			ps = append(ps, p)
 		}
 	}
 	return append(ps, w.body.params()...)
+}
+
+// compose brings the items up to date with what they are composed of.
+func (w *network) compose(workers int) {
+	if w.attributes != nil {
+		w.attributes.compose(w.own, w.attrs, w.items, workers)
+	}
 }
 
 // popularity sets the biases to the logarithms of the items' shares.
@@ -94,6 +117,9 @@ func (w *network) step(pieces [][]token, seed uint64, weight float32) float64 {
 	}
 	if w.gaps != nil {
 		w.inGaps.Backward(dx, w.factor)
+	}
+	if w.attributes != nil {
+		w.attributes.distribute(w.own, w.attrs, w.items)
 	}
 	return loss
 }

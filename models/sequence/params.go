@@ -24,7 +24,10 @@ type Params struct {
 	Clip       float64 `json:"clip"`        // norm of gradients at most; 0: any
 	Negatives  int     `json:"negatives"`   // sampled items that a target is held against; 0: chosen, -1: the whole catalogue
 	EventTypes bool    `json:"event_types"` // read what was done, where histories have several types
-	Gaps       bool    `json:"gaps"`        // read the time since the event before, where histories have times
+	Gaps       bool    `json:"gaps"`        // read the time since the event before, where histories have times; did not pay where it was measured
+	// ItemFeatures adds to an item's vector those of its category, brand, tags,
+	// attributes and words, where the catalogue says some.
+	ItemFeatures bool `json:"item_features"`
 
 	// Events are the weights by event type as resolved at training; events
 	// without a weight above 0 are not read. A caller sets
@@ -35,7 +38,7 @@ type Params struct {
 // defaults are those of a family; what is left to choose is 0.
 func defaults(family string) Params {
 	p := Params{
-		Layers: 1, Heads: 2, Dropout: -1, Rate: .003, Patience: 4, Clip: 1, EventTypes: true, Gaps: true,
+		Layers: 1, Heads: 2, Dropout: -1, Rate: .003, Patience: 4, Clip: 1, EventTypes: true, ItemFeatures: true,
 	}
 	if family == KindSASRec {
 		p.Layers = 2
@@ -127,5 +130,23 @@ func (p *Params) resolve(family string, events, items, long int) {
 const (
 	whole  = 100_000 // items up to which a target is held against the whole catalogue
 	sample = 512     // items it is held against beyond
-	budget = 6e13    // multiplications that the softmax of all epochs may take, some ten minutes of a core
+	budget = 7.8e13  // multiplications that the softmax of all epochs may take, some thirteen minutes of a core
 )
+
+// Cost estimates what it takes to fit a network of the kind with its defaults:
+// seconds of one core, and bytes of memory.
+func Cost(kind string, events, items int) (seconds float64, bytes int64) {
+	const (
+		rate   = 1e11 // multiplications a second
+		around = 6e5  // of an event, besides the softmax
+	)
+	p := defaults(kind)
+	p.resolve(kind, events, items, 50)
+	candidates := items
+	if p.Negatives > 0 {
+		candidates = p.Negatives
+	}
+	seconds = float64(p.Epochs) * float64(events) * (6*float64(candidates)*float64(p.Dim) + around) / rate
+	const copies = 8 // weights, gradients of some workers, moments, the best so far
+	return seconds, copies*4*int64(items)*int64(p.Dim+1) + 64*int64(events)
+}

@@ -109,7 +109,7 @@ func TestWhatFollows(t *testing.T) {
 func TestStateFollowsHistory(t *testing.T) {
 	d := round(30, 20, 25)
 	for _, kind := range networks() {
-		m := fit(t, kind, d, `{"dim": 16, "epochs": 2, "window": 7, "layers": 2}`, 2).(*sequence.Model)
+		m := fit(t, kind, d, `{"dim": 16, "epochs": 2, "window": 7, "layers": 2, "gaps": true}`, 2).(*sequence.Model)
 		s, got, want := m.NewState(), make([]float32, m.Dim()), make([]float32, m.Dim())
 		if m.Vector(s, got) {
 			t.Errorf("%s: a shopper who did nothing has a vector", kind.Name)

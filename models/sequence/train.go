@@ -3,14 +3,12 @@ package sequence
 import (
 	"context"
 	"fmt"
-	"math"
 	"math/rand/v2"
-	"sync"
 
 	"github.com/attune-rec/attune/models"
-	"github.com/attune-rec/attune/models/eval"
 	"github.com/attune-rec/attune/models/linalg"
 	"github.com/attune-rec/attune/models/nn"
+	"github.com/attune-rec/attune/models/training"
 )
 
 // The names of the kinds.
@@ -60,22 +58,21 @@ func kindOf(family, summary string) models.Kind {
 			{Param: "dropout", Low: .1, High: .6},
 			{Param: "rate", Low: .001, High: .006, Log: true},
 			{Param: "epochs", Low: 6, High: 40, Integer: true},
+			{Param: "gaps", Values: []any{false, true}},
 		},
 	}
 }
 
 // trainer is the state of one training.
 type trainer struct {
-	in       models.FitInput
-	family   string
-	params   Params
-	reader   *reader
-	reads    inputs
-	corpus   *corpus
-	nets     []*network // replicas; the first one's weights are everybody's
-	adam     *nn.Adam[float32]
-	schedule nn.Schedule
-	workers  int
+	in      models.FitInput
+	family  string
+	params  Params
+	reader  *reader
+	reads   inputs
+	corpus  *corpus
+	nets    []*network // replicas; the first one's weights are everybody's
+	workers int
 }
 
 func newTrainer(family string, in models.FitInput) (*trainer, error) {
@@ -105,128 +102,72 @@ func newTrainer(family string, in models.FitInput) (*trainer, error) {
 	}
 	t.params = p
 	t.reads = inputs{Types: p.EventTypes && t.corpus.types, Gaps: p.Gaps && t.corpus.gaps}
-	for range t.workers {
-		// The same seed for each: a replica's own draws are thrown away.
-		n := newNetwork(family, p, t.reader.items, t.reads, rand.New(rand.NewPCG(in.Seed, 0x5e9)))
-		if len(t.nets) > 0 {
-			if err := t.nets[0].params().Share(n.params()); err != nil {
-				return nil, err
-			}
-		}
+	var said *attributes
+	if p.ItemFeatures {
+		said = attributesOf(in.Train)
+	}
+	t.nets, err = training.Replicas(t.workers, func() *network {
+		n := newNetwork(family, p, t.reader.items, t.reads, said, rand.New(rand.NewPCG(in.Seed, 0x5e9)))
 		if p.Negatives > 0 {
 			n.sampler = newSampler(t.corpus.counts, p.Negatives)
 		}
-		t.nets = append(t.nets, n)
+		return n
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range t.nets {
+		n.items.W = t.nets[0].items.W // composed once for all
 	}
 	t.nets[0].popularity(t.corpus.counts)
-	options := nn.DefaultAdam()
-	options.Beta2, options.Decay = .99, p.Decay
-	t.adam = nn.NewAdam(t.nets[0].params(), options)
 	return t, nil
 }
 
 func (t *trainer) run(ctx context.Context) (*Model, error) {
-	judge, err := t.judge()
-	if err != nil {
-		return nil, err
-	}
-	stopper, best := nn.Stopper{Patience: t.params.Patience}, (*Model)(nil)
-	for epoch := 1; epoch <= t.params.Epochs; epoch++ {
-		rng := rand.New(rand.NewPCG(t.in.Seed, uint64(epoch)))
-		plan := batches(t.corpus.windows(t.params.Window, rng), t.params.Tokens, rng)
-		if epoch == 1 {
-			t.schedule = nn.Schedule{Rate: t.params.Rate, Steps: len(plan) * t.params.Epochs, Warm: .05, Floor: .02}
-		}
-		loss, tokens := 0., 0
-		for _, pieces := range plan {
-			if err := ctx.Err(); err != nil {
-				return nil, err
-			}
-			l, n := t.step(pieces)
-			loss, tokens = loss+l, tokens+n
-		}
-		figures := map[string]float64{"loss": loss / float64(max(tokens, 1))}
-		if math.IsNaN(loss) {
-			return nil, fmt.Errorf("the loss is not a number in epoch %d: lower the rate of %v", epoch, t.params.Rate)
-		}
-		stop := false
-		if judge != nil {
-			m := t.model()
-			value, err := judge(ctx, m)
-			if err != nil {
-				return nil, err
-			}
-			figures["ndcg@10"] = value
-			var better bool
-			if better, stop = stopper.Offer(value); better {
-				best = m
-			}
-		}
-		if t.in.Progress != nil {
-			t.in.Progress(models.Progress{Step: epoch, Steps: t.params.Epochs, Stage: "epoch", Figures: figures})
-		}
-		if stop {
-			break
-		}
-	}
-	if best != nil {
-		return best, nil
-	}
-	return t.model(), nil
+	p := t.params
+	adam := nn.DefaultAdam()
+	adam.Beta2, adam.Decay = .99, p.Decay
+	return training.Run(ctx, t.in, training.Plan{
+		Kind: t.family, Params: p, Losses: []string{"loss"}, Epochs: p.Epochs, Patience: p.Patience,
+		Rate: p.Rate, Warm: .05, Clip: p.Clip, Adam: adam, Workers: t.workers, Cases: 3000,
+	}, t)
 }
 
-// step learns from one batch and returns its loss and its number of tokens. The
-// result depends on the number of workers, never on their timing.
-func (t *trainer) step(pieces [][]token) (float64, int) {
+// Replicas implements training.Learner.
+func (t *trainer) Replicas() []nn.Params[float32] {
+	all := make([]nn.Params[float32], len(t.nets))
+	for i, n := range t.nets {
+		all[i] = n.Params()
+	}
+	return all
+}
+
+// Batches implements training.Learner.
+func (t *trainer) Batches(rng *rand.Rand) [][][]token {
+	return batches(t.corpus.windows(t.params.Window, rng), t.params.Tokens, rng)
+}
+
+// Learn implements training.Learner.
+func (t *trainer) Learn(pieces [][]token, step int, _ *rand.Rand) ([]float64, float64) {
 	tokens := 0
 	for _, p := range pieces {
 		tokens += len(p) - 1
 	}
-	n := t.adam.Steps() + 1
+	t.nets[0].compose(t.workers)
 	shares, losses := deal(pieces, len(t.nets)), make([]float64, len(t.nets))
-	var wg sync.WaitGroup
-	for i, net := range t.nets {
-		wg.Go(func() {
-			losses[i] = net.step(shares[i], nn.Seed(t.in.Seed, uint64(n), uint64(i)), 1/float32(tokens))
-		})
-	}
-	wg.Wait()
-	params := t.nets[0].params()
-	var others []nn.Params[float32]
-	for _, net := range t.nets[1:] {
-		others = append(others, net.params())
-	}
-	params.Gather(others, t.workers)
-	params.Clip(t.params.Clip)
-	t.adam.Step(t.schedule.At(n), t.workers)
-	var loss float64
-	for _, l := range losses {
-		loss += l
-	}
-	return loss, tokens
+	training.Each(len(t.nets), func(i int) {
+		losses[i] = t.nets[i].step(shares[i], nn.Seed(t.in.Seed, uint64(step), uint64(i)), 1/float32(tokens)) // #nosec G115 -- not negative
+	})
+	return []float64{sum(losses)}, float64(tokens)
 }
 
-// judge is NDCG@10 over a sample of the validation's cases; nil where there is
-// no validation.
-func (t *trainer) judge() (func(context.Context, *Model) (float64, error), error) {
-	if t.in.Validate == nil {
-		return nil, nil
+func sum(values []float64) float64 {
+	total := 0.
+	for _, v := range values {
+		total += v
 	}
-	metrics, err := eval.ParseMetrics([]string{"ndcg@10"})
-	if err != nil {
-		return nil, err
-	}
-	task := eval.Task{History: t.in.Train, Test: t.in.Validate}
-	options := eval.Options{Metrics: metrics, Workers: t.workers, MaxCases: 3000, Seed: t.in.Seed}
-	cases, err := eval.Plan(task, options)
-	if err != nil || len(cases.User) == 0 {
-		return nil, nil //nolint:nilerr // a validation without a case to judge is none
-	}
-	return func(ctx context.Context, m *Model) (float64, error) {
-		res, err := eval.Run(ctx, m, task, cases, options)
-		if err != nil {
-			return 0, err
-		}
-		return res.Whole[0], nil
-	}, nil
+	return total
 }
+
+// Model implements training.Learner.
+func (t *trainer) Model() *Model { return t.model() }

@@ -261,3 +261,26 @@ func TestPublishedPopularity(t *testing.T) {
 		}
 	}
 }
+
+// A network leaves its state in the folder, and the same command goes on from
+// it; another one is refused.
+func TestCheckpoints(t *testing.T) {
+	data, dir := file(t, "halves.csv", halves()), t.TempDir()
+	args := []string{
+		"evaluate", "--train", data, "--format", "pairs", "--split", "leave-one-out", "--model", "gru", "--metric", "hr@10",
+		"--params", "gru.dim=8", "--params", "gru.epochs=2", "--checkpoints", dir, "--workers", "1",
+	}
+	if _, _, err := call(t, args...); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "gru.safetensors")); err != nil {
+		t.Fatal(err)
+	}
+	_, errs, err := call(t, args...)
+	if err != nil || strings.Contains(errs, "epoch") {
+		t.Errorf("begun again: got %q, %v, want nothing left to learn", errs, err)
+	}
+	if _, _, err := call(t, append(args, "--seed", "2")...); err == nil || !strings.Contains(err.Error(), "of another fit") {
+		t.Errorf("another seed: got %v, want it refused", err)
+	}
+}

@@ -141,7 +141,10 @@ func (f *Fit) draft(split *dataset.Split, t *training) release.Draft {
 	var from, to int64
 	for i := range d.Log {
 		ms := d.Log[i].TimeMS
-		if ms > 0 && (from == 0 || ms < from) {
+		if ms <= 0 || dataset.Ordinal(ms) {
+			continue
+		}
+		if from == 0 || ms < from {
 			from = ms
 		}
 		to = max(to, ms)

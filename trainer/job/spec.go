@@ -14,12 +14,13 @@ import (
 
 // Models is the flags of which models to train, and how.
 type Models struct {
-	Model      []string           `help:"Models to train: kinds, or name=kind to train one kind several ways." placeholder:"KIND"`
-	Params     []string           `help:"A model's parameter: ials.factors=128; several by repeating the flag." sep:"none" placeholder:"MODEL.PARAM=VALUE"`
-	Parts      []string           `help:"Models that composites are made of; a kind's own choice when not given." placeholder:"KIND"`
-	ParamsFile string             `help:"YAML file of parameters by model." type:"existingfile" placeholder:"FILE"`
-	Weight     map[string]float64 `help:"Weight of an event type: view=0.2,purchase=1." mapsep:"," placeholder:"TYPE=WEIGHT"`
-	Workers    int                `help:"Goroutines at work at most; 0 takes all cores." default:"0"`
+	Model       []string           `help:"Models to train: kinds, or name=kind to train one kind several ways." placeholder:"KIND"`
+	Params      []string           `help:"A model's parameter: ials.factors=128; several by repeating the flag." sep:"none" placeholder:"MODEL.PARAM=VALUE"`
+	Parts       []string           `help:"Models that composites are made of; a kind's own choice when not given." placeholder:"KIND"`
+	ParamsFile  string             `help:"YAML file of parameters by model." type:"existingfile" placeholder:"FILE"`
+	Weight      map[string]float64 `help:"Weight of an event type: view=0.2,purchase=1." mapsep:"," placeholder:"TYPE=WEIGHT"`
+	Checkpoints string             `help:"Folder in which networks leave their state after each epoch; the same command, begun again, goes on from there." type:"existingdir" placeholder:"DIR"`
+	Workers     int                `help:"Goroutines at work at most; 0 takes all cores." default:"0"`
 }
 
 // spec is one model to train.

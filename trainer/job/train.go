@@ -3,6 +3,7 @@ package job
 import (
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -105,9 +106,13 @@ func (t *training) run(f *fitted, parts []models.Part) error {
 	debug.FreeOSMemory()
 	resetPeak()
 	cpu, start := cpuTime(), time.Now()
+	checkpoint := ""
+	if t.flags.Checkpoints != "" {
+		checkpoint = filepath.Join(t.flags.Checkpoints, f.name+".safetensors")
+	}
 	f.model, err = f.kind.Fit(t.env.Ctx, models.FitInput{
 		Train: t.data.Train, Validate: t.data.Validate, Params: f.raw, Seed: t.seed,
-		Workers: t.flags.Workers, Weights: t.flags.Weight, Parts: parts, Kinds: kind.Of,
+		Workers: t.flags.Workers, Weights: t.flags.Weight, Parts: parts, Kinds: kind.Of, Checkpoint: checkpoint,
 		Progress: func(p models.Progress) { bar.Step(p.Step, p.Steps, p.Stage+figures(p.Figures)) },
 	})
 	f.cpu += cpuTime() - cpu

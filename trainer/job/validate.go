@@ -121,7 +121,7 @@ func (c *checked) look(d *dataset.Dataset) {
 			it := &history[i]
 			c.Types[it.Type.String()]++
 			seen = append(seen, it.Row)
-			if it.TimeMS == 0 {
+			if it.TimeMS == 0 || dataset.Ordinal(it.TimeMS) {
 				timeless++
 			}
 			if it.Type == features.Rating && (it.Value < 0 || it.Value > 10) {
