@@ -103,11 +103,11 @@ func (p *Params) resolve(users, items, pairs int) {
 	}
 }
 
-// factors grows with the root of what there is to learn from, up to three times
+// factors grows with the root of what there is to learn from, up to five times
 // as fast where pairs are rare, and is held back where training would take
 // hours.
 func factors(pairs int, density float64) int {
-	spread := math.Min(math.Max(math.Sqrt(.01/density), 1), 3)
+	spread := math.Min(math.Max(math.Sqrt(.012/density), 1), 5)
 	d := 16 * int(math.Round(math.Sqrt(float64(pairs))/80*spread))
 	most := 768
 	switch {
