@@ -13,10 +13,8 @@ import (
 	"sort"
 
 	"github.com/attune-rec/attune/features"
-	"github.com/attune-rec/attune/features/text"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/linalg"
-	"github.com/attune-rec/attune/models/linalg/spectral"
 	"github.com/attune-rec/attune/models/taste"
 )
 
@@ -65,9 +63,8 @@ func (p Params) validate() error {
 // implements models.Model, Embedder, ItemEmbedder, BatchScorer, Explainer and
 // Neighbourhood.
 type Model struct {
+	*Space
 	weigher *taste.Weigher
-	words   *text.Vectoriser
-	project linalg.Matrix // terms x factors
 	vectors linalg.Matrix // items x factors, of length 1, or 0 where nothing is known
 }
 
@@ -96,42 +93,13 @@ func Fit(ctx context.Context, in models.FitInput) (models.Model, error) {
 	if in.Train.Catalog == nil {
 		return nil, fmt.Errorf("%w: content needs the items' catalogue, which this data set does not have", models.ErrParams)
 	}
-	n := in.Train.NumItems()
-	docs := make([][]string, n)
-	for row := range docs {
-		if it := in.Train.Catalog.Item(features.Row(row)); it != nil { // #nosec G115 -- rows are int32 by contract
-			docs[row] = Terms(it, nil)
-		}
-	}
-	m := &Model{weigher: weigher, words: text.Fit(docs, p.MinDocs, p.MaxTerms)}
-	counts := linalg.CSR{Rows: n, Cols: len(m.words.Terms()), Ptr: make([]int64, 1, n+1), Val: []float32{}}
-	for _, doc := range docs {
-		ids, values := m.words.Vector(doc)
-		counts.Idx, counts.Val = append(counts.Idx, ids...), append(counts.Val, values...)
-		counts.Ptr = append(counts.Ptr, int64(len(counts.Idx)))
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	if counts.Cols == 0 {
-		return nil, fmt.Errorf("%w: content finds no term that is in %d items or more: lower min_docs, or give items titles", models.ErrParams, p.MinDocs)
-	}
-	_, basis, err := spectral.Truncate(ctx, counts, min(p.Factors, n, counts.Cols), rounds, in.Seed, in.Workers)
+	space, vectors, err := FitSpace(ctx, in.Train.Catalog, in.Train.NumItems(), SpaceOptions{
+		Factors: p.Factors, MinDocs: p.MinDocs, MaxTerms: p.MaxTerms, Seed: in.Seed, Workers: in.Workers,
+	})
 	if err != nil {
 		return nil, err
 	}
-	m.project = linalg.NewMatrix(basis.Cols, basis.Rows)
-	for factor := range basis.Rows {
-		for term, v := range basis.Row(factor) {
-			m.project.Set(term, factor, v)
-		}
-	}
-	m.vectors = linalg.NewMatrix(n, m.project.Cols)
-	counts.MulDense(m.project, m.vectors, max(in.Workers, 1))
-	for row := range n {
-		linalg.Normalise(m.vectors.Row(row))
-	}
-	return m, nil
+	return &Model{weigher: weigher, Space: space, vectors: vectors}, nil
 }
 
 // Kind implements models.Model.
@@ -145,14 +113,6 @@ func (m *Model) Dim() int { return m.vectors.Cols }
 
 // Vectors implements models.Embedder.
 func (m *Model) Vectors() []float32 { return m.vectors.Data }
-
-// EmbedItem implements models.ItemEmbedder; false when no term is known.
-func (m *Model) EmbedItem(it *features.Item, dst []float32) bool {
-	ids, values := m.words.Vector(Terms(it, nil))
-	clear(dst)
-	linalg.AxpyGather(values, m.project.Data, ids, dst)
-	return linalg.Normalise(dst) > 0
-}
 
 // Embed implements models.Embedder.
 func (m *Model) Embed(r *features.Request, dst []float32) bool {

@@ -48,7 +48,7 @@ func Open(r models.Reader) (models.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{weigher: weigher}
+	m := &Model{Space: &Space{}, weigher: weigher}
 	idf, err := numbers(r, "idf", len(s.Terms))
 	if err != nil {
 		return nil, err

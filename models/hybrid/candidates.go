@@ -78,6 +78,10 @@ func candidates(f Facts, p Params) []candidate {
 		if i > 0 {
 			why = "factors of another length err differently"
 		}
+		if f.Words {
+			// Where people say little of an item, its contents say where it belongs.
+			params["content"] = "fuse"
+		}
 		add(name, "ials", 1/float64(len(sizes)), params, why)
 		if f.Timed && i == 0 {
 			recent(name, "ials", .5, params)

@@ -59,6 +59,13 @@ func fitOwn(ctx context.Context, in models.FitInput, p Params) (*Model, error) {
 		train, truth, story.HeldOut = facts.holdOut(in.Train, &events, in.Seed)
 	}
 	tried := candidates(facts, p)
+	for i := range tried {
+		if c := &tried[i]; c.Kind == cold {
+			if c.Params, c.why, err = fading(ctx, in, facts, &events); err != nil {
+				return nil, err
+			}
+		}
+	}
 	if len(truth.Log) == 0 || len(train.Log) == 0 {
 		story.HeldOut = "nothing: the data is too small; weights are those that hold elsewhere"
 		p.Recipe = untried(tried, story)

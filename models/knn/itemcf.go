@@ -15,7 +15,7 @@ const KindItem = "item-cf"
 
 // The similarities.
 const (
-	Cosine    = "cosine"    // dot / (|i|^(2·From)·|j|^(2−2·From) + shrink)
+	Cosine    = "cosine"    // dot / ((|i|^From·|j|^(1−From))^(2·Norm) + shrink)
 	Jaccard   = "jaccard"   // dot / (|i|² + |j|² − dot + shrink), Tanimoto's form
 	Euclidean = "euclidean" // 1 / (1 + the distance + shrink)
 	Pearson   = "pearson"   // the cosine of centred rows; user-cf only
@@ -26,9 +26,20 @@ const (
 	Plain = "plain"
 	TFIDF = "tfidf" // rare users (user-cf: rare items) say more
 	BM25  = "bm25"  // and those with much to say less with each word
+	Auto  = "auto"  // by the density of the data; item-cf only
 )
 
-// ItemParams are those of "item-cf".
+// byDensity stands for a number that is chosen by the density of the data.
+const byDensity = -1
+
+// sparse is the density below which item-cf takes the other one of its two
+// settings.
+const sparse = .005
+
+// ItemParams are those of "item-cf". Auto, and -1 for a number, stand for what
+// suits the density of the data: where pairs are rare, plain counts, more
+// neighbours, and more weight on popular answers; a fitted model keeps what was
+// chosen.
 type ItemParams struct {
 	Similarity string  `json:"similarity"`
 	Weighting  string  `json:"weighting"`
@@ -36,7 +47,10 @@ type ItemParams struct {
 	// From is how much of the cosine's norm is the history item's, the rest being
 	// the scored one's: .5 is symmetric, above it popular items answer more often
 	// (Aiolli 2013).
-	From       float64 `json:"from"`
+	From float64 `json:"from"`
+	// Norm is the exponent of the cosine's norm: 1 divides popularity out, less
+	// leaves a part of it in.
+	Norm       float64 `json:"norm"`
 	Shrink     float64 `json:"shrink"`
 	Neighbours int     `json:"neighbours"`
 	taste.Options
@@ -44,24 +58,48 @@ type ItemParams struct {
 
 // ItemDefaults are the parameters of "item-cf" where none are given.
 func ItemDefaults() ItemParams {
-	return ItemParams{Similarity: Cosine, Weighting: TFIDF, User: .5, From: .7, Shrink: 1, Neighbours: 300}
+	return ItemParams{Similarity: Cosine, Weighting: Auto, User: byDensity, From: byDensity, Norm: byDensity, Shrink: byDensity, Neighbours: byDensity}
+}
+
+// resolve puts a value in place of each that stands for one.
+func (p *ItemParams) resolve(users, items, pairs int) {
+	chosen := ItemParams{Weighting: TFIDF, User: .5, From: .7, Norm: 1, Shrink: 1, Neighbours: 300}
+	if float64(pairs) < sparse*float64(users)*float64(items) {
+		chosen = ItemParams{Weighting: Plain, User: .7, From: .8, Norm: .8, Neighbours: 600}
+	}
+	if p.Weighting == Auto {
+		p.Weighting = chosen.Weighting
+	}
+	if p.Neighbours == byDensity {
+		p.Neighbours = chosen.Neighbours
+	}
+	for _, n := range []struct {
+		own     *float64
+		instead float64
+	}{{&p.User, chosen.User}, {&p.From, chosen.From}, {&p.Norm, chosen.Norm}, {&p.Shrink, chosen.Shrink}} {
+		if *n.own == byDensity {
+			*n.own = n.instead
+		}
+	}
 }
 
 func (p *ItemParams) check() error {
-	if err := models.CheckRange("shrink", p.Shrink, 0, 1e9); err != nil {
-		return err
-	}
-	if err := models.CheckRange("neighbours", float64(p.Neighbours), 1, 100_000); err != nil {
-		return err
-	}
-	if err := models.CheckRange("user", p.User, 0, 4); err != nil {
-		return err
-	}
-	if err := models.CheckRange("from", p.From, 0, 1); err != nil {
-		return err
+	for _, c := range []struct {
+		name             string
+		value, low, high float64
+	}{{"shrink", p.Shrink, 0, 1e9}, {"neighbours", float64(p.Neighbours), 1, 100_000}, {"user", p.User, 0, 4}, {"from", p.From, 0, 1}, {"norm", p.Norm, 0, 2}} {
+		if c.value == byDensity {
+			continue
+		}
+		if err := models.CheckRange(c.name, c.value, c.low, c.high); err != nil {
+			return err
+		}
 	}
 	if p.Similarity != Cosine && p.Similarity != Jaccard && p.Similarity != Euclidean {
 		return fmt.Errorf("%w: similarity is %q: expected %s, %s or %s", models.ErrParams, p.Similarity, Cosine, Jaccard, Euclidean)
+	}
+	if p.Weighting == Auto {
+		return nil
 	}
 	return checkWeighting(p.Weighting)
 }
@@ -84,7 +122,7 @@ func Item() models.Kind {
 		Space: []models.Range{
 			{Param: "similarity", Values: []any{Cosine, Jaccard, Euclidean}},
 			{Param: "weighting", Values: []any{Plain, TFIDF, BM25}},
-			{Param: "user", Low: 0, High: 1}, {Param: "from", Low: .3, High: .9}, {Param: "shrink", Low: 1, High: 1000, Log: true},
+			{Param: "user", Low: 0, High: 1}, {Param: "from", Low: .3, High: .9}, {Param: "norm", Low: .6, High: 1}, {Param: "shrink", Low: 1, High: 1000, Log: true},
 			{Param: "neighbours", Values: []any{50, 100, 300, 1000}},
 		},
 	}
@@ -106,6 +144,7 @@ func fitItem(ctx context.Context, in models.FitInput) (models.Model, error) {
 	if x.NNZ() == 0 {
 		return nil, errEmpty(KindItem)
 	}
+	p.resolve(met(x.Ptr), x.Cols, x.NNZ())
 	var prior []float32
 	if p.Weighting == BM25 {
 		prior = saturation(columnSums(x))
@@ -118,7 +157,7 @@ func fitItem(ctx context.Context, in models.FitInput) (models.Model, error) {
 	square := squares(y)
 	from, to := make([]float32, len(square)), make([]float32, len(square))
 	for i, s := range square {
-		from[i], to[i] = float32(math.Pow(float64(s), p.From)), float32(math.Pow(float64(s), 1-p.From))
+		from[i], to[i] = float32(math.Pow(float64(s), p.Norm*p.From)), float32(math.Pow(float64(s), p.Norm*(1-p.From)))
 	}
 	shrink := float32(p.Shrink)
 	var weight func(i, j int32, dot float32) float32
@@ -137,6 +176,17 @@ func fitItem(ctx context.Context, in models.FitInput) (models.Model, error) {
 		return nil, err
 	}
 	return newItems(KindItem, p, w, t, prior)
+}
+
+// met is how many rows have anything.
+func met(ptr []int64) int {
+	n := 0
+	for row := 1; row < len(ptr); row++ {
+		if ptr[row] > ptr[row-1] {
+			n++
+		}
+	}
+	return n
 }
 
 // BM25's constants: how soon a word's count saturates, and how much a

@@ -31,7 +31,7 @@ func IALS() models.Kind {
 			{Param: "factors", Values: []any{64, 128, 192, 256, 512}},
 			{Param: "unobserved", Low: .005, High: .5, Log: true},
 			{Param: "regularisation", Low: .001, High: .03, Log: true},
-			{Param: "epochs", Low: 3, High: 16, Integer: true},
+			{Param: "epochs", Low: 3, High: 16, Integer: true}, {Param: "content", Values: []any{ContentMap, ContentFuse}},
 		},
 	}
 }
@@ -53,6 +53,9 @@ func fitIALS(ctx context.Context, in models.FitInput) (models.Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := f.read(ctx); err != nil {
+		return nil, err
+	}
 	return f.run(ctx)
 }
 
@@ -66,6 +69,7 @@ type fitter struct {
 	lambda  float64 // λ scaled for the exponent
 	users   side
 	items   side
+	words   words
 }
 
 func newFitter(in models.FitInput, p Params, weigher *taste.Weigher) (*fitter, error) {
@@ -165,6 +169,9 @@ func (f *fitter) run(ctx context.Context) (models.Model, error) {
 		}
 		users, err := newSystem(f.users.vectors, weight, f.workers, f.items.vectors)
 		value := 0.
+		if err == nil && p.Content == ContentFuse && epoch > 1 {
+			err = f.draw()
+		}
 		if err == nil {
 			value, err = f.items.solve(ctx, users, steps, f.workers)
 		}
@@ -203,14 +210,20 @@ func (f *fitter) model() (*ALS, error) {
 	if err != nil {
 		return nil, err
 	}
+	// After the system is made: what the map says of items that nobody met is no
+	// evidence against them.
+	leads, err := f.lead(items, users)
+	if err != nil {
+		return nil, err
+	}
 	userGram := linalg.NewMatrix(f.params.Factors, f.params.Factors)
 	linalg.SyrkParallel(weight, users, 0, userGram, f.workers)
 	userGram.MirrorUpper()
 	return &ALS{
 		meta: meta{
-			Params: f.params, Scale: f.scale, Lambda: f.lambda, Items: items.Rows, Users: users.Rows,
+			Params: f.params, Scale: f.scale, Lambda: f.lambda, Items: items.Rows, Users: users.Rows, Map: leads != nil,
 		},
-		weigher: f.weigher, y: y, userGram: userGram,
+		weigher: f.weigher, y: y, userGram: userGram, content: leads,
 		table: factor.Table{Items: items.Rows, Dim: f.params.Factors, Data: items.Data},
 	}, nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/content"
 	"github.com/attune-rec/attune/models/factor"
 	"github.com/attune-rec/attune/models/linalg"
 	"github.com/attune-rec/attune/models/taste"
@@ -21,6 +22,7 @@ type ALS struct {
 	table      factor.Table
 	y          *system
 	userGram   linalg.Matrix // unobserved · Σ x·xᵀ over users: what folding in an item takes
+	content    *content.Map  // from what is said of an item to its vector; nil: none
 	explaining sync.Pool     // of *features.Scratch
 }
 
@@ -31,6 +33,7 @@ type meta struct {
 	Lambda float64 `json:"lambda"`
 	Items  int     `json:"items"`
 	Users  int     `json:"users"`
+	Map    bool    `json:"map,omitempty"` // there is a map from contents to vectors
 }
 
 // Kind implements models.Model.
@@ -48,14 +51,54 @@ func (m *ALS) Dim() int { return m.table.Dim }
 // Vectors implements models.Embedder.
 func (m *ALS) Vectors() []float32 { return m.table.Data }
 
-// Score implements models.Scorer.
+// Score implements models.Scorer. A tail item is scored by what the request's
+// catalogue says of it, where there is a map, which allocates.
 func (m *ALS) Score(r *features.Request, items []features.Row, out []float32) {
 	m.table.Score(m, r, items, out)
+	if m.content != nil && r.Catalog != nil {
+		m.tail(r, items, out)
+	}
 }
 
 // ScoreMany implements models.BatchScorer.
 func (m *ALS) ScoreMany(rs []*features.Request, items []features.Row, out []float32) {
 	m.table.ScoreMany(m, rs, items, out)
+	for i, r := range rs {
+		if m.content != nil && r.Catalog != nil {
+			m.tail(r, items, out[i*len(items):][:len(items)])
+		}
+	}
+}
+
+// tail scores the items that are newer than the model.
+func (m *ALS) tail(r *features.Request, items []features.Row, out []float32) {
+	var vec, own []float32
+	for i, row := range items {
+		if int(row) < m.table.Items {
+			continue
+		}
+		it := r.Catalog.Item(row)
+		if it == nil {
+			continue
+		}
+		if vec == nil {
+			vec, own = make([]float32, m.table.Dim), make([]float32, m.table.Dim)
+			plain := *r
+			plain.Scratch = nil
+			if !m.Embed(&plain, vec) {
+				return
+			}
+		}
+		if m.EmbedItem(it, own) {
+			out[i] = linalg.Dot(vec, own)
+		}
+	}
+}
+
+// EmbedItem implements models.ItemEmbedder: false without a map, or when it
+// knows no term of the item.
+func (m *ALS) EmbedItem(it *features.Item, dst []float32) bool {
+	return m.content != nil && m.content.EmbedItem(it, dst)
 }
 
 // Embed implements models.Embedder: the shopper's least squares solved exactly
@@ -169,6 +212,11 @@ func (m *ALS) Save(w models.Writer) error {
 	if err := w.Tensor("spectrum", models.TensorOf(m.y.spectrum, dim)); err != nil {
 		return err
 	}
+	if m.content != nil {
+		if err := m.content.Save(w); err != nil {
+			return err
+		}
+	}
 	if err := w.Tensor("user_gram", models.TensorOf(m.userGram.Data, dim, dim)); err != nil {
 		return err
 	}
@@ -206,6 +254,11 @@ func openIALS(r models.Reader) (models.Model, error) {
 		}
 		if *part.to, err = models.View[float32](t, part.shape...); err != nil {
 			return nil, fmt.Errorf("tensor %q: %w", part.name, err)
+		}
+	}
+	if m.meta.Map {
+		if m.content, err = content.OpenMap(r, dim); err != nil {
+			return nil, err
 		}
 	}
 	m.y, m.userGram = systemOf(m.table.Matrix(), spectrum), linalg.MatrixOf(dim, dim, userGram)

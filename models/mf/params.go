@@ -37,12 +37,25 @@ type Params struct {
 	// validation data before training ends; 0: never early. The best epoch's
 	// vectors are kept. Without validation data it has no effect.
 	Patience int `json:"patience"`
+	// Content says what the catalogue is good for: ContentMap leads from what is
+	// said of an item to a vector, for items that nobody met and for those newer
+	// than the model; ContentFuse draws every item's vector towards it in
+	// training as well; ContentOff leaves it alone. A map that explains nothing
+	// of items held out from it is not used.
+	Content string `json:"content"`
 	taste.Options
 }
 
+// What the catalogue is good for.
+const (
+	ContentOff  = "off"
+	ContentMap  = "map"
+	ContentFuse = "fuse"
+)
+
 // Defaults are the parameters of "ials" where none are given.
 func Defaults() Params {
-	return Params{Epochs: 7, Exponent: 1, Spread: .1, Solver: SolverAuto, Steps: 3, Patience: 2}
+	return Params{Epochs: 7, Exponent: 1, Spread: .1, Solver: SolverAuto, Steps: 3, Patience: 2, Content: ContentMap}
 }
 
 func (p *Params) check() error {
@@ -58,6 +71,13 @@ func (p *Params) check() error {
 		if err := models.CheckRange(c.name, c.value, c.low, c.high); err != nil {
 			return err
 		}
+	}
+	switch p.Content {
+	case ContentOff, ContentMap, ContentFuse:
+	case "":
+		p.Content = ContentOff // a model of before there were maps
+	default:
+		return fmt.Errorf("%w: content is %q: expected %s, %s or %s", models.ErrParams, p.Content, ContentOff, ContentMap, ContentFuse)
 	}
 	switch p.Solver {
 	case SolverAuto, SolverCholesky, SolverCG:
@@ -83,13 +103,13 @@ func (p *Params) resolve(users, items, pairs int) {
 	}
 }
 
-// factors grows with the root of what there is to learn from, up to three times
+// factors grows with the root of what there is to learn from, up to five times
 // as fast where pairs are rare, and is held back where training would take
 // hours.
 func factors(pairs int, density float64) int {
-	spread := math.Min(math.Max(math.Sqrt(.01/density), 1), 3)
+	spread := math.Min(math.Max(math.Sqrt(.012/density), 1), 5)
 	d := 16 * int(math.Round(math.Sqrt(float64(pairs))/80*spread))
-	most := 512
+	most := 768
 	switch {
 	case pairs > 10_000_000:
 		most = 128

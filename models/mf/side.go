@@ -14,6 +14,8 @@ type side struct {
 	vectors linalg.Matrix
 	reg     []float32
 	ones    []float32 // weights of a row where seen has none
+	// prior is what vectors are drawn to, by row; without rows it is 0 for all.
+	prior linalg.Matrix
 }
 
 func newSide(seen linalg.CSR, dim int) side {
@@ -82,27 +84,45 @@ func (s *side) solve(ctx context.Context, y *system, steps, workers int) (float6
 func (s *side) solveRow(w *worker, y *system, row, steps int) (float64, error) {
 	cols, weights := s.row(row)
 	x := s.vectors.Row(row)
+	var prior []float32
+	if s.prior.Rows > 0 {
+		prior = s.prior.Row(row)
+	}
 	if len(cols) == 0 {
 		clear(x)
+		copy(x, prior)
 		return 0, nil
 	}
 	w.scratch.Reset()
 	if steps > 0 {
-		return w.gradient(y, cols, weights, s.reg[row], x, steps), nil
+		return w.gradient(y, cols, weights, s.reg[row], x, prior, steps), nil
 	}
 	out, err := y.solve(cols, weights, s.reg[row], x, &w.scratch)
-	return out.value, err
+	if err != nil || prior == nil {
+		return out.value, err
+	}
+	// The prior adds reg·A⁻¹·prior to the minimum at x.
+	more := w.scratch.Floats(len(x))
+	copy(more, prior)
+	out.apply(more)
+	linalg.Scale(s.reg[row], more)
+	out.value += float64(s.reg[row]) * float64(linalg.Dot(prior, prior)-2*linalg.Dot(prior, x)-linalg.Dot(prior, more))
+	linalg.Axpy(1, more, x)
+	return out.value, nil
 }
 
 // gradient takes steps of conjugate gradient from x and returns the value
 // there, summed term by term, since it is not the minimum's.
-func (w *worker) gradient(y *system, rows []int32, weights []float32, reg float32, x []float32, steps int) float64 {
+func (w *worker) gradient(y *system, rows []int32, weights []float32, reg float32, x, prior []float32, steps int) float64 {
 	n, dim := len(rows), y.fixed.Cols
 	magnitudes, likes, right := w.scratch.Floats(n), w.scratch.Floats(n), w.scratch.Floats(dim)
 	for i, v := range weights {
 		magnitudes[i], likes[i] = max(v, -v), max(v, 0)
 	}
 	linalg.AxpyGather(likes, y.fixed.Data, rows, right)
+	if prior != nil {
+		linalg.Axpy(reg, prior, right)
+	}
 	if w.matrix.Rows != dim {
 		w.matrix = linalg.NewMatrix(dim, dim)
 	}
@@ -121,7 +141,11 @@ func (w *worker) gradient(y *system, rows []int32, weights []float32, reg float3
 		value += float64(magnitudes[i]) * left * left
 	}
 	for k, v := range x {
-		value += float64(y.spectrum[k]+reg) * float64(v) * float64(v)
+		off := v
+		if prior != nil {
+			off -= prior[k]
+		}
+		value += float64(y.spectrum[k])*float64(v)*float64(v) + float64(reg)*float64(off)*float64(off)
 	}
 	return value
 }

@@ -14,23 +14,24 @@ import (
 // Evaluate trains models and judges them on held-out data, or replays the log
 // of a shop through the pipeline that serves.
 type Evaluate struct {
-	Data       `embed:""`
-	Models     `embed:""`
-	Releases   `embed:""`
-	Shelf      `embed:""`
-	Pipeline   bool     `help:"Judge the answers of a surface: replay the last days of the log of --data through its pipeline."`
-	Surface    string   `help:"The surface whose answers are judged, with --pipeline." default:"home"`
-	Release    string   `help:"The release that answers, with --pipeline; one is trained on the log before those days when none is given." placeholder:"VERSION"`
-	Metric     []string `help:"Metrics: recall, ndcg, hr, precision, map, mrr, novelty, diversity, serendipity, calibration, coverage, gini with @K; auc and mrr without." default:"recall@20,ndcg@20,hr@10,ndcg@10"`
-	KeepSeen   bool     `help:"A second table in which items of the shopper's history are ranked as well."`
-	NewOnly    bool     `help:"Rank only the items that nobody had in training: how well new items are told apart."`
-	LimitUsers int      `help:"Judge on a seeded sample of so many cases; 0 takes all." default:"0"`
-	History    int      `help:"Interactions of a shopper that a request shows, the newest; 0 as many as are served, -1 all." default:"0"`
-	Compare    string   `help:"Show the paired difference of this model to each other one; the last of --model when there are several, \"none\" for no comparison." placeholder:"MODEL"`
-	Segments   bool     `help:"Also by length of history, market and new items." default:"true" negatable:""`
-	HTML       string   `help:"Write the report as a page to this file as well." placeholder:"FILE"`
-	Ties       string   `help:"Where a positive comes among sampled candidates of equal score: ${enum}." enum:"last,row,first" default:"last"`
-	On         string   `help:"Judge on: ${enum}." enum:"test,validate" default:"test"`
+	Data        `embed:""`
+	Models      `embed:""`
+	Releases    `embed:""`
+	Shelf       `embed:""`
+	Pipeline    bool     `help:"Judge the answers of a surface: replay the last days of the log of --data through its pipeline."`
+	Surface     string   `help:"The surface whose answers are judged, with --pipeline." default:"home"`
+	Release     string   `help:"The release that answers, with --pipeline; one is trained on the log before those days when none is given." placeholder:"VERSION"`
+	Metric      []string `help:"Metrics: recall, ndcg, hr, precision, map, mrr, novelty, diversity, serendipity, calibration, coverage, gini with @K; auc and mrr without." default:"recall@20,ndcg@20,hr@10,ndcg@10"`
+	KeepSeen    bool     `help:"A second table in which items of the shopper's history are ranked as well."`
+	NewOnly     bool     `help:"Rank only the items that nobody had in training: how well new items are told apart."`
+	NewShoppers []int    `help:"Judge on shoppers of whom training knew nothing, after so many of their events each: 0,1,2,5." placeholder:"EVENTS"`
+	LimitUsers  int      `help:"Judge on a seeded sample of so many cases; 0 takes all." default:"0"`
+	History     int      `help:"Interactions of a shopper that a request shows, the newest; 0 as many as are served, -1 all." default:"0"`
+	Compare     string   `help:"Show the paired difference of this model to each other one; the last of --model when there are several, \"none\" for no comparison." placeholder:"MODEL"`
+	Segments    bool     `help:"Also by length of history, market and new items." default:"true" negatable:""`
+	HTML        string   `help:"Write the report as a page to this file as well." placeholder:"FILE"`
+	Ties        string   `help:"Where a positive comes among sampled candidates of equal score: ${enum}." enum:"last,row,first" default:"last"`
+	On          string   `help:"Judge on: ${enum}." enum:"test,validate" default:"test"`
 }
 
 // Validate implements kong's check of flags that depend on one another.
@@ -53,6 +54,11 @@ func (e *Evaluate) Validate() error {
 	if _, err := eval.ParseMetrics(e.Metric); err != nil {
 		return err
 	}
+	for _, n := range e.NewShoppers {
+		if n < 0 {
+			return fmt.Errorf("--new-shoppers has %d: expected 0 or more", n)
+		}
+	}
 	if e.LimitUsers < 0 {
 		return fmt.Errorf("--limit-users is %d: expected 0 or more", e.LimitUsers)
 	}
@@ -64,7 +70,11 @@ func (e *Evaluate) Run(env *Env) error {
 	if e.Pipeline {
 		return e.runPipeline(env)
 	}
-	report, err := e.evaluate(env)
+	judge := e.evaluate
+	if len(e.NewShoppers) > 0 {
+		judge = e.newShoppers
+	}
+	report, err := judge(env)
 	if err != nil {
 		return err
 	}

@@ -179,12 +179,19 @@ type rotation struct {
 func settle(d, e []float64) ([]rotation, error) {
 	n := len(d)
 	e[n-1] = 0
+	// What is this small beside the whole matrix is rounding: of a matrix of low
+	// rank nothing else is left, and it would never settle against itself.
+	norm := 0.
+	for i := range d {
+		norm = max(norm, math.Abs(d[i])+math.Abs(e[i]))
+	}
+	nothing := 0x1p-54 * norm
 	var rotations []rotation
 	for l := range n {
 		for tries := 0; ; tries++ {
 			m := l
 			for ; m < n-1; m++ {
-				if scale := math.Abs(d[m]) + math.Abs(d[m+1]); math.Abs(e[m]) <= 0x1p-52*scale {
+				if scale := math.Abs(d[m]) + math.Abs(d[m+1]); math.Abs(e[m]) <= max(0x1p-52*scale, nothing) {
 					break
 				}
 			}
