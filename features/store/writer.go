@@ -6,9 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // groupEvents is how many events one transaction takes at most, so that nobody
@@ -164,15 +161,6 @@ func (g *group) commit() {
 		j.done <- j.err
 	}
 	clear(g.jobs)
-}
-
-// full marks an error of a disk without room, so that callers can say so.
-func full(err error) error {
-	var se *sqlite.Error
-	if errors.As(err, &se) && se.Code()&0xff == sqlite3.SQLITE_FULL {
-		return fmt.Errorf("%w: %w", ErrFull, err)
-	}
-	return err
 }
 
 func (g *group) run() error {
