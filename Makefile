@@ -55,6 +55,22 @@ measure-demo: ## Write docs/measurements/demo.md anew, from the raw file
 	@mkdir -p bin && $(GO) build -buildvcs=auto -o bin/ ./trainer
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && bin/trainer demo --data "$$dir/shop" --judged 0 --write docs/measurements/demo.md
 
+.PHONY: trust-short
+trust-short: ## Faults, kills, hostile callers, a REST fuzzer: the short form, figures in docs/measurements/trust.md
+	@.ci/trust short
+
+.PHONY: trust-long
+trust-long: ## The same at length: some hours
+	@.ci/trust long
+
+.PHONY: soak
+soak: ## Half an hour at 70 % load
+	@ONLY=soak .ci/trust long
+
+.PHONY: fuzz-long
+fuzz-long: ## Two million executions of every fuzz target
+	@.ci/fuzz 2000000x
+
 ##@ Generate
 
 .PHONY: generate
