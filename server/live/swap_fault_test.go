@@ -186,7 +186,7 @@ func TestSwapSurvivesFaults(t *testing.T) {
 	old, next := publish(t, writer, shop, 1), publish(t, writer, shop, 2)
 	step, points, refused := 1, 0, 0
 	if testing.Short() {
-		step = 20
+		step = 5
 	}
 	for _, how := range []string{badOpen, badRead, badShort} {
 		for n := 1; ; n += step {
