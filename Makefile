@@ -76,6 +76,21 @@ measure-index: ## Write docs/measurements/vector.md anew, beside faiss and hnswl
 .PHONY: measure-neural-serving
 measure-neural-serving: ## Time requests to the networks on one core, and write docs/measurements/neural-serving.md
 	GOMAXPROCS=1 $(GO) run ./loadtest/peers neural-serving --write docs/measurements/neural-serving.md
+.PHONY: trust-short
+trust-short: ## Faults, kills, hostile callers, a REST fuzzer: the short form, figures in docs/measurements/trust.md
+	@.ci/trust short
+
+.PHONY: trust-long
+trust-long: ## The same at length: some hours
+	@.ci/trust long
+
+.PHONY: soak
+soak: ## Half an hour at 70 % load
+	@ONLY=soak .ci/trust long
+
+.PHONY: fuzz-long
+fuzz-long: ## Two million executions of every fuzz target
+	@.ci/fuzz 2000000x
 
 ##@ Generate
 

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+	"google.golang.org/grpc/grpclog"
 
 	"github.com/attune-rec/attune/server/app"
 	"github.com/attune-rec/attune/server/telemetry"
@@ -65,6 +66,8 @@ func run(args []string) int {
 }
 
 func serve(ctx context.Context, f *flags) error {
+	// Libraries log what callers sent them; nothing of that belongs into a log.
+	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
 	log := telemetry.NewLogger(os.Stderr, f.LogFormat == "json", f.LogLevel)
 	s, err := app.Build(ctx, f.Config, log, version())
 	if err != nil {

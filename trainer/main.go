@@ -65,6 +65,6 @@ func run(args []string) int {
 		fmt.Fprintln(os.Stderr, "trainer: stopped")
 		return 130
 	}
-	fmt.Fprintln(os.Stderr, "trainer:", err)
+	fmt.Fprintln(os.Stderr, "trainer:", job.Explain(err))
 	return 1
 }

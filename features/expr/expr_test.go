@@ -304,7 +304,9 @@ func TestManyAtOnce(t *testing.T) {
 
 func FuzzCompile(f *testing.F) {
 	e := engine(f)
-	for _, s := range []string{"item.price < 20", "item.tags.exists(t, t == 'a')", "1 +", "[1,2][5] == 1", "item", "@0", "has(item.price)", "profile.brands['x'] > 1"} {
+	for _, s := range []string{"item.price < 20", "item.tags.exists(t, t == 'a')", "1 +", "[1,2][5] == 1", "item", "@0", "has(item.price)", "profile.brands['x'] > 1",
+		"item.price * 2.0", "item.tags.filter(t, t.startsWith('a')).size() > 1", "size(item.title)", "item.stock > 3 && market == 'DE'", "item.brand in ['a', 'b'] || !(item.rating < 4.0)",
+		"item.nothing", "nothing(1)", "profile.orders > 1 ? 1.0 : 2.0", "'a'", "item.price < 'a'", "request.market == item.brand", "item.category[0] == 'x'", "1/0 == 1", ""} {
 		f.Add(s)
 	}
 	items := goods(rand.New(rand.NewPCG(1, 1)), 5)

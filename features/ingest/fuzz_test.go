@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/deprecated"
 )
 
 // drain reads all rows: refused rows are fine, endless ones are not.
@@ -82,6 +83,42 @@ func FuzzParquet(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(b.Bytes())
+	type other struct { // the other types that are rendered
+		P float32   `parquet:"p"`
+		Q int64     `parquet:"q,decimal(2:18)"`
+		T time.Time `parquet:"t,timestamp(microsecond)"`
+		U []byte    `parquet:"u"`
+	}
+	type third struct {
+		P bool      `parquet:"p"`
+		Q int32     `parquet:"q,decimal(2:9)"`
+		T time.Time `parquet:"t,timestamp(nanosecond)"`
+		U int32     `parquet:"u,date"`
+	}
+	type fourth struct {
+		P int64            `parquet:"p"`
+		Q int64            `parquet:"q,decimal(0:18)"`
+		T deprecated.Int96 `parquet:"t"`
+		U []string         `parquet:"u,list"`
+	}
+	for _, write := range []func(w *bytes.Buffer) error{
+		func(w *bytes.Buffer) error {
+			return parquet.Write(w, []other{{1.5, -7, time.Unix(1e9, 0), []byte{0xff}}, {0, 1234, time.Unix(1, 5), []byte("x")}})
+		},
+		func(w *bytes.Buffer) error {
+			return parquet.Write(w, []third{{true, -7, time.Unix(1e9, 0), 19000}, {false, 1234, time.Unix(1, 5), -1}})
+		},
+		func(w *bytes.Buffer) error {
+			return parquet.Write(w, []fourth{{9, 8, deprecated.Int96{1, 2, 2440588}, []string{"a", "b"}}})
+		},
+	} {
+		var w bytes.Buffer
+		if err := write(&w); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(w.Bytes())
+		f.Add(w.Bytes()[:w.Len()/2])
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := Parquet("x.parquet", bytes.NewReader(b), int64(len(b))).Open()
 		if err != nil {

@@ -23,6 +23,7 @@ var (
 	ErrClosed   = errors.New("store is closed")
 	ErrCorrupt  = errors.New("store is corrupt")
 	ErrInUse    = errors.New("data directory is in use by another writer")
+	ErrFull     = errors.New("the disk is full: make room, nothing is taken until there is some")
 	ErrSchema   = errors.New("store has a schema this program cannot use")
 )
 

@@ -73,12 +73,12 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		return nil, errors.New("open store: no data directory given")
 	}
 	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("open store: %w", err)
+		return nil, fmt.Errorf("open store %s: %w", opts.Dir, explain(err))
 	}
 	s := &Store{opts: opts, log: opts.Logger, shops: map[features.ShopID]*shopLog{}, stop: func() {}, sealQueue: make(chan *shopLog, 16)}
 	if err := s.open(ctx); err != nil {
 		s.Close()
-		return nil, fmt.Errorf("open store %s: %w", opts.Dir, err)
+		return nil, fmt.Errorf("open store %s: %w", opts.Dir, explain(err))
 	}
 	return s, nil
 }

@@ -67,9 +67,9 @@ type userRow struct {
 }
 
 func (s *Store) userRow(ctx context.Context, shop features.ShopID, u User) (r userRow, err error) {
-	for _, l := range u.Languages {
+	for i, l := range u.Languages {
 		if strings.Contains(l, ",") {
-			return r, fmt.Errorf("language %q must be one BCP 47 tag", l)
+			return r, fmt.Errorf("language %d must be one BCP 47 tag", i+1)
 		}
 	}
 	r = userRow{key: u.Key, market: u.Market, languages: strings.Join(u.Languages, ",")}

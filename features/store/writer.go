@@ -143,7 +143,7 @@ type group struct {
 }
 
 func (g *group) commit() {
-	err := g.run()
+	err := full(g.run())
 	if err == nil {
 		for l, p := range g.pending {
 			l.publish(p)

@@ -292,7 +292,7 @@ func TestEveryFlippedByteIsRefused(t *testing.T) {
 			flips++
 		}
 	})
-	t.Logf("%d flips refused", flips)
+	t.Logf("FIGURE broken releases: %d bytes flipped in turn, each refused", flips)
 	opened(t, st, m)
 }
 

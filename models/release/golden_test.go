@@ -138,6 +138,26 @@ func FuzzManifest(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(b)
+	whole, err := Publish(context.Background(), NewFolder(f.TempDir()), toyDraft(3, 0))
+	if err != nil {
+		f.Fatal(err)
+	}
+	whole.Version = "20261122T200312.042Z-7f3a"
+	for _, change := range []func(m *Manifest){
+		func(*Manifest) {}, func(m *Manifest) { m.Files = m.Files[1:] }, func(m *Manifest) { m.Models = append(m.Models, m.Models[0]) },
+		func(m *Manifest) { m.Format = FormatCurrent + 1 }, func(m *Manifest) { m.Files = append(m.Files, m.Files[0]) },
+		func(m *Manifest) { m.Version = "20261122T200312.042Z-7f3b" },
+	} {
+		m := whole
+		m.Files, m.Models = append([]File(nil), whole.Files...), append([]ModelEntry(nil), whole.Models...)
+		change(&m)
+		if b, err = encode(&m); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+		f.Add(append(b, "{}"...))
+	}
+	f.Add([]byte(`{"format":1,"surprise":1}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := parseManifest(b, manifestSum(b), "mugs", "20261122T200312.042Z-7f3a")
 		if err == nil && (m.Shop != "mugs" || m.Format != FormatCurrent) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -28,6 +29,9 @@ func TestKilledPublisher(t *testing.T) {
 	kills := 50
 	if testing.Short() {
 		kills = 10
+	}
+	if n, err := strconv.Atoi(os.Getenv("ATTUNE_PUBLISH_KILLS")); err == nil {
+		kills = n
 	}
 	rng := rand.New(rand.NewPCG(7, 7))
 	root := t.TempDir()
@@ -93,5 +97,5 @@ func TestKilledPublisher(t *testing.T) {
 	if leftovers == 0 {
 		t.Errorf("no kill hit a publication: the test shows nothing")
 	}
-	t.Logf("%d kills, %d of them within a publication, %d whole releases", kills, leftovers, len(vs))
+	t.Logf("FIGURE kill -9 of a publisher: %d kills, %d of them within a publication, %d releases visible, all whole", kills, leftovers, len(vs))
 }

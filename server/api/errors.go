@@ -67,6 +67,8 @@ func codeOf(err error) (codes.Code, string) {
 		return codes.FailedPrecondition, "NO_RELEASE"
 	case errors.Is(err, store.ErrReadOnly):
 		return codes.Unavailable, "STORE_READ_ONLY"
+	case errors.Is(err, store.ErrFull):
+		return codes.Unavailable, "STORE_FULL"
 	case errors.Is(err, store.ErrClosed):
 		return codes.Unavailable, "SHUTTING_DOWN"
 	case errors.Is(err, milvus.ErrMilvus), errors.Is(err, milvus.ErrMismatch):

@@ -11,6 +11,7 @@ import (
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/store"
+	"github.com/attune-rec/attune/server/live"
 )
 
 // Audit are the commands on the audit log, which work beside a running server.
@@ -66,4 +67,22 @@ func (*AuditVerify) Run(ctx context.Context, c *Config, w io.Writer) error {
 		}
 		return nil
 	})
+}
+
+// refused writes down that a release was refused, once as long as it is the
+// same release for the same reason: it is tried again and again.
+func (s *Server) refused(e live.Event) {
+	switch {
+	case e.What == live.EventSwapped:
+		s.refusals.Delete(e.Shop)
+	case e.What == live.EventRefused && e.Err != nil && !errors.Is(e.Err, context.Canceled):
+		why := e.Version + ": " + e.Err.Error()
+		if last, ok := s.refusals.Swap(e.Shop, why); ok && last == why {
+			return
+		}
+		err := s.store.Audit(context.Background(), e.Shop, store.Audited{Actor: "server", Method: "refuse release", Subject: e.Version, Detail: e.Err.Error()})
+		if err != nil {
+			s.log.Error("the audit log lacks that a release was refused", "shop", e.Shop, "version", e.Version, "error", err)
+		}
+	}
 }

@@ -74,6 +74,7 @@ type Server struct {
 	grpcListener, httpListener, adminListener net.Listener
 	closers                                   []func() error // in the order of building
 	once                                      sync.Once      // of saying that there is no release
+	refusals                                  sync.Map       // of releases, by shop: the one last written down
 }
 
 // Build puts the server together and opens its ports, so that whatever cannot
@@ -178,6 +179,7 @@ func (s *Server) liveReleases() (err error) {
 		Every: s.config.Follow, Idle: s.config.IdleShop, Log: s.log,
 		Observe: func(e live.Event) {
 			events.WithLabelValues(string(e.Shop), e.What).Inc()
+			s.refused(e)
 			if e.What == live.EventSwapped {
 				current.DeletePartialMatch(prometheus.Labels{"shop": string(e.Shop)})
 				current.WithLabelValues(string(e.Shop), e.Version).Set(1)

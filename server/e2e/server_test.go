@@ -45,8 +45,14 @@ func config(dir string) app.Config {
 // start serves a data directory.
 func start(t *testing.T, c app.Config) *client {
 	t.Helper()
+	return startLogged(t, c, quiet())
+}
+
+// startLogged does so and says what it does.
+func startLogged(t *testing.T, c app.Config, log *slog.Logger) *client {
+	t.Helper()
 	must(t, c.Validate())
-	s, err := app.Build(context.Background(), c, quiet(), "test")
+	s, err := app.Build(context.Background(), c, log, "test")
 	must(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, done := make(chan struct{}), make(chan error, 1)

@@ -21,7 +21,11 @@ import (
 	"github.com/attune-rec/attune/models/release"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if !served() {
+		goleak.VerifyTestMain(m)
+	}
+}
 
 const shop = features.DefaultShop
 

@@ -41,6 +41,14 @@ func New(ctx context.Context, conn *grpc.ClientConn, o Options) (http.Handler, e
 	if o.MaxBody <= 0 {
 		o.MaxBody = 8 << 20
 	}
+	d, err := describe()
+	if err != nil {
+		return nil, err
+	}
+	description, err := json.Marshal(d)
+	if err != nil {
+		return nil, fmt.Errorf("gateway: description of the API: %w", err)
+	}
 	mux := runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.HTTPBodyMarshaler{Marshaler: &runtime.JSONPb{
 			MarshalOptions: protojson.MarshalOptions{UseProtoNames: true},
@@ -56,7 +64,7 @@ func New(ctx context.Context, conn *grpc.ClientConn, o Options) (http.Handler, e
 		}),
 		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
 		runtime.WithErrorHandler(fail),
-		runtime.WithRoutingErrorHandler(lost),
+		runtime.WithRoutingErrorHandler(lost(routesOf(d))),
 	)
 	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 		attunev1.RegisterEventServiceHandler,
@@ -72,10 +80,6 @@ func New(ctx context.Context, conn *grpc.ClientConn, o Options) (http.Handler, e
 			return nil, fmt.Errorf("gateway: %w", err)
 		}
 	}
-	description, err := describe()
-	if err != nil {
-		return nil, err
-	}
 	pages := http.NewServeMux()
 	pages.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -86,17 +90,6 @@ func New(ctx context.Context, conn *grpc.ClientConn, o Options) (http.Handler, e
 	pages.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/docs", http.StatusFound) })
 	pages.Handle("/", limit(mux, o.MaxBody))
 	return identify(cross(pages, o.Origins)), nil
-}
-
-// describe is the description of the API with a title of its own: the generator
-// knows files only.
-func describe() ([]byte, error) {
-	var d map[string]json.RawMessage
-	if err := json.Unmarshal(attunev1.OpenAPI(), &d); err != nil {
-		return nil, fmt.Errorf("gateway: description of the API: %w", err)
-	}
-	d["info"] = json.RawMessage(`{"title":"Attune","version":"v1","description":"Recommendations for shops: what should this shopper see now?"}`)
-	return json.Marshal(d)
 }
 
 //go:embed docs.html
@@ -168,13 +161,16 @@ func fail(ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler, w htt
 }
 
 // lost answers a path or method that is none of ours.
-func lost(ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler, w http.ResponseWriter, r *http.Request, code int) {
-	err := status.Errorf(codes.NotFound, "no call %s %s: /docs lists what there is", r.Method, r.URL.Path)
-	switch code {
-	case http.StatusMethodNotAllowed:
-		err = status.Errorf(codes.Unimplemented, "%s does not take %s: /docs lists what there is", r.URL.Path, r.Method)
-	case http.StatusBadRequest:
-		err = status.Errorf(codes.InvalidArgument, "%s is not a path that can be read: /docs lists what there is", r.URL.Path)
+func lost(known routes) runtime.RoutingErrorHandlerFunc {
+	return func(ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler, w http.ResponseWriter, r *http.Request, code int) {
+		err := status.Errorf(codes.NotFound, "no call %s %s: /docs lists what there is", r.Method, r.URL.Path)
+		switch code {
+		case http.StatusMethodNotAllowed:
+			err = status.Errorf(codes.Unimplemented, "%s does not take %s: /docs lists what there is", r.URL.Path, r.Method)
+			w.Header().Set("Allow", known.allow(r))
+		case http.StatusBadRequest:
+			err = status.Errorf(codes.InvalidArgument, "%s is not a path that can be read: /docs lists what there is", r.URL.Path)
+		}
+		runtime.DefaultHTTPErrorHandler(ctx, mux, m, w, r, &runtime.HTTPStatusError{HTTPStatus: code, Err: err})
 	}
-	runtime.DefaultHTTPErrorHandler(ctx, mux, m, w, r, &runtime.HTTPStatusError{HTTPStatus: code, Err: err})
 }

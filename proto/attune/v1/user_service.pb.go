@@ -705,14 +705,13 @@ var File_attune_v1_user_service_proto protoreflect.FileDescriptor
 
 const file_attune_v1_user_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1cattune/v1/user_service.proto\x12\tattune.v1\x1a\x1fattune/v1/catalog_service.proto\x1a\x16attune/v1/policy.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x83\a\n" +
+	"\x1cattune/v1/user_service.proto\x12\tattune.v1\x1a\x1fattune/v1/catalog_service.proto\x1a\x16attune/v1/policy.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8c\a\n" +
 	"\x04User\x12\x1a\n" +
 	"\x02id\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x02id\x12,\n" +
 	"\aconsent\x18\x02 \x01(\v2\x12.attune.v1.ConsentR\aconsent\x12\x1f\n" +
-	"\x06market\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x06market\x12.\n" +
-	"\tlanguages\x18\x04 \x03(\tB\x10\xbaH\r\x92\x01\n" +
-	"\x10\x10\"\x06r\x04\x10\x02\x18#R\tlanguages\x12\"\n" +
+	"\x06market\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x06market\x127\n" +
+	"\tlanguages\x18\x04 \x03(\tB\x19\xbaH\x16\x92\x01\x13\x10\x10\"\x0fr\r\x10\x02\x18#2\a^[^,]*$R\tlanguages\x12\"\n" +
 	"\bage_band\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18\x10R\aageBand\x12\x1f\n" +
 	"\x06gender\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18 R\x06gender\x12 \n" +
 	"\x06region\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x06region\x12(\n" +
