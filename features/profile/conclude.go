@@ -88,7 +88,7 @@ func lifecycle(p *features.Profile, now time.Time) string {
 func (s *State) interests(p *features.Profile, ref *Reference, now time.Time) {
 	var categories, brands, words board
 	for _, it := range s.items {
-		at := ref.places[it.id]
+		at := ref.places[it.id.Value()]
 		if at == nil {
 			continue
 		}
@@ -165,26 +165,27 @@ func (s *State) prices(p *features.Profile, ref *Reference) {
 	n, levels, compared := 0.0, 0.0, 0.0
 	since := int64(0)
 	for _, it := range s.items {
-		if it.paid <= 0 || ref.places[it.id] == nil {
+		b, id := it.sale, it.id.Value()
+		if b == nil || b.paid <= 0 || ref.places[id] == nil {
 			continue
 		}
-		lines := float64(it.lines)
-		price := float64(it.paid) / float64(it.pieces) / 1e6
-		if level, ok := ref.Level(it.id, price); ok {
+		lines := float64(b.lines)
+		price := float64(b.paid) / float64(b.pieces) / 1e6
+		if level, ok := ref.Level(id, price); ok {
 			levels += level * lines
 			compared += lines
 		}
 		n += lines
-		for m, yes := range ref.speaks(it.id, price) {
+		for m, yes := range ref.speaks(id, price) {
 			if yes && m == value {
-				hits[m] += lines - float64(it.told)
+				hits[m] += lines - float64(b.told)
 			} else if yes {
 				hits[m] += lines
 			}
 		}
-		hits[value] += float64(it.cut)
-		if since == 0 || it.first < since {
-			since = it.first
+		hits[value] += float64(b.cut)
+		if since == 0 || b.first < since {
+			since = b.first
 		}
 	}
 	if compared > 0 {
