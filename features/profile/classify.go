@@ -206,6 +206,9 @@ func (c *Classifier) best(points [][]float64, member []bool, rows []int) float64
 		}
 		if f := 2 * hits / (float64(i+1) + members); f > most {
 			most, threshold = f, scores[i]
+			if i+1 < len(scores) {
+				threshold = (scores[i] + scores[i+1]) / 2
+			}
 		}
 	}
 	return threshold

@@ -159,6 +159,17 @@ var motiveTags = [motives]struct{ name, did string }{
 	individuality: {"individuality", "are among the seldom sold goods"},
 }
 
+// IsMotive reports whether a tag says why a shopper buys; the others say when
+// and with what.
+func IsMotive(tag string) bool {
+	for _, m := range motiveTags {
+		if m.name == tag {
+			return true
+		}
+	}
+	return false
+}
+
 // prices takes the price level and the motives from what was paid.
 func (s *State) prices(p *features.Profile, ref *Reference) {
 	var hits [motives]float64

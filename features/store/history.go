@@ -45,6 +45,16 @@ func (s *Store) Opinions(ctx context.Context, shop features.ShopID, key features
 	return events, nil
 }
 
+// Anonymous reports whether anything was done under a key by itself: by a user,
+// or in a session by nobody known.
+func (s *Store) Anonymous(ctx context.Context, shop features.ShopID, key features.UserKey) (bool, error) {
+	events, err := s.eventsOf(ctx, shop, key, 1, func([]features.UserKey) []features.UserKey { return []features.UserKey{key} })
+	if err != nil {
+		return false, fmt.Errorf("anonymous: %w", err)
+	}
+	return len(events) > 0, nil
+}
+
 // eventsOf is the newest events in the chains of a subject, oldest first.
 func (s *Store) eventsOf(ctx context.Context, shop features.ShopID, key features.UserKey, limit int, chains func(aliases []features.UserKey) []features.UserKey) ([]features.Event, error) {
 	if limit <= 0 || key.IsZero() {

@@ -185,30 +185,37 @@ func (s *Server) services() (rpc.Services, error) {
 	}
 	s.journal = journal.New(s.store, journal.Options{Queue: s.config.Queue, Logger: s.log, Registerer: s.metrics})
 	s.closing(func() error { return within(s.config.Grace, s.journal.Close) })
+	profiles, err := s.profiles()
+	if err != nil {
+		return none, err
+	}
 	collector, err := collect.New(collect.Options{
-		Log: s.store, Morgue: s.store, Links: s.store, Listener: shoppers,
+		Log: s.store, Morgue: s.store, Links: s.store, Listener: listeners{shoppers, profiles},
 		MaxAge: s.config.EventAge, MaxAhead: s.config.ClockAhead, Logger: s.log, Registerer: s.metrics,
 	})
 	if err != nil {
 		return none, err
 	}
 	recommender, err := recommend.New(recommend.Options{
-		Releases: served{s.set}, Shoppers: shoppers, Journal: s.journal, Parallel: runtime.GOMAXPROCS(0), Logger: s.log,
+		Releases: served{s.set}, Shoppers: profiled{shoppers, profiles}, Journal: s.journal, Parallel: runtime.GOMAXPROCS(0), Logger: s.log,
 	})
 	if err != nil {
 		return none, err
 	}
 	s.recommendation = &api.Recommendation{Recommender: recommender, Names: names, Tokens: tokens}
-	s.events = &api.Events{Collector: collector, Names: names, Validate: validate}
+	s.events = &api.Events{Collector: collector, Names: names, Validate: validate, Dead: s.store, Tokens: tokens}
 	return rpc.Services{
 		Recommendation: s.recommendation,
 		Events:         s.events,
 		Catalog: &api.Catalog{Store: s.store, Validate: validate, Tokens: tokens, Changed: func(shop features.ShopID) {
 			s.engines.Changed(context.Background(), shop)
+			profiles.Changed(shop)
 		}},
-		Users:    &api.Users{Store: s.store, Validate: validate, Tokens: tokens, Changed: shoppers.Forget},
+		Users:    &api.Users{Store: s.store, Validate: validate, Tokens: tokens, Changed: both(shoppers.Forget, profiles.Forget)},
 		Releases: &api.Releases{Store: s.releases, Kinds: kinds, Service: s.set, Tokens: tokens},
-		Privacy:  &privacy.Service{Store: s.store, Names: names, Forget: shoppers.Forget},
+		Privacy:  &privacy.Service{Store: s.store, Names: names, Forget: both(shoppers.Forget, profiles.Erased), Profile: concluded(profiles)},
+		Profiles: &api.Profiles{Keeper: profiles, Users: s.store, Names: names, Tokens: tokens},
+		Segments: &api.Segments{Keeper: profiles, Users: s.store, Names: names, Tokens: tokens},
 		Health:   s.health,
 	}, nil
 }

@@ -134,7 +134,7 @@ func (c *Collector) Now() time.Time { return c.o.Clock().UTC().Truncate(time.Mil
 
 // Collect stores the events of one shop, together or not at all, save those
 // that it refuses: they are kept aside with the reason. raw gives the i-th
-// event as it came. An error means that nothing was stored.
+// event as it came; nil: what is refused is kept already. An error means that nothing was stored.
 func (c *Collector) Collect(ctx context.Context, shop features.ShopID, source string, events []features.Event, raw func(i int) []byte) ([]Outcome, error) {
 	out := make([]Outcome, len(events))
 	taken := make([]features.Event, 0, len(events))
@@ -143,7 +143,9 @@ func (c *Collector) Collect(ctx context.Context, shop features.ShopID, source st
 		e := &events[i]
 		if r := c.judge(e); r != nil {
 			out[i].Refused = r
-			letters = append(letters, Letter(source, r, e, raw(i)))
+			if raw != nil {
+				letters = append(letters, Letter(source, r, e, raw(i)))
+			}
 			continue
 		}
 		taken = append(taken, *e)

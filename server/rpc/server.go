@@ -37,6 +37,8 @@ type Services struct {
 	Users          attunev1.UserServiceServer
 	Releases       attunev1.ReleaseServiceServer
 	Privacy        attunev1.PrivacyServiceServer // nil: not offered
+	Profiles       attunev1.ProfileServiceServer // nil: not offered
+	Segments       attunev1.SegmentServiceServer // nil: not offered
 	Health         *health.Server
 }
 
@@ -100,6 +102,12 @@ func New(s Services, o Options) *grpc.Server {
 	if s.Privacy != nil {
 		attunev1.RegisterPrivacyServiceServer(g, s.Privacy)
 	}
+	if s.Profiles != nil {
+		attunev1.RegisterProfileServiceServer(g, s.Profiles)
+	}
+	if s.Segments != nil {
+		attunev1.RegisterSegmentServiceServer(g, s.Segments)
+	}
 	healthpb.RegisterHealthServer(g, s.Health)
 	reflection.Register(g)
 	return g
@@ -118,6 +126,11 @@ func NewValidator() (protovalidate.Validator, error) {
 		&attunev1.ListReleasesRequest{}, &attunev1.GetReleaseRequest{}, &attunev1.GetCurrentReleaseRequest{},
 		&attunev1.PromoteReleaseRequest{}, &attunev1.RollbackReleaseRequest{},
 		&attunev1.ExportUserRequest{}, &attunev1.EraseUserRequest{},
+		&attunev1.ListDeadLettersRequest{}, &attunev1.ReplayDeadLettersRequest{},
+		&attunev1.GetProfileRequest{}, &attunev1.BatchGetProfilesRequest{}, &attunev1.ListProfilesRequest{},
+		&attunev1.UpsertSegmentRequest{}, &attunev1.TrainSegmentRequest{}, &attunev1.DiscoverSegmentsRequest{}, &attunev1.GetSegmentRequest{},
+		&attunev1.ListSegmentsRequest{}, &attunev1.DeleteSegmentRequest{}, &attunev1.GetGridRequest{}, &attunev1.CountSegmentsRequest{},
+		&attunev1.StreamMembersRequest{},
 	))
 	if err != nil {
 		return nil, fmt.Errorf("validator: %w", err)
