@@ -171,6 +171,11 @@ func (k *Keeper) Get(ctx context.Context, id features.ShopID, key features.UserK
 		return Found{}, store.ErrNotFound
 	}
 	s := k.shop(id)
+	if e, ok := s.entries.Get(key); ok { // who has a state is nobody else
+		if f, ok := s.ready(key, e); ok {
+			return f, nil
+		}
+	}
 	key, err := s.resolve(ctx, key)
 	if err != nil {
 		return Found{}, err
@@ -191,6 +196,7 @@ func (k *Keeper) Linked(id features.ShopID, alias, user features.UserKey) {
 	s := k.shop(id)
 	s.linking.Add(1)
 	s.links.Remove(alias)
+	s.stale(alias)
 	s.mu.Lock()
 	s.linked = append(s.linked, [2]features.UserKey{alias, user})
 	s.mu.Unlock()

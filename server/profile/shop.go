@@ -10,6 +10,7 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/profile"
@@ -30,7 +31,8 @@ type shop struct {
 	linking atomic.Int64                                   // grows with every link
 	roster  roster
 	wake    chan struct{}
-	goods   chan struct{} // the catalogue changed
+	goods   chan struct{}      // the catalogue changed
+	hits    prometheus.Counter // reads from memory
 
 	seq      atomic.Int64 // the newest event the follower read
 	ref      atomic.Pointer[profile.Reference]
@@ -63,7 +65,7 @@ type madeFrom struct {
 }
 
 func newShop(k *Keeper, id features.ShopID) *shop {
-	s := &shop{k: k, id: id, wake: make(chan struct{}, 1), goods: make(chan struct{}, 1)}
+	s := &shop{k: k, id: id, wake: make(chan struct{}, 1), goods: make(chan struct{}, 1), hits: k.reads.WithLabelValues("memory")}
 	s.entries, _ = lru.New[features.UserKey, *entry](k.o.Size)          // the sizes are above 0
 	s.links, _ = lru.New[features.UserKey, features.UserKey](linksKept) // likewise
 	s.roster.all = map[features.UserKey]struct{}{}
@@ -134,6 +136,17 @@ func (s *shop) peek(ctx context.Context, key features.UserKey) (Found, error) {
 	return s.read(ctx, key, e)
 }
 
+// ready is the profile of an entry that has a state.
+func (s *shop) ready(key features.UserKey, e *entry) (Found, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.loaded || e.state == nil || e.state.Seq() == 0 {
+		return Found{}, false
+	}
+	s.hits.Inc()
+	return s.conclude(key, e), true
+}
+
 func (s *shop) read(ctx context.Context, key features.UserKey, e *entry) (Found, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -143,12 +156,17 @@ func (s *shop) read(ctx context.Context, key features.UserKey, e *entry) (Found,
 			return Found{}, fmt.Errorf("read profile: %w", err)
 		}
 	} else {
-		s.k.reads.WithLabelValues("memory").Inc()
+		s.hits.Inc()
 	}
-	f := Found{Key: key, Consent: e.consent}
 	if e.state == nil || e.state.Seq() == 0 {
-		return f, nil
+		return Found{Key: key, Consent: e.consent}, nil
 	}
+	return s.conclude(key, e), nil
+}
+
+// conclude is the profile of an entry with a state; its lock is held.
+func (s *shop) conclude(key features.UserKey, e *entry) Found {
+	f := Found{Key: key, Consent: e.consent}
 	now := s.k.o.Clock()
 	from := madeFrom{s.ref.Load(), s.segments.Load(), now}
 	if e.made == nil || e.from.ref != from.ref || e.from.segments != from.segments || now.Sub(e.from.at) > freshEnough || now.Before(e.from.at) {
@@ -158,7 +176,7 @@ func (s *shop) read(ctx context.Context, key features.UserKey, e *entry) (Found,
 		}
 	}
 	f.Profile, f.Seq = e.made, e.state.Seq()
-	return f, nil
+	return f
 }
 
 // load makes the state of key from the shopper's events.
