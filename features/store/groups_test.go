@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -117,6 +118,43 @@ func TestChoicesAndLinks(t *testing.T) {
 	}{{time.UnixMilli(0), 3}, {time.Now().Add(time.Hour), 0}} {
 		if got, err := s.Touched(ctx, "default", c.since); err != nil || len(got) != c.want {
 			t.Errorf("since %v: got %d touched, %v: want %d", c.since, len(got), err, c.want)
+		}
+	}
+}
+
+// Links stored together are those stored one by one.
+func TestLinkManyEqualsLink(t *testing.T) {
+	ctx := context.Background()
+	key := func(n int) features.UserKey { return features.UserKey{byte(n + 1)} }
+	rng := rand.New(rand.NewPCG(8, 9))
+	open := func() *Store {
+		s, err := Open(ctx, Options{Dir: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		return s
+	}
+	one, many := open(), open()
+	for round := range 20 {
+		var pairs [][2]features.UserKey
+		for range 1 + rng.IntN(6) {
+			pairs = append(pairs, [2]features.UserKey{key(rng.IntN(8)), key(rng.IntN(8))}) // circles and the like among them
+		}
+		for _, p := range pairs {
+			_ = one.Link(ctx, "default", p[0], p[1]) // some are refused
+		}
+		if err := many.LinkMany(ctx, "default", pairs); err != nil {
+			t.Fatal(err)
+		}
+		for n := range 8 {
+			a, err := one.Resolve(ctx, "default", key(n))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if b, err := many.Resolve(ctx, "default", key(n)); err != nil || a != b {
+				t.Fatalf("round %d, key %d: got %s, %v, want %s", round, n, b, err, a)
+			}
 		}
 	}
 }

@@ -164,7 +164,7 @@ type Found struct {
 }
 
 // Get is the profile of a user or session: store.ErrNotFound without events or
-// without consent to personalisation. A profile may be a minute old as far as
+// without consent to personalisation. A profile may be ten minutes old as far as
 // it follows the clock, and is never older than the events the follower read.
 func (k *Keeper) Get(ctx context.Context, id features.ShopID, key features.UserKey) (Found, error) {
 	if key.IsZero() {

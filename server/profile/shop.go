@@ -19,7 +19,7 @@ import (
 const (
 	linksKept   = 200_000
 	mostEvents  = 1 << 17     // of one shopper that a state is made anew from, the newest
-	freshEnough = time.Minute // a profile is not made anew for the clock alone
+	freshEnough = 10 * time.Minute // a profile is not made anew for the clock alone
 )
 
 // shop is the profiles of one shop.
