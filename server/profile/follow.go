@@ -113,7 +113,7 @@ func (s *shop) catchUp(ctx context.Context) error {
 		return err
 	}
 	f := folding{s: s, ctx: ctx}
-	if end-from > much {
+	if end-from > much && !s.begun {
 		if f.choices, err = s.k.o.Store.Choices(ctx, s.id); err != nil {
 			return err
 		}
@@ -121,6 +121,7 @@ func (s *shop) catchUp(ctx context.Context) error {
 			return err
 		}
 	}
+	s.begun = true
 	n := 0.
 	err = s.k.o.Store.Scan(ctx, s.id, from, end, func(e *features.Event) error {
 		n++
@@ -178,6 +179,13 @@ func (f *folding) take(e *features.Event) error {
 	if subject.IsZero() {
 		return nil
 	}
+	kept, ok := s.entries.Get(subject)
+	if ok && kept.fold(e) { // who has a state is nobody else
+		if !e.User.IsZero() {
+			s.roster.add(subject)
+		}
+		return nil
+	}
 	key, err := f.resolve(subject)
 	if err != nil {
 		return err
@@ -186,7 +194,7 @@ func (f *folding) take(e *features.Event) error {
 	if known := !e.User.IsZero() || key != subject; known {
 		isNew = s.roster.add(key)
 	}
-	kept, ok := s.entries.Get(key)
+	kept, ok = s.entries.Get(key)
 	if !ok {
 		if !isNew {
 			return nil // not kept: made anew when it is asked for
@@ -202,10 +210,19 @@ func (f *folding) take(e *features.Event) error {
 			kept = first
 		}
 	}
-	kept.mu.Lock()
-	defer kept.mu.Unlock()
-	if kept.loaded && kept.state != nil && kept.state.Update(e) {
-		kept.made = nil
-	}
+	kept.fold(e)
 	return nil
+}
+
+// fold takes an event in, and reports whether there is a state to take it in.
+func (e *entry) fold(ev *features.Event) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.loaded || e.state == nil {
+		return false
+	}
+	if e.state.Update(ev) {
+		e.made = nil
+	}
+	return true
 }

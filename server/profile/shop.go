@@ -18,7 +18,7 @@ import (
 
 const (
 	linksKept   = 200_000
-	mostEvents  = 1 << 17     // of one shopper that a state is made anew from, the newest
+	mostEvents  = 1 << 17          // of one shopper that a state is made anew from, the newest
 	freshEnough = 10 * time.Minute // a profile is not made anew for the clock alone
 )
 
@@ -39,6 +39,7 @@ type shop struct {
 	segments atomic.Pointer[profile.Segments]
 	deciding sync.Mutex // segments are read and changed
 
+	begun  bool // of the follower: it has read the log once
 	mu     sync.Mutex
 	linked [][2]features.UserKey // that the follower has not looked at
 
