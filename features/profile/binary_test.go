@@ -44,6 +44,7 @@ func FuzzState(f *testing.F) {
 	}
 	f.Add(b)
 	f.Add([]byte{})
+	more := log(2, 50, 20)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var s State
 		if s.UnmarshalBinary(b) != nil {
@@ -57,8 +58,8 @@ func FuzzState(f *testing.F) {
 		if err := twin.UnmarshalBinary(again); err != nil {
 			t.Fatalf("what was read and written again cannot be read: %v", err)
 		}
-		for i := range log(2, 50, 20) {
-			s.Update(&log(2, 50, 20)[i])
+		for i := range more {
+			s.Update(&more[i])
 		}
 	})
 }

@@ -114,17 +114,30 @@ func (s *State) interests(p *features.Profile, ref *Reference, now time.Time) {
 // board sums weights by name.
 type board struct {
 	names []features.Weighted
-	index map[string]int
+	index map[string]int // nil up to indexFrom names, which are looked through
 }
 
 func (b *board) add(name string, w float64) {
 	if b.index == nil {
-		b.index = map[string]int{}
+		for i := range b.names {
+			if b.names[i].Name == name {
+				b.names[i].Weight += w
+				return
+			}
+		}
+		if len(b.names) == indexFrom {
+			b.index = make(map[string]int, 4*indexFrom)
+			for i := range b.names {
+				b.index[b.names[i].Name] = i
+			}
+		}
 	}
 	i, ok := b.index[name]
 	if !ok {
 		i = len(b.names)
-		b.index[name] = i
+		if b.index != nil {
+			b.index[name] = i
+		}
 		b.names = append(b.names, features.Weighted{Name: name})
 	}
 	b.names[i].Weight += w

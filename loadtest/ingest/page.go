@@ -22,6 +22,7 @@ func (r *Result) rows() []row {
 		{"that start until all profiles are made, in the background", "", fmt.Sprintf("%.1f s", r.CaughtUp)},
 		{"start until events are taken, profiles from their file", "5 s", fmt.Sprintf("%.2f s", r.Start)},
 	}
+	all = append(all, row{"that start until profiles follow the log, in the background", "", fmt.Sprintf("%.1f s", r.Ready)})
 	for _, p := range r.Phases {
 		all = append(all,
 			row{p.Name, fmt.Sprintf("%.0f/s", p.Want), fmt.Sprintf("%.0f/s; p50 %.1f, p99 %.1f ms a call; %d calls turned away and sent again", p.Rate, p.P50, p.P99, p.Refused)},

@@ -53,6 +53,7 @@ type Result struct {
 	FirstStart   float64      `json:"first_start_s"`   // without the file of profiles
 	CaughtUp     float64      `json:"profiles_made_s"` // from that start until every event was in a profile
 	Start        float64      `json:"start_s"`         // with it
+	Ready        float64      `json:"profiles_read_s"` // from that start until profiles follow the log
 	Phases       []Phase      `json:"phases"`
 	ProfileReads *load.Result `json:"profile_reads"`  // calls of 100 profiles each
 	SingleReads  *load.Result `json:"single_reads"`   // calls of one profile, each written into the audit log
@@ -91,6 +92,7 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 	if err := r.starts(ctx, &o); err != nil {
 		return nil, err
 	}
+	began := time.Now()
 	server, err := serve(ctx, o.Server, o.Dir)
 	if err != nil {
 		return nil, err
@@ -103,6 +105,10 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 	}
 	defer c.Close()
 	m := &measure{o: &o, c: c, run: fmt.Sprintf("%x", time.Now().UnixNano())}
+	if _, err := m.probe(ctx, 0, 10*time.Minute); err != nil { // the profiles have read their file
+		return nil, err
+	}
+	r.Ready = time.Since(began).Seconds()
 	for _, p := range []struct {
 		name    string
 		want    float64
