@@ -65,7 +65,8 @@ func (s *Segments) Of(p *features.Profile, now time.Time) []string {
 	}
 	cluster := -1
 	for i := range s.defs {
-		d, in := &s.defs[i], false
+		var in bool
+		d := &s.defs[i]
 		switch {
 		case d.Model != nil:
 			in = d.Model.Of(p)

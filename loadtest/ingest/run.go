@@ -203,13 +203,13 @@ func (c *caller) again(ctx context.Context, send func() error) error {
 		case codes.ResourceExhausted, codes.Unavailable:
 			c.refused++
 			if ctx.Err() != nil {
-				return nil
+				return nil //nolint:nilerr // the phase has ended
 			}
 			time.Sleep(time.Duration(1+c.rng.IntN(5)) * time.Millisecond)
 			continue
 		}
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // likewise
 		}
 		return err
 	}

@@ -150,7 +150,7 @@ func (s *Events) replay(ctx context.Context, shop features.ShopID, d *store.Dead
 	e := &attunev1.Event{}
 	if len(d.Payload) == 0 || protojson.Unmarshal(d.Payload, e) != nil {
 		out.Lost++
-		return nil
+		return nil //nolint:nilerr // what cannot be read is counted
 	}
 	if e.GetId() == "" {
 		e.Id = fmt.Sprintf("%s%d", replayedID, d.ID)

@@ -23,9 +23,9 @@ const (
 	listRead = 5000 // profiles that one page of a list looks at
 )
 
-// each calls f with the profiles of known shoppers whose key is above after,
-// by key.
-func (s *shop) each(ctx context.Context, after features.UserKey, f func(Found) error) error {
+// each calls f with the profiles of known shoppers, by key.
+func (s *shop) each(ctx context.Context, f func(Found) error) error {
+	var after features.UserKey
 	for {
 		keys := s.roster.after(after, atOnce)
 		if len(keys) == 0 {
@@ -80,7 +80,7 @@ func (k *Keeper) List(ctx context.Context, id features.ShopID, after features.Us
 // Members calls f with the members of a segment who agreed to all of need, by
 // key. Membership is that of the moment each is looked at.
 func (k *Keeper) Members(ctx context.Context, id features.ShopID, name string, need features.Purposes, f func(Found) error) error {
-	return k.shop(id).each(ctx, features.UserKey{}, func(found Found) error {
+	return k.shop(id).each(ctx, func(found Found) error {
 		if !found.Consent.Has(need) || !slices.Contains(found.Profile.Segments, name) {
 			return nil
 		}
@@ -96,7 +96,7 @@ func (k *Keeper) Count(ctx context.Context, id features.ShopID) (profile.Census,
 
 func (s *shop) count(ctx context.Context) (profile.Census, error) {
 	var members [][]string
-	err := s.each(ctx, features.UserKey{}, func(f Found) error {
+	err := s.each(ctx, func(f Found) error {
 		if f.Consent.Has(features.Analytics) {
 			members = append(members, f.Profile.Segments)
 		}
@@ -163,7 +163,7 @@ func (s *shop) refreshCounts(ctx context.Context) {
 
 // people is the profiles of all who agreed to analytics, by key.
 func (s *shop) people(ctx context.Context) (all []*features.Profile, keys []features.UserKey, err error) {
-	err = s.each(ctx, features.UserKey{}, func(f Found) error {
+	err = s.each(ctx, func(f Found) error {
 		if f.Consent.Has(features.Analytics) {
 			all, keys = append(all, f.Profile), append(keys, f.Key)
 		}

@@ -256,7 +256,7 @@ func TestErasureLeavesNothing(t *testing.T) {
 		t.Fatalf("got %+v, %v after erasure", f.Profile, err)
 	}
 	seen := 0
-	must(t, k.shop(shopID).each(ctx, features.UserKey{}, func(f Found) error {
+	must(t, k.shop(shopID).each(ctx, func(f Found) error {
 		seen++
 		if f.Key == ann {
 			t.Error("an erased shopper is still listed")
