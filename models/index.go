@@ -12,6 +12,22 @@ type Hit struct {
 	Score float32
 }
 
+// Degraded is an error that comes beside hits which are good, though a component
+// did not do its part in finding them: a search elsewhere that was answered from
+// a local index instead, or from the tail alone. Whoever gets one uses the hits
+// and passes it on.
+type Degraded struct {
+	Component string // what did not do its part
+	Why       string // as in pipeline.Degradation
+	Err       error  // what went wrong
+}
+
+// Error implements error.
+func (d *Degraded) Error() string { return d.Component + ": " + d.Why + ": " + d.Err.Error() }
+
+// Unwrap is what went wrong.
+func (d *Degraded) Unwrap() error { return d.Err }
+
 // Where narrows a search.
 type Where struct {
 	Allow *features.Bitmap    // nil: all rows
@@ -29,7 +45,8 @@ func (w *Where) Passes(row features.Row) bool {
 // descending inner product, ties by row. It is safe for concurrent use.
 type Index interface {
 	// Search appends at most k hits to dst. vec has the index's dimension and
-	// no NaN, else an error names the mistake.
+	// no NaN, else an error names the mistake. With a Degraded error, the hits
+	// are good.
 	Search(ctx context.Context, vec []float32, k int, w Where, dst []Hit) ([]Hit, error)
 	// SearchMany searches len(vecs)/dim vectors; dst[i] receives the hits of
 	// the i-th as Search would give them.

@@ -36,6 +36,8 @@ type flags struct {
 	Rules       job.RulesCmd    `cmd:"" help:"Find what is bought together in a file of baskets."`
 	DeadLetters job.DeadLetters `cmd:"" name:"deadletters" help:"Inspect what was refused, and send it again."`
 	Forecast    job.ForecastCmd `cmd:"" help:"Forecast series, with intervals."`
+	Demand      job.Demand      `cmd:"" help:"Forecast what a shop will sell, by item, category or market."`
+	Customers   job.Customers   `cmd:"" help:"Predict which shoppers come back, and what they are worth."`
 }
 
 func main() { os.Exit(run(os.Args[1:])) }

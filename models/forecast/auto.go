@@ -72,7 +72,7 @@ func autoGroup(ctx context.Context, series []Series, members []int, h int, o Opt
 		return Choice{}, err
 	}
 	c := choose(group, len(list), o.Loss)
-	spreads := learnSpread(group, c, h)
+	spreads := learnSpread(group, crossed(group, len(list), o.Loss), h)
 	err = each(ctx, len(members), o.Workers, func(i int) {
 		x := group[i]
 		f := Forecast{Name: x.series.Name, Mean: x.now.mix(c.weights(x, -1))}
@@ -111,4 +111,14 @@ func each(ctx context.Context, n, workers int, work func(i int)) error {
 	}
 	wait.Wait()
 	return ctx.Err()
+}
+
+// crossed chooses a combination for each half of a group on the other half; the
+// halves are the series of even and of odd places.
+func crossed(group []history, methods int, loss Loss) [2]combination {
+	var half [2][]history
+	for i, x := range group {
+		half[1-i%2] = append(half[1-i%2], x)
+	}
+	return [2]combination{choose(half[0], methods, loss), choose(half[1], methods, loss)}
 }

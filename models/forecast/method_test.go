@@ -157,11 +157,18 @@ func TestSolve(t *testing.T) {
 }
 
 func TestQuantileCoversAtLeast(t *testing.T) {
-	values := []float64{5, 1, 4, 2, 3, 9, 8, 7, 6}
+	var values []weighed
+	for _, v := range []float64{5, 1, 4, 2, 3, 9, 8, 7, 6} {
+		values = append(values, weighed{v, 1})
+	}
 	if got := quantile(values, 0.8); got != 8 {
 		t.Errorf("80 %% of 9 values: got %v, want 8", got)
 	}
 	if got := quantile(values, 0.99); got != 9 {
 		t.Errorf("99 %% of 9 values: got %v, want the largest, 9", got)
+	}
+	values[5].weight = 3 // the 9: with it and the error to come, 80 % are not reached before
+	if got := quantile(values, 0.7); got != 9 {
+		t.Errorf("70 %% where the largest counts three times: got %v, want 9", got)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/models"
 )
 
 // budget is a context that ends when the time for the sources is spent. Its
@@ -97,9 +98,13 @@ func (p *Pipeline) took(w *work, i int, place int32, out []Candidate, err error,
 	if err := w.merge(p.filters, i, place, out); err != nil {
 		return err
 	}
+	degraded, found := errors.AsType[*models.Degraded](err)
 	switch {
 	case err == nil:
 		p.observe(StageSource, s.Name(), began, len(out), "", nil)
+	case found:
+		w.degrade(degraded.Component, degraded.Why)
+		p.observe(StageSource, s.Name(), began, len(out), degraded.Why, err)
 	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled):
 		p.missed(w, s, began, "timeout", err)
 	default:

@@ -96,7 +96,7 @@ type Answer struct {
 }
 
 // Degradation says which component did not do its part, and why: "timeout",
-// "error", "off", "missing".
+// "error", "off", "missing", "open": its circuit breaker is.
 type Degradation struct {
 	Component string
 	Why       string

@@ -8,9 +8,9 @@ import (
 	"github.com/attune-rec/attune/models"
 )
 
-// fileRows is how many rows a model has at least for its index to be kept in a
+// FileRows is how many rows a model has at least for its index to be kept in a
 // release; fewer are indexed in some milliseconds when it is opened.
-const fileRows = 20_000
+const FileRows = 20_000
 
 // FileName is how a release calls the index over a model's vectors.
 func FileName(model string) string { return model + ".attnvec" }
@@ -21,7 +21,7 @@ func Files(ctx context.Context, parts []models.Part, o Options) (map[string]func
 	files := map[string]func(io.Writer) error{}
 	for _, p := range parts {
 		e, ok := p.Model.(models.Embedder)
-		if !ok || p.Model.Items() < fileRows {
+		if !ok || p.Model.Items() < FileRows {
 			continue
 		}
 		x, err := Build(ctx, e.Vectors(), e.Dim(), o)

@@ -2,6 +2,7 @@ package vector
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -129,10 +130,16 @@ func (t *Tailed) Search(ctx context.Context, vec []float32, k int, w models.Wher
 	defer t.pool.Put(m)
 	start := len(dst)
 	dst, err := t.base.Search(ctx, vec, k, t.narrow(now, m, w), dst)
-	if err != nil {
+	if err != nil && !degraded(err) {
 		return dst, err
 	}
-	return now.merge(vec, k, w, dst, start, m), nil
+	return now.merge(vec, k, w, dst, start, m), err
+}
+
+// degraded reports an error that comes beside good hits.
+func degraded(err error) bool {
+	_, ok := errors.AsType[*models.Degraded](err)
+	return ok
 }
 
 // SearchMany implements models.Index.
@@ -150,13 +157,14 @@ func (t *Tailed) SearchMany(ctx context.Context, vecs []float32, k int, w models
 	for i := range dst {
 		starts[i] = len(dst[i])
 	}
-	if err := t.base.SearchMany(ctx, vecs, k, t.narrow(now, m, w), dst); err != nil {
+	err := t.base.SearchMany(ctx, vecs, k, t.narrow(now, m, w), dst)
+	if err != nil && !degraded(err) {
 		return err
 	}
 	for i := range dst {
 		dst[i] = now.merge(vecs[i*t.dim:][:t.dim], k, w, dst[i], starts[i], m)
 	}
-	return nil
+	return err
 }
 
 // narrow takes the dead rows of the base out of w.
@@ -201,6 +209,12 @@ func (now *tail) merge(vec []float32, k int, w models.Where, dst []models.Hit, s
 		j++
 	}
 	return dst
+}
+
+// Remote reports whether the base is searched over the network.
+func (t *Tailed) Remote() bool {
+	r, ok := t.base.(interface{ Remote() bool })
+	return ok && r.Remote()
 }
 
 // Len implements models.Index.

@@ -29,6 +29,8 @@ type Options struct {
 	Allocates bool
 	// Few says that building takes long: fewer sizes are tried.
 	Few bool
+	// Parallel says that building mostly waits: the parts run beside one another.
+	Parallel bool
 }
 
 const (
@@ -47,19 +49,31 @@ func Run(t *testing.T, o Options) {
 	if o.Recall == 0 {
 		o.Recall = 1
 	}
-	t.Run("finds the best", func(t *testing.T) { o.best(t) })
-	t.Run("filters", func(t *testing.T) { o.filters(t) })
-	t.Run("filter against the query", func(t *testing.T) { o.opposed(t) })
-	t.Run("ties by row", func(t *testing.T) { o.ties(t) })
-	t.Run("small and odd sizes", func(t *testing.T) { o.sizes(t) })
-	t.Run("refuses bad queries", func(t *testing.T) { o.refuses(t) })
-	t.Run("appends to dst", func(t *testing.T) { o.appends(t) })
-	t.Run("many equal single", func(t *testing.T) { o.many(t) })
-	t.Run("ended context", func(t *testing.T) { o.ended(t) })
-	t.Run("concurrent searches", func(t *testing.T) { o.concurrent(t) })
-	t.Run("steady searches do not allocate", func(t *testing.T) { o.steady(t) })
-	t.Run("tail", func(t *testing.T) { o.tail(t) })
-	t.Run("tail beside searches", func(t *testing.T) { o.beside(t) })
+	for _, part := range []struct {
+		what string
+		run  func(t *testing.T)
+	}{
+		{"finds the best", o.best},
+		{"filters", o.filters},
+		{"filter against the query", o.opposed},
+		{"ties by row", o.ties},
+		{"small and odd sizes", o.sizes},
+		{"refuses bad queries", o.refuses},
+		{"appends to dst", o.appends},
+		{"many equal single", o.many},
+		{"ended context", o.ended},
+		{"concurrent searches", o.concurrent},
+		{"steady searches do not allocate", o.steady},
+		{"tail", o.tail},
+		{"tail beside searches", o.beside},
+	} {
+		t.Run(part.what, func(t *testing.T) {
+			if o.Parallel {
+				t.Parallel()
+			}
+			part.run(t)
+		})
+	}
 }
 
 func (o Options) build(t *testing.T, vecs []float32, dim int) models.Index {

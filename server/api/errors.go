@@ -14,6 +14,7 @@ import (
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/store"
 	"github.com/attune-rec/attune/models/release"
+	"github.com/attune-rec/attune/models/vector/milvus"
 	"github.com/attune-rec/attune/server/collect"
 	"github.com/attune-rec/attune/server/profile"
 	"github.com/attune-rec/attune/server/recommend"
@@ -66,6 +67,8 @@ func codeOf(err error) (codes.Code, string) {
 		return codes.Unavailable, "STORE_READ_ONLY"
 	case errors.Is(err, store.ErrClosed):
 		return codes.Unavailable, "SHUTTING_DOWN"
+	case errors.Is(err, milvus.ErrMilvus), errors.Is(err, milvus.ErrMismatch):
+		return codes.Unavailable, "MILVUS_UNAVAILABLE"
 	case errors.Is(err, context.DeadlineExceeded):
 		return codes.DeadlineExceeded, "DEADLINE_EXCEEDED"
 	case errors.Is(err, context.Canceled):

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 
 	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
 
@@ -36,13 +37,17 @@ func (s *Releases) PromoteRelease(ctx context.Context, r *attunev1.PromoteReleas
 	return out, Status(err)
 }
 
-// verify reads a release whole: what cannot be served must not be promoted.
+// verify reads a release whole, and prepares what lies elsewhere: what cannot be
+// served must not be promoted.
 func (s *Releases) verify(ctx context.Context, shop features.ShopID, version string) error {
 	r, err := release.Open(ctx, s.Store, shop, version, s.Kinds)
 	if err != nil {
 		return err
 	}
-	return r.Close()
+	if s.Prepare != nil {
+		err = s.Prepare(ctx, r)
+	}
+	return errors.Join(err, r.Close())
 }
 
 // RollbackRelease implements the RPC. It returns when this server serves the
@@ -63,6 +68,9 @@ func (s *Releases) RollbackRelease(ctx context.Context, r *attunev1.RollbackRele
 func (s *Releases) take(ctx context.Context, shop features.ShopID) (*attunev1.CurrentRelease, error) {
 	if err := s.Service.Load(ctx, shop); err != nil {
 		return nil, err
+	}
+	if s.Taken != nil {
+		s.Taken(ctx, shop)
 	}
 	return s.current(ctx, shop)
 }

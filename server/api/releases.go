@@ -27,6 +27,8 @@ type Releases struct {
 	Kinds   release.Kinds
 	Service Service
 	Tokens  *Tokens
+	Prepare func(ctx context.Context, r *release.Release) error // before a promotion; nil: nothing to do
+	Taken   func(ctx context.Context, shop features.ShopID)     // after a change is carried out; nil: nobody to tell
 }
 
 // ListReleases implements the RPC.

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/attune-rec/attune/models/vector/milvus"
 	"github.com/attune-rec/attune/server/auth"
 )
 
@@ -22,6 +23,9 @@ import (
 type Config struct {
 	Data     string `help:"Data directory; it is made when it is not there." default:"data" placeholder:"DIR"`
 	Releases string `help:"Releases: a folder or a bucket's URL. Default: releases in the data directory." placeholder:"WHERE"`
+
+	Milvus milvus.Flags `embed:"" prefix:"milvus-"`
+	Care   `embed:""`
 
 	GRPC  string `name:"grpc" help:"Address of gRPC." default:"127.0.0.1:9090" placeholder:"HOST:PORT"`
 	HTTP  string `name:"http" help:"Address of REST, /openapi.json and /docs." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
@@ -85,6 +89,12 @@ func (c *Config) Validate() error {
 	}
 	if _, err := c.who(); err != nil {
 		return err
+	}
+	if err := c.Milvus.Check(); err != nil {
+		return fmt.Errorf("--milvus-...: %w", err)
+	}
+	if wrong := c.wrong(); wrong != "" {
+		return fmt.Errorf("--%s", wrong)
 	}
 	for _, n := range []struct {
 		flag string

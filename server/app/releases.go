@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/kind"
 	"github.com/attune-rec/attune/models/pipeline"
+	"github.com/attune-rec/attune/models/release"
+	"github.com/attune-rec/attune/models/vector/milvus"
+	"github.com/attune-rec/attune/server/api"
 	"github.com/attune-rec/attune/server/engine"
 	"github.com/attune-rec/attune/server/live"
 	"github.com/attune-rec/attune/server/recommend"
@@ -60,34 +64,106 @@ func kinds(name string) (models.Kind, bool) {
 // nobody and for a shopper who did something with its first items, on every
 // surface. A part that fails keeps the old release.
 func probe(ctx context.Context, l *live.Loaded[*engine.Engine]) error {
-	items := l.Value.Catalog()
-	someone := &features.Shopper{Consent: features.AllPurposes}
-	for row := range features.Row(min(3, items.Len())) {
-		someone.Recent = append(someone.Recent, features.Interaction{Row: row, Type: features.Purchase, Quantity: 1, TimeMS: int64(row)})
-	}
-	page := features.NoRow
-	var cart []features.Row
-	if items.Len() > 0 {
-		page, cart = 0, []features.Row{0}
-	}
+	someone := question(l, 0)
+	nobody := someone
+	nobody.Shopper = nil
 	var ans pipeline.Answer
 	for _, surface := range l.Value.Surfaces() {
-		for _, who := range []*features.Shopper{nil, someone} {
-			r := &features.Request{
-				Query:   features.Query{Shop: l.Release.Manifest.Shop, Surface: surface, Now: l.Release.Manifest.Created, Limit: 10},
-				Shopper: who, Item: page, Cart: cart, Catalog: items,
-			}
-			if err := l.Value.Pipeline(surface).Answer(ctx, r, &ans); err != nil {
+		for _, r := range []features.Request{nobody, someone} {
+			r.Surface = surface
+			if err := l.Value.Pipeline(surface).Answer(ctx, &r, &ans); err != nil {
 				return fmt.Errorf("surface %s: %w", surface, err)
 			}
 			for _, d := range ans.Degraded {
-				if d.Why == "error" {
+				if d.Why == "error" && d.Component != engine.Milvus { // the cluster may be down; a release is not refused for that
 					return fmt.Errorf("surface %s: component %s fails", surface, d.Component)
 				}
 			}
 		}
 	}
 	return nil
+}
+
+// question is one of a shopper who bought three items from row at on, on the
+// page of the first of them and with it in the cart.
+func question(l *live.Loaded[*engine.Engine], at int) features.Request {
+	items := l.Value.Catalog()
+	r := features.Request{
+		Query:   features.Query{Shop: l.Release.Manifest.Shop, Now: l.Release.Manifest.Created, Limit: 10},
+		Shopper: &features.Shopper{Consent: features.AllPurposes}, Item: features.NoRow, Catalog: items,
+	}
+	for i := range min(3, items.Len()) {
+		row := features.Row((at + i) % items.Len())
+		r.Shopper.Recent = append(r.Shopper.Recent, features.Interaction{Row: row, Type: features.Purchase, Quantity: 1, TimeMS: int64(i)})
+	}
+	if items.Len() > 0 {
+		r.Item = r.Shopper.Recent[0].Row
+		r.Cart = []features.Row{r.Item}
+	}
+	return r
+}
+
+// warmFor is how long a release is warmed at most.
+const warmFor = 10 * time.Second
+
+// warm has a new release answer for shoppers all over its catalogue, so that the
+// first who wait for it find its pages, pools and connections ready. What fails
+// is for probe to judge.
+func (s *Server) warm(ctx context.Context, l *live.Loaded[*engine.Engine]) error {
+	ctx, cancel := context.WithTimeout(ctx, warmFor)
+	defer cancel()
+	n := l.Value.Catalog().Len()
+	var ans pipeline.Answer
+	for _, surface := range l.Value.Surfaces() {
+		for i := range s.config.Warm {
+			if ctx.Err() != nil {
+				return nil //nolint:nilerr // warm enough
+			}
+			r := question(l, i*n/s.config.Warm)
+			r.Surface = surface
+			if err := l.Value.Pipeline(surface).Answer(ctx, &r, &ans); err != nil && ctx.Err() == nil {
+				return fmt.Errorf("surface %s: %w", surface, err)
+			}
+		}
+	}
+	return nil
+}
+
+// releaseService promotes and rolls back. Where large models are in Milvus, a
+// promotion fills it first, and its aliases follow.
+func (s *Server) releaseService(tokens *api.Tokens) *api.Releases {
+	r := &api.Releases{Store: s.releases, Kinds: kinds, Service: s.set, Tokens: tokens}
+	if s.cluster != nil {
+		r.Prepare = func(ctx context.Context, r *release.Release) error {
+			_, err := s.cluster.Fill(ctx, r, nil)
+			return err
+		}
+		r.Taken = s.pointed
+	}
+	return r
+}
+
+// pointed makes the aliases in Milvus follow what a shop serves. Nothing that
+// the server does depends on them.
+func (s *Server) pointed(ctx context.Context, shop features.ShopID) {
+	err := func() error {
+		past, err := release.History(ctx, s.releases, shop, release.Remembered)
+		if err != nil || len(past) == 0 {
+			return err
+		}
+		l, err := s.set.Acquire(ctx, shop, nil)
+		if err != nil {
+			return err
+		}
+		defer l.Done()
+		if l.Version() != past[len(past)-1].Stable {
+			return nil // another change is on its way
+		}
+		return s.cluster.Point(ctx, s.cluster.Names(l.Release), milvus.Needed(past))
+	}()
+	if err != nil {
+		s.log.ErrorContext(ctx, "the aliases in milvus do not follow what is served: run 'trainer promote' again", "shop", shop, "error", err)
+	}
 }
 
 func notServed(err error) bool { return errors.Is(err, live.ErrNotServed) }

@@ -53,6 +53,9 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 	}
 	s.load(ctx)
 	wg.Go(func() { s.follow(ctx) })
+	if s.judge != nil {
+		wg.Go(func() { s.judge.Run(ctx, lookEvery) })
+	}
 	s.log.Info("attune serves", "grpc", s.GRPC(), "http", s.HTTP(), "admin", s.Admin(), "data", s.config.Data)
 	if ready != nil {
 		ready()

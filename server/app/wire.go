@@ -23,8 +23,11 @@ import (
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/store"
 	"github.com/attune-rec/attune/models/release"
+	"github.com/attune-rec/attune/models/vector/milvus"
 	"github.com/attune-rec/attune/server/api"
 	"github.com/attune-rec/attune/server/auth"
+	"github.com/attune-rec/attune/server/breaker"
+	"github.com/attune-rec/attune/server/canary"
 	"github.com/attune-rec/attune/server/collect"
 	"github.com/attune-rec/attune/server/engine"
 	"github.com/attune-rec/attune/server/gateway"
@@ -49,6 +52,9 @@ type Server struct {
 	store    *store.Store
 	releases release.Store
 	engines  *engine.Engines
+	breakers *breaker.Set
+	cluster  *milvus.Cluster // nil: none
+	judge    *canary.Watcher // nil: nobody judges releases
 	set      *live.Set[*engine.Engine]
 	journal  *journal.Journal
 
@@ -139,9 +145,20 @@ func (s *Server) listen() (err error) {
 
 // liveReleases is the part that serves releases and swaps them.
 func (s *Server) liveReleases() (err error) {
-	s.engines = engine.New(engine.Options{
-		Changes: s.store, Observer: telemetry.NewComponents(s.metrics), Workers: runtime.GOMAXPROCS(0), Logger: s.log,
-	})
+	s.breakers = breaker.NewSet(breaker.Options{})
+	s.metrics.MustRegister(s.breakers)
+	o := engine.Options{
+		Changes: s.store, Observer: telemetry.NewComponents(s.metrics), Workers: runtime.GOMAXPROCS(0), Breakers: s.breakers, Logger: s.log,
+	}
+	if s.config.Milvus.Configured() {
+		cluster, err := milvus.NewCluster(s.config.Milvus)
+		if err != nil {
+			return err
+		}
+		s.closing(cluster.Close)
+		o.Cluster, s.cluster = cluster, cluster
+	}
+	s.engines = engine.New(o)
 	events := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "attune_release_events_total", Help: "What happened to releases: loaded, refused, swapped, freed, unloaded.",
 	}, []string{"shop", "what"})
@@ -149,14 +166,16 @@ func (s *Server) liveReleases() (err error) {
 		Name: "attune_release_served", Help: "The release that is served by shop; always 1.",
 	}, []string{"shop", "version"})
 	s.metrics.MustRegister(events, current)
+	s.judge = s.watcher()
 	s.set, err = live.New(live.Options[*engine.Engine]{
-		Store: s.releases, Kinds: kinds, Build: s.engines.Build, Free: s.engines.Free, Probe: probe,
+		Store: s.releases, Kinds: kinds, Build: s.engines.Build, Free: s.engines.Free, Warm: s.warm, Probe: probe,
 		Every: s.config.Follow, Idle: s.config.IdleShop, Log: s.log,
 		Observe: func(e live.Event) {
 			events.WithLabelValues(string(e.Shop), e.What).Inc()
 			if e.What == live.EventSwapped {
 				current.DeletePartialMatch(prometheus.Labels{"shop": string(e.Shop)})
 				current.WithLabelValues(string(e.Shop), e.Version).Set(1)
+				s.watch(e.Shop)
 				s.serving(true)
 			}
 		},
@@ -179,7 +198,9 @@ func (s *Server) services() (rpc.Services, error) {
 		return none, err
 	}
 	tokens, names := api.NewTokens(secret), shopper.NewNames(s.store)
-	shoppers, err := shopper.New(shopper.Options{History: s.store, Consents: s.store, Size: s.config.Shoppers, Load: s.config.StoreWait, Registerer: s.metrics})
+	past := &broken{store: s.store}
+	past.breaker, _ = s.breakers.New(breaker.Key{Dependency: "store"})
+	shoppers, err := shopper.New(shopper.Options{History: past, Consents: past, Size: s.config.Shoppers, Load: s.config.StoreWait, Registerer: s.metrics})
 	if err != nil {
 		return none, err
 	}
@@ -198,10 +219,12 @@ func (s *Server) services() (rpc.Services, error) {
 	}
 	recommender, err := recommend.New(recommend.Options{
 		Releases: served{s.set}, Shoppers: profiled{shoppers, profiles}, Journal: s.journal, Parallel: runtime.GOMAXPROCS(0), Logger: s.log,
+		Observe: s.observe(), Shadow: s.shadow(),
 	})
 	if err != nil {
 		return none, err
 	}
+	s.closing(recommender.Close)
 	s.recommendation = &api.Recommendation{Recommender: recommender, Names: names, Tokens: tokens}
 	s.events = &api.Events{Collector: collector, Names: names, Validate: validate, Dead: s.store, Tokens: tokens}
 	return rpc.Services{
@@ -212,7 +235,7 @@ func (s *Server) services() (rpc.Services, error) {
 			profiles.Changed(shop)
 		}},
 		Users:    &api.Users{Store: s.store, Validate: validate, Tokens: tokens, Changed: both(shoppers.Forget, profiles.Forget)},
-		Releases: &api.Releases{Store: s.releases, Kinds: kinds, Service: s.set, Tokens: tokens},
+		Releases: s.releaseService(tokens),
 		Privacy:  &privacy.Service{Store: s.store, Names: names, Forget: both(shoppers.Forget, profiles.Erased), Profile: concluded(profiles)},
 		Profiles: &api.Profiles{Keeper: profiles, Users: s.store, Names: names, Tokens: tokens},
 		Segments: &api.Segments{Keeper: profiles, Users: s.store, Names: names, Tokens: tokens},

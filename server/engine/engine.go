@@ -6,6 +6,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/catalog"
@@ -22,6 +24,7 @@ import (
 	"github.com/attune-rec/attune/models/pipeline/kit"
 	"github.com/attune-rec/attune/models/release"
 	"github.com/attune-rec/attune/models/vector"
+	"github.com/attune-rec/attune/server/breaker"
 )
 
 // Engine is a release that answers. It is safe for concurrent use.
@@ -62,8 +65,13 @@ type Options struct {
 	Changes  Changes
 	Observer pipeline.Observer // nil: nobody watches
 	Switches *pipeline.Switches
-	Workers  int          // goroutines that make an index; 0: 1
-	Logger   *slog.Logger // nil: slog.Default
+	Workers  int // goroutines that make an index; 0: 1
+
+	Cluster  Cluster       // has the vectors of large models; nil: every index is local
+	Reopen   time.Duration // between tries of a cluster that was down when the server began; 0: 2 s
+	Breakers *breaker.Set  // of searches in the cluster; nil: made
+
+	Logger *slog.Logger // nil: slog.Default
 }
 
 // Changes is where what the shop changed is read from.
@@ -85,6 +93,10 @@ func New(o Options) *Engines {
 		o.Logger = slog.Default()
 	}
 	o.Workers = max(o.Workers, 1)
+	o.Reopen = cmp.Or(o.Reopen, 2*time.Second)
+	if o.Breakers == nil {
+		o.Breakers = breaker.NewSet(breaker.Options{})
+	}
 	return &Engines{o: o, all: map[*Engine]features.ShopID{}}
 }
 
@@ -95,12 +107,12 @@ func (es *Engines) Build(ctx context.Context, r *release.Release) (*Engine, erro
 	for _, p := range r.Models() {
 		env.Models[p.Name] = p.Model
 	}
-	for name := range indexed(r.Recipes, env) {
-		t, err := makeTail(r, name, env.Models[name], es.o.Workers)
+	for _, p := range vector.Searched(r.Models(), r.Recipes) {
+		t, err := es.makeTail(ctx, r, p)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("index of model %q: %w", name, err), e.close())
+			return nil, errors.Join(fmt.Errorf("index of model %q: %w", p.Name, err), e.close())
 		}
-		env.Indexes[name] = t.index
+		env.Indexes[p.Name] = t.index
 		e.tails = append(e.tails, t)
 	}
 	for _, recipe := range r.Recipes {
@@ -127,32 +139,34 @@ func (es *Engines) Build(ctx context.Context, r *release.Release) (*Engine, erro
 	return e, nil
 }
 
-// indexed is the models whose vectors the recipes search.
-func indexed(recipes []models.Recipe, env pipeline.Env) map[string]bool {
-	names := map[string]bool{}
-	for _, r := range recipes {
-		for _, s := range append(slices.Clone(r.Sources), r.Fallback...) {
-			if _, ok := env.Models[s.Model].(models.Embedder); ok {
-				names[s.Model] = true
-			}
-		}
-	}
-	return names
-}
-
-// makeTail opens the index that r has for the model, or makes one.
-func makeTail(r *release.Release, name string, m models.Model, workers int) (tail, error) {
-	embed := m.(models.Embedder)
-	file, err := r.Index(vector.FileName(name))
+// makeTail opens the index that r has for the model, or makes one; that of a
+// large model is in the cluster, with the release's own to fall back to.
+func (es *Engines) makeTail(ctx context.Context, r *release.Release, p models.Part) (tail, error) {
+	embed := p.Model.(models.Embedder)
+	file, err := r.Index(vector.FileName(p.Name))
 	if err != nil && !errors.Is(err, release.ErrNotFound) {
 		return tail{}, err
 	}
-	base, err := vector.Load(file, embed.Vectors(), embed.Dim(), workers)
-	if err != nil {
-		return tail{}, err
+	rows := p.Model.Items()
+	elsewhere := es.o.Cluster != nil && es.o.Cluster.Has(rows)
+	var base models.Index
+	if file != nil || !elsewhere || rows < vector.FileRows {
+		if base, err = vector.Load(file, embed.Vectors(), embed.Dim(), es.o.Workers); err != nil {
+			return tail{}, err
+		}
 	}
-	t := tail{name: name, index: vector.WithTail(base, m.Items(), embed.Dim()), dim: embed.Dim()}
-	t.embed, _ = m.(models.ItemEmbedder)
+	if elsewhere {
+		x, err := es.openRemote(ctx, r, p.Name, embed, base)
+		if err != nil {
+			if base != nil {
+				err = errors.Join(err, base.Close())
+			}
+			return tail{}, err
+		}
+		base = x
+	}
+	t := tail{name: p.Name, index: vector.WithTail(base, rows, embed.Dim()), dim: embed.Dim()}
+	t.embed, _ = p.Model.(models.ItemEmbedder)
 	return t, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/store"
 	"github.com/attune-rec/attune/models/pipeline"
+	"github.com/attune-rec/attune/server/breaker"
 	"github.com/attune-rec/attune/server/reason"
 	"github.com/attune-rec/attune/server/shopper"
 )
@@ -22,6 +23,8 @@ type Options struct {
 	Shoppers Shoppers
 	Journal  Journal          // nil: nothing is recorded
 	Words    *reason.Words    // nil: made
+	Observe  func(Outcome)    // told what became of every question to Recommend; nil: nobody
+	Shadow   Shadow           // scores beside what is served; the zero value: nothing does
 	Parallel int              // requests of a batch answered at once; 0: 4
 	Clock    func() time.Time // nil: time.Now
 	Logger   *slog.Logger     // nil: slog.Default
@@ -32,6 +35,9 @@ type Recommender struct {
 	o     Options
 	pool  sync.Pool // of *work
 	pages *lru.Cache[string, *rowsByHash]
+
+	shadowing chan struct{} // has a place for each question under way
+	shadows   sync.WaitGroup
 }
 
 // work is the memory of one request.
@@ -63,7 +69,7 @@ func New(o Options) (*Recommender, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Recommender{o: o, pages: pages}
+	r := &Recommender{o: o, pages: pages, shadowing: make(chan struct{}, 1)}
 	r.pool.New = func() any { return new(work) }
 	return r, nil
 }
@@ -71,7 +77,7 @@ func New(o Options) (*Recommender, error) {
 // Recommend fills ans with the items that suit the query best. It fails with
 // ErrNoRelease, a SurfaceError, ErrPage, or the context's error; whatever else
 // goes wrong degrades the answer.
-func (rec *Recommender) Recommend(ctx context.Context, q *Query, ans *Answer) error {
+func (rec *Recommender) Recommend(ctx context.Context, q *Query, ans *Answer) (err error) {
 	key := q.User
 	if key.IsZero() {
 		key = q.Session
@@ -81,6 +87,10 @@ func (rec *Recommender) Recommend(ctx context.Context, q *Query, ans *Answer) er
 		return err
 	}
 	defer rel.Done()
+	if rec.o.Observe != nil {
+		began := time.Now()
+		defer func() { rec.observe(q, rel.Version(), time.Since(began), ans, err) }()
+	}
 	surface := surfaceOf(q)
 	p := rel.Pipeline(surface)
 	if p == nil {
@@ -98,8 +108,8 @@ func (rec *Recommender) Recommend(ctx context.Context, q *Query, ans *Answer) er
 	}
 	ans.ID, ans.Release = newID(w.req.Now), rel.Version()
 	ans.Degraded = append(ans.Degraded[:0], ans.raw.Degraded...)
-	if lost {
-		ans.Degraded = append(ans.Degraded, pipeline.Degradation{Component: "shopper", Why: "error"})
+	if lost != "" {
+		ans.Degraded = append(ans.Degraded, pipeline.Degradation{Component: "shopper", Why: lost})
 	}
 	if q.Item != "" && w.req.Item == features.NoRow {
 		ans.Degraded = append(ans.Degraded, pipeline.Degradation{Component: "item", Why: "missing"})
@@ -107,6 +117,7 @@ func (rec *Recommender) Recommend(ctx context.Context, q *Query, ans *Answer) er
 	rec.word(ans, q, items)
 	ans.Seen = next(q, ans)
 	rec.record(q, surface, who, w.req.Now, ans)
+	rec.shadow(q, surface, rel, ans)
 	w.req = features.Request{}
 	return nil
 }
@@ -123,17 +134,22 @@ func surfaceOf(q *Query) string {
 	return features.SurfaceHome
 }
 
-// shopper is who asks; lost says that the store could not tell: the answer is
-// then one for nobody.
-func (rec *Recommender) shopper(ctx context.Context, q *Query, rel Release, items features.Catalog) (who *features.Shopper, lost bool) {
+// shopper is who asks; lost is why the store could not tell: the answer is then
+// one for nobody.
+func (rec *Recommender) shopper(ctx context.Context, q *Query, rel Release, items features.Catalog) (who *features.Shopper, lost string) {
 	who, err := rec.o.Shoppers.Get(ctx, q.Shop, q.User, q.Session, shopper.View{Release: rel.Version(), Items: items})
-	if err != nil {
-		if ctx.Err() == nil {
-			rec.o.Logger.ErrorContext(ctx, "shopper's state could not be read; the answer is not personal", "shop", q.Shop, "error", err)
-		}
-		return nil, true
+	switch {
+	case err == nil:
+		return who, ""
+	case errors.Is(err, breaker.ErrOpen):
+		return nil, "open" // it was said when it opened
+	case ctx.Err() == nil:
+		rec.o.Logger.ErrorContext(ctx, "shopper's state could not be read; the answer is not personal", "shop", q.Shop, "error", err)
 	}
-	return who, false
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil, "timeout"
+	}
+	return nil, "error"
 }
 
 func (rec *Recommender) request(w *work, q *Query, surface string, rel Release, items features.Catalog, who *features.Shopper) error {

@@ -28,6 +28,9 @@ func call(t *testing.T, args ...string) (out, errs string, err error) {
 		Evaluate Evaluate `cmd:""`
 		Validate Validate `cmd:""`
 		Tune     Tune     `cmd:""`
+
+		Demand    Demand    `cmd:""`
+		Customers Customers `cmd:""`
 	}
 	var o, e bytes.Buffer
 	parser, err := kong.New(&p, kong.Name("trainer"), kong.Writers(&o, &e), kong.Configuration(Config), kong.Exit(func(int) { t.Error("exit") }))

@@ -22,6 +22,7 @@ type Fit struct {
 	Releases `embed:""`
 	By       `embed:""`
 	Shelf    `embed:""`
+	Cluster  `embed:""`
 	Promote  bool `help:"Serve the release. Of a log: only where its answers are not significantly worse than those of what is served."`
 	Force    bool `help:"Promote it even if they are worse."`
 }
@@ -105,7 +106,7 @@ func (f *Fit) Run(env *Env) error {
 	if draft.Index, err = vector.Files(env.Ctx, draft.Models, vector.Options{HNSWOptions: vector.HNSWOptions{Workers: linalg.Workers()}}); err != nil {
 		return err
 	}
-	manifest, serving, err := PublishDraft(env, store, draft, f.Promote, f.change())
+	manifest, serving, err := PublishDraft(env, store, draft, f.Promote, f.change(), f.Cluster)
 	if err != nil {
 		return err
 	}

@@ -60,7 +60,7 @@ func (f *Fit) runLog(env *Env) error {
 			done := retrained{Outcome: out, Shop: f.Shop, To: f.Store}
 			refused := out.Allow()
 			if f.Promote && (refused == nil || f.Force) {
-				if done.Serving, err = promoteVerified(env, to, out.Manifest, true, f.because(out)); err != nil {
+				if done.Serving, err = f.promoteVerified(env, to, out.Manifest, true, f.because(out)); err != nil {
 					return err
 				}
 				refused = nil

@@ -28,6 +28,7 @@ import (
 type ImportVectors struct {
 	Releases `embed:""`
 	By       `embed:""`
+	Cluster  `embed:""`
 	Vectors  string  `arg:"" help:"File of vectors: .safetensors, or .parquet or a folder of such parts." type:"path"`
 	IDs      string  `name:"ids" help:"Text file: line n is the item of row n, from 0; or \"number<tab>item\" lines." type:"existingfile" required:""`
 	Tensor   string  `help:"Name of the tensor of a safetensors file; needed when there are several." placeholder:"NAME"`
@@ -83,7 +84,7 @@ func (im *ImportVectors) Run(env *Env) error {
 		if err != nil {
 			return err
 		}
-		return finishPublish(env, st, man, im.Promote, im.change())
+		return im.finishPublish(env, st, man, im.Promote, im.change())
 	})
 }
 

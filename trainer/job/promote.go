@@ -1,6 +1,7 @@
 package job
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/attune-rec/attune/models/release"
@@ -10,10 +11,11 @@ import (
 type Promote struct {
 	Releases `embed:""`
 	By       `embed:""`
+	Cluster  `embed:""`
 	Version  string  `arg:"" optional:"" help:"The release; the newest when none is given."`
 	Canary   float64 `help:"Serve it to this share of the shoppers only, above 0 and below 1." placeholder:"SHARE"`
 	Shadow   bool    `help:"Let it score beside what is served, unseen."`
-	Unread   bool    `help:"Do not verify the release first."`
+	Unread   bool    `help:"Do not verify the release first; not with --milvus-address, which needs it read."`
 }
 
 // Validate implements kong's check of flags that depend on one another.
@@ -21,7 +23,7 @@ func (p *Promote) Validate() error {
 	if p.Canary != 0 && (p.Shadow || !(p.Canary > 0 && p.Canary < 1)) {
 		return fmt.Errorf("--canary is %v: expected a share above 0 and below 1, and no --shadow", p.Canary)
 	}
-	return p.Releases.Validate()
+	return errors.Join(p.Releases.Validate(), p.Milvus.Check())
 }
 
 // Run implements the command.
@@ -31,27 +33,37 @@ func (p *Promote) Run(env *Env) error {
 		if err != nil {
 			return err
 		}
-		if !p.Unread {
+		in := &filled{}
+		if !p.Unread || p.Milvus.Configured() {
 			r, err := release.Open(env.Ctx, st, p.shop(), version, kinds)
 			if err != nil {
 				return err
 			}
+			if in, err = p.fill(env, r); err != nil {
+				return errors.Join(err, r.Close())
+			}
 			if err := r.Close(); err != nil {
-				return err
+				return errors.Join(err, in.Close())
 			}
 		}
-		var s release.Serving
-		switch {
-		case p.Canary > 0:
-			s, err = release.StartCanary(env.Ctx, st, p.shop(), version, p.Canary, p.change())
-		case p.Shadow:
-			s, err = release.SetShadow(env.Ctx, st, p.shop(), version, p.change())
-		default:
-			s, err = release.Promote(env.Ctx, st, p.shop(), version, p.change())
+		s, err := p.change(env, st, version)
+		if err == nil && s.Stable == version {
+			err = in.point(env.Ctx, st, p.shop())
 		}
-		if err != nil {
+		if err = errors.Join(err, in.Close()); err != nil {
 			return err
 		}
 		return writeServing(env, s)
 	})
+}
+
+// change writes the next state.
+func (p *Promote) change(env *Env, st release.Store, version string) (release.Serving, error) {
+	switch {
+	case p.Canary > 0:
+		return release.StartCanary(env.Ctx, st, p.shop(), version, p.Canary, p.By.change())
+	case p.Shadow:
+		return release.SetShadow(env.Ctx, st, p.shop(), version, p.By.change())
+	}
+	return release.Promote(env.Ctx, st, p.shop(), version, p.By.change())
 }

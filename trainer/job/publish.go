@@ -1,6 +1,7 @@
 package job
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/attune-rec/attune/models/release"
@@ -11,6 +12,7 @@ import (
 type Publish struct {
 	Releases `embed:""`
 	By       `embed:""`
+	Cluster  `embed:""`
 	From     string `arg:"" help:"Directory of the release: the one with manifest.json." type:"existingdir"`
 	Promote  bool   `help:"Serve it at once."`
 }
@@ -28,43 +30,52 @@ func (p *Publish) Run(env *Env) error {
 		if err != nil {
 			return err
 		}
-		return finishPublish(env, st, m, p.Promote, p.change())
+		return p.finishPublish(env, st, m, p.Promote, p.change())
 	})
 }
 
 // PublishDraft publishes what a training job made, opens it again to be sure
-// that it can be served, and promotes it when told so. It returns what was
-// published, and the serving state when it was promoted.
-func PublishDraft(env *Env, st release.Store, d release.Draft, promote bool, c release.Change) (release.Manifest, *release.Serving, error) {
+// that it can be served, fills the cluster where there is one, and promotes it
+// when told so. It returns what was published, and the serving state when it was
+// promoted.
+func PublishDraft(env *Env, st release.Store, d release.Draft, promote bool, c release.Change, in Cluster) (release.Manifest, *release.Serving, error) {
 	bar := env.Progress("publish")
 	defer bar.Done()
 	m, err := release.Publish(env.Ctx, st, d)
 	if err != nil {
 		return release.Manifest{}, nil, err
 	}
-	s, err := promoteVerified(env, st, m, promote, c)
+	s, err := in.promoteVerified(env, st, m, promote, c)
 	return m, s, err
 }
 
-// promoteVerified opens the release as a server would, then promotes it.
-func promoteVerified(env *Env, st release.Store, m release.Manifest, promote bool, c release.Change) (*release.Serving, error) {
+// promoteVerified opens the release as a server would, fills the cluster, then
+// promotes it.
+func (c *Cluster) promoteVerified(env *Env, st release.Store, m release.Manifest, promote bool, change release.Change) (*release.Serving, error) {
 	r, err := release.Open(env.Ctx, st, m.Shop, m.Version, kinds)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.Close(); err != nil || !promote {
-		return nil, err
-	}
-	s, err := release.Promote(env.Ctx, st, m.Shop, m.Version, c)
+	in, err := c.fill(env, r)
 	if err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	if err := r.Close(); err != nil || !promote {
+		return nil, errors.Join(err, in.Close())
+	}
+	s, err := release.Promote(env.Ctx, st, m.Shop, m.Version, change)
+	if err == nil {
+		err = in.point(env.Ctx, st, m.Shop)
+	}
+	if err = errors.Join(err, in.Close()); err != nil {
 		return nil, err
 	}
 	return &s, nil
 }
 
 // finishPublish verifies, promotes when told so, and writes the result.
-func finishPublish(env *Env, st release.Store, m release.Manifest, promote bool, c release.Change) error {
-	s, err := promoteVerified(env, st, m, promote, c)
+func (c *Cluster) finishPublish(env *Env, st release.Store, m release.Manifest, promote bool, change release.Change) error {
+	s, err := c.promoteVerified(env, st, m, promote, change)
 	if err != nil {
 		return err
 	}

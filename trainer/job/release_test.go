@@ -65,7 +65,7 @@ func boardRelease(t *testing.T, names ...string) (Releases, release.Manifest, *d
 		t.Fatal(err)
 	}
 	env := NewEnv(context.Background(), io.Discard, io.Discard, false, slog.LevelError)
-	m, _, err := PublishDraft(env, st, d, false, release.Change{})
+	m, _, err := PublishDraft(env, st, d, false, release.Change{}, Cluster{})
 	if err != nil {
 		t.Fatal(err)
 	}

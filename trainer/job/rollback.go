@@ -1,11 +1,16 @@
 package job
 
-import "github.com/attune-rec/attune/models/release"
+import (
+	"errors"
+
+	"github.com/attune-rec/attune/models/release"
+)
 
 // Rollback goes back to what was served before, or ends a canary.
 type Rollback struct {
 	Releases `embed:""`
 	By       `embed:""`
+	Cluster  `embed:""`
 	Version  string `arg:"" optional:"" help:"The release to go back to; when none is given, ends the canary, or goes to the release before."`
 }
 
@@ -16,6 +21,7 @@ func (r *Rollback) Run(env *Env) error {
 		if err != nil {
 			return err
 		}
-		return writeServing(env, s)
+		// The state first: servers go back to a collection that is still there.
+		return errors.Join(writeServing(env, s), r.follow(env, st, r.shop(), s.Stable))
 	})
 }

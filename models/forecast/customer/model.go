@@ -1,6 +1,7 @@
 package customer
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -8,7 +9,8 @@ import (
 // Model predicts purchases and spend together, made by Fit.
 type Model struct {
 	Buying BGNBD
-	Spend  GammaGamma
+	// Spend is the zero value where purchases have no values to learn from.
+	Spend GammaGamma
 	// Scale multiplies expected purchases: what was bought over what was expected
 	// in a back-test inside the observed period, 1 when there was none.
 	Scale float64
@@ -21,7 +23,7 @@ type Outlook struct {
 	Alive      float64 // probability of not having left
 	Repurchase float64 // probability of at least one purchase
 	Purchases  float64 // expected number
-	Value      float64 // expected discounted value, margin included
+	Value      float64 // expected discounted value, margin included; 0 when Spend is unknown
 }
 
 // Terms say how far to look and what a purchase is worth.
@@ -46,7 +48,7 @@ func Fit(customers [][]Purchase, until time.Time, unit time.Duration) (*Model, e
 		return nil, fmt.Errorf("purchases: %w", err)
 	}
 	spend, err := FitGammaGamma(spends)
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrNoFit) {
 		return nil, fmt.Errorf("spend: %w", err)
 	}
 	return &Model{Buying: buying, Spend: spend, Scale: backTest(customers, until, unit), Unit: unit}, nil
@@ -102,9 +104,12 @@ func (m *Model) Outlook(h History, s Spend, t Terms) (Outlook, error) {
 	if err := h.check(); err != nil {
 		return Outlook{}, err
 	}
-	value, err := Value(m.Buying, m.Spend, h, s, t.Horizon, t.Margin, t.Rate)
-	if err != nil {
-		return Outlook{}, err
+	value := 0.0
+	if m.Spend != (GammaGamma{}) {
+		var err error
+		if value, err = Value(m.Buying, m.Spend, h, s, t.Horizon, t.Margin, t.Rate); err != nil {
+			return Outlook{}, err
+		}
 	}
 	return Outlook{
 		Alive:      m.Buying.Alive(h),

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"errors"
 	"slices"
 	"sync"
 
@@ -79,6 +80,18 @@ func newestItems(h []features.Interaction, n int, dst []features.Row) []features
 		}
 	}
 	return dst
+}
+
+// degraded reports an error that comes beside good hits.
+func degraded(err error) bool {
+	_, ok := errors.AsType[*models.Degraded](err)
+	return ok
+}
+
+// remote reports whether an index is waited for aside.
+func remote(x models.Index) bool {
+	r, ok := x.(pipeline.Remote)
+	return ok && r.Remote()
 }
 
 // named is the name of a source, to embed.

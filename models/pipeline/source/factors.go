@@ -42,8 +42,7 @@ func makeFactors(spec models.SourceSpec, env pipeline.Env) (*factors, error) {
 
 // Remote implements pipeline.Remote: an index elsewhere is waited for aside.
 func (s *factors) Remote() bool {
-	r, ok := s.index.(pipeline.Remote)
-	return ok && r.Remote()
+	return remote(s.index)
 }
 
 // Candidates implements pipeline.Source.
@@ -56,13 +55,13 @@ func (s *factors) Candidates(ctx context.Context, r *features.Request, n int, ds
 	defer s.pool.put(b)
 	hits, err := s.index.Search(ctx, vec, n, models.Where{Allow: r.Eligible}, b.hits[:0])
 	b.hits = hits
-	if err != nil {
+	if err != nil && !degraded(err) {
 		return dst, fmt.Errorf("search: %w", err)
 	}
 	for _, h := range hits {
 		dst = append(dst, pipeline.Candidate{Row: h.Row, Score: h.Score})
 	}
-	return dst, nil
+	return dst, err
 }
 
 // Reason implements pipeline.Reasoner.

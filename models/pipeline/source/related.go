@@ -27,6 +27,9 @@ func newRelated(spec models.SourceSpec, env pipeline.Env) (pipeline.Source, erro
 	return &related{named: named(spec.Name), near: near}, nil
 }
 
+// Remote implements pipeline.Remote.
+func (s *related) Remote() bool { return s.near.lists == nil && remote(s.near.index) }
+
 // Candidates implements pipeline.Source.
 func (s *related) Candidates(ctx context.Context, r *features.Request, n int, dst []pipeline.Candidate) ([]pipeline.Candidate, error) {
 	if r.Item == features.NoRow {
@@ -34,13 +37,14 @@ func (s *related) Candidates(ctx context.Context, r *features.Request, n int, ds
 	}
 	b := s.pool.get()
 	defer s.pool.put(b)
-	if err := s.near.of(ctx, r, r.Item, n, b); err != nil {
+	err := s.near.of(ctx, r, r.Item, n, b)
+	if err != nil && !degraded(err) {
 		return dst, fmt.Errorf("neighbours: %w", err)
 	}
 	for _, x := range b.near {
 		dst = append(dst, pipeline.Candidate{Row: x.Row, Score: x.Score})
 	}
-	return dst, nil
+	return dst, err
 }
 
 // reasonDepth is how many neighbours are looked through for a reason.

@@ -39,6 +39,9 @@ func newSimilar(spec models.SourceSpec, env pipeline.Env) (pipeline.Source, erro
 	return &similar{named: named(spec.Name), near: near, params: p}, nil
 }
 
+// Remote implements pipeline.Remote.
+func (s *similar) Remote() bool { return s.near.lists == nil && remote(s.near.index) }
+
 // Candidates implements pipeline.Source.
 func (s *similar) Candidates(ctx context.Context, r *features.Request, n int, dst []pipeline.Candidate) ([]pipeline.Candidate, error) {
 	b := s.pool.get()
@@ -46,12 +49,17 @@ func (s *similar) Candidates(ctx context.Context, r *features.Request, n int, ds
 	b.rows = newestItems(r.History(), s.params.Items, b.rows[:0])
 	b.reach(r.Eligible.Len())
 	weight := float32(1)
+	var partly error
 	for _, item := range b.rows {
 		if ctx.Err() != nil {
 			break
 		}
-		if err := s.near.of(ctx, r, item, s.params.Each, b); err != nil {
+		err := s.near.of(ctx, r, item, s.params.Each, b)
+		if err != nil && !degraded(err) {
 			return dst, fmt.Errorf("neighbours: %w", err)
+		}
+		if err != nil {
+			partly = err
 		}
 		for _, x := range b.near {
 			if x.Score > 0 {
@@ -60,7 +68,10 @@ func (s *similar) Candidates(ctx context.Context, r *features.Request, n int, ds
 		}
 		weight *= float32(s.params.Decay)
 	}
-	return b.give(n, dst), ctx.Err()
+	if err := ctx.Err(); err != nil {
+		partly = err
+	}
+	return b.give(n, dst), partly
 }
 
 // Reason implements pipeline.Reasoner: the item of the history that the item

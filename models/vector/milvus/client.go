@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"time"
 
+	retry "github.com/grpc-ecosystem/go-grpc-middleware/retry"
 	"github.com/milvus-io/milvus-proto/go-api/v2/commonpb"
+	"github.com/milvus-io/milvus-proto/go-api/v2/milvuspb"
 	sdk "github.com/milvus-io/milvus-sdk-go/v2/client"
 	"github.com/milvus-io/milvus-sdk-go/v2/entity"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
 )
 
@@ -31,6 +34,7 @@ type Config struct {
 	Dial    time.Duration // to connect; 0 means 10 s
 	Search  time.Duration // for one search, and less when its context ends first; 0 means 1 s
 	Admin   time.Duration // for one step of publishing; 0 means 30 s
+	Ready   time.Duration // for a loaded collection to answer; 0 means 30 s
 	Publish time.Duration // to flush, index or load a collection; 0 means 30 min
 
 	M        int // links of a row; 0 means 32
@@ -52,7 +56,7 @@ func (c *Config) defaults() error {
 	if _, ok := levels[c.Consistency]; !ok {
 		return fmt.Errorf("%w: consistency %q: expected bounded, eventually, session or strong", ErrConfig, c.Consistency)
 	}
-	for _, d := range []*time.Duration{&c.Dial, &c.Search, &c.Admin, &c.Publish} {
+	for _, d := range []*time.Duration{&c.Dial, &c.Search, &c.Admin, &c.Ready, &c.Publish} {
 		if *d < 0 {
 			return fmt.Errorf("%w: a time limit of %v: expected 0 or more", ErrConfig, *d)
 		}
@@ -63,7 +67,8 @@ func (c *Config) defaults() error {
 		}
 	}
 	c.Dial, c.Search = cmp.Or(c.Dial, 10*time.Second), cmp.Or(c.Search, time.Second)
-	c.Admin, c.Publish = cmp.Or(c.Admin, 30*time.Second), cmp.Or(c.Publish, 30*time.Minute)
+	c.Admin, c.Ready = cmp.Or(c.Admin, 30*time.Second), cmp.Or(c.Ready, 30*time.Second)
+	c.Publish = cmp.Or(c.Publish, 30*time.Minute)
 	c.M, c.Build, c.Width = cmp.Or(c.M, 32), cmp.Or(c.Build, 300), cmp.Or(c.Width, 512)
 	c.Shards, c.Replicas, c.Batch = cmp.Or(c.Shards, 1), cmp.Or(c.Replicas, 1), cmp.Or(c.Batch, 5000)
 	return nil
@@ -88,7 +93,11 @@ func Connect(ctx context.Context, c Config) (*Client, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.Dial)
 	defer cancel()
-	options := append([]grpc.DialOption{grpc.WithChainUnaryInterceptor(refuseCodes)}, sdk.DefaultGrpcOpts...)
+	options := append([]grpc.DialOption{grpc.WithChainUnaryInterceptor(fewTries, refuseCodes)}, sdk.DefaultGrpcOpts...)
+	options = append(options, grpc.WithConnectParams(grpc.ConnectParams{ // back soon after Milvus is
+		Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: .2, MaxDelay: time.Second},
+		MinConnectTimeout: 2 * time.Second,
+	}))
 	if c.TLS != nil { // comes after the SDK's own, which would not take our roots
 		options = append(options, grpc.WithTransportCredentials(credentials.NewTLS(c.TLS)))
 	}
@@ -127,6 +136,17 @@ func (c *Client) CreateDatabase(ctx context.Context, name string) error {
 		return fmt.Errorf("create database %s: %w: %w", name, ErrMilvus, err)
 	}
 	return nil
+}
+
+// fewTries keeps the SDK from trying again and again for twenty seconds. A search
+// is tried once: there may be another index to ask.
+func fewTries(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	if _, ok := req.(*milvuspb.SearchRequest); ok {
+		opts = append(opts, retry.Disable())
+	} else {
+		opts = append(opts, retry.WithMax(3))
+	}
+	return invoke(ctx, method, req, reply, conn, opts...)
 }
 
 // refuseCodes turns the codes of newer Milvus into errors: the SDK looks only

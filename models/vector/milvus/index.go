@@ -48,7 +48,8 @@ type Index struct {
 // Open finds the collection of a release. vecs, its rows with dim numbers each,
 // are the model's own, memory-mapped as they are: hits get their scores from
 // them, to the same bits as a local index gives. It reports ErrMilvus when the
-// collection is not there, or is not of these rows.
+// collection is not there, and ErrMismatch when it is of other vectors or not
+// complete.
 func (c *Client) Open(ctx context.Context, name Name, vecs []float32, dim int) (*Index, error) {
 	collection := name.collection()
 	ctx, cancel := context.WithTimeout(ctx, c.c.Admin)
@@ -67,16 +68,30 @@ func (c *Client) Open(ctx context.Context, name Name, vecs []float32, dim int) (
 	if err != nil {
 		return nil, err
 	}
+	if want := fingerprint(vecs, dim); info.Schema.Description != want {
+		return nil, fmt.Errorf("open %s: %w: it says %q, the release's vectors are %q: fill it again with 'trainer promote'", collection, ErrMismatch, info.Schema.Description, want)
+	}
 	if rows != x.n {
-		return nil, fmt.Errorf("open %s: %w: it has %d rows, the release %d: publish again", collection, ErrMilvus, rows, x.n)
+		return nil, fmt.Errorf("open %s: %w: it has %d rows, the release %d: fill it again with 'trainer promote'", collection, ErrMismatch, rows, x.n)
 	}
 	for _, f := range info.Schema.Fields {
-		if f.Name == vecField && f.TypeParams["dim"] != strconv.Itoa(dim+1) {
-			return nil, fmt.Errorf("open %s: %w: vectors of dimension %s, expected %d", collection, ErrMilvus, f.TypeParams["dim"], dim+1)
-		}
 		if name, ok := strings.CutPrefix(f.Name, attrPrefix); ok {
 			x.attrs[name] = true
 		}
+	}
+	return x, nil
+}
+
+// OpenReady is Open, and waits until the collection answers, Config.Ready at
+// most: a loaded one may say for half a minute after a restart of Milvus that
+// it is not.
+func (c *Client) OpenReady(ctx context.Context, name Name, vecs []float32, dim int) (*Index, error) {
+	x, err := c.Open(ctx, name, vecs, dim)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.ready(ctx, x); err != nil {
+		return nil, fmt.Errorf("%s cannot be searched yet: %w", x.collection, err)
 	}
 	return x, nil
 }

@@ -3,6 +3,7 @@ package milvus
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -95,43 +96,87 @@ func (c *Client) Put(ctx context.Context, name Name, r Rows, progress func(done,
 		return err
 	}
 	collection := name.collection()
-	steps := []struct {
-		what  string
-		limit time.Duration
-		do    func(ctx context.Context) error
-	}{
+	err := c.steps(ctx, collection, []step{
 		{"create", c.c.Admin, func(ctx context.Context) error {
 			return c.sdk.CreateCollection(ctx, r.schema(collection), int32(c.c.Shards), sdk.WithConsistencyLevel(levels[c.c.Consistency]))
 		}},
 		{"insert", c.c.Publish, func(ctx context.Context) error { return c.insert(ctx, collection, r, progress) }},
 		{"flush", c.c.Publish, func(ctx context.Context) error { return c.sdk.Flush(ctx, collection, false) }},
+	})
+	if err != nil {
+		return err
+	}
+	x, err := c.Open(ctx, name, r.Vectors, r.Dim)
+	if err != nil {
+		return err
+	}
+	return c.load(ctx, x)
+}
+
+// load indexes and loads a collection that has all its rows, as far as that was
+// not done before, and waits until it answers.
+func (c *Client) load(ctx context.Context, x *Index) error {
+	err := c.steps(ctx, x.collection, []step{
 		{"index", c.c.Publish, func(ctx context.Context) error {
 			ix, err := entity.NewIndexHNSW(entity.L2, c.c.M, c.c.Build)
 			if err != nil {
 				return err
 			}
-			return c.sdk.CreateIndex(ctx, collection, vecField, ix, false)
+			return c.sdk.CreateIndex(ctx, x.collection, vecField, ix, false)
 		}},
 		{"load", c.c.Publish, func(ctx context.Context) error {
-			return c.sdk.LoadCollection(ctx, collection, false, sdk.WithReplicaNumber(int32(c.c.Replicas)))
+			return c.sdk.LoadCollection(ctx, x.collection, false, sdk.WithReplicaNumber(int32(c.c.Replicas)))
 		}},
-	}
-	for _, s := range steps {
-		if err := within(ctx, s.limit, s.do); err != nil {
-			return fmt.Errorf("%s %s: %w: %w", s.what, collection, ErrMilvus, err)
-		}
-	}
-	x, err := c.Open(ctx, name, r.Vectors, r.Dim)
+	})
 	if err != nil {
 		return err
 	}
 	return c.ready(ctx, x)
 }
 
+// Ensure makes the collection of a release unless it is there and of these very
+// vectors; one that an earlier Put left unloaded is loaded.
+func (c *Client) Ensure(ctx context.Context, name Name, r Rows, progress func(done, total int)) error {
+	there := false
+	err := within(ctx, c.c.Admin, func(ctx context.Context) (err error) {
+		there, err = c.sdk.HasCollection(ctx, name.collection())
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("look for %s: %w: %w", name.collection(), ErrMilvus, err)
+	}
+	if there {
+		x, err := c.Open(ctx, name, r.Vectors, r.Dim)
+		if err == nil {
+			return c.load(ctx, x)
+		}
+		if !errors.Is(err, ErrMismatch) {
+			return err
+		}
+	}
+	return c.Put(ctx, name, r, progress)
+}
+
+// step is a part of publishing with its time.
+type step struct {
+	what  string
+	limit time.Duration
+	do    func(ctx context.Context) error
+}
+
+func (c *Client) steps(ctx context.Context, collection string, all []step) error {
+	for _, s := range all {
+		if err := within(ctx, s.limit, s.do); err != nil {
+			return fmt.Errorf("%s %s: %w: %w", s.what, collection, ErrMilvus, err)
+		}
+	}
+	return nil
+}
+
 // ready searches until the collection answers: a loaded one may still say that
 // it is not.
 func (c *Client) ready(ctx context.Context, x *Index) error {
-	ctx, cancel := context.WithTimeout(ctx, c.c.Admin)
+	ctx, cancel := context.WithTimeout(ctx, c.c.Ready)
 	defer cancel()
 	for {
 		_, err := x.Search(ctx, x.vecs[:x.dim], 1, models.Where{}, nil)
@@ -147,13 +192,29 @@ func (c *Client) ready(ctx context.Context, x *Index) error {
 }
 
 func (r *Rows) schema(collection string) *entity.Schema {
-	s := entity.NewSchema().WithName(collection).
+	s := entity.NewSchema().WithName(collection).WithDescription(fingerprint(r.Vectors, r.Dim)).
 		WithField(entity.NewField().WithName(rowField).WithIsPrimaryKey(true).WithDataType(entity.FieldTypeInt64)).
 		WithField(entity.NewField().WithName(vecField).WithDataType(entity.FieldTypeFloatVector).WithDim(int64(r.Dim + 1)))
 	for name := range r.Attr {
 		s.WithField(entity.NewField().WithName(attrPrefix + name).WithDataType(entity.FieldTypeVarChar).WithMaxLength(mostText))
 	}
 	return s
+}
+
+// fingerprint tells these vectors from any others. It stands in the collection's
+// description, so that a collection of another training, under whatever name, is
+// never searched in place of a release's own.
+func fingerprint(vecs []float32, dim int) string {
+	h := sha256.New()
+	var b []byte
+	for lo := 0; lo < len(vecs); lo += 1 << 14 {
+		b = b[:0]
+		for _, v := range vecs[lo:min(lo+1<<14, len(vecs))] {
+			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+		}
+		h.Write(b)
+	}
+	return fmt.Sprintf("attune: %d rows of dimension %d, sha256 %x", len(vecs)/max(dim, 1), dim, h.Sum(nil)[:16])
 }
 
 // insert sends the rows with one more coordinate, sqrt(M²-|x|²), which makes
@@ -192,8 +253,8 @@ func (c *Client) insert(ctx context.Context, collection string, r Rows, progress
 // Publish points the alias at the collection of a release, which Put made, and
 // drops those of the same shop and model that are neither it nor the one that
 // was published before: that stays loaded, so that publishing it again is a
-// rollback.
-func (c *Client) Publish(ctx context.Context, name Name) error {
+// rollback. Those of the releases in keep stay too.
+func (c *Client) Publish(ctx context.Context, name Name, keep ...string) error {
 	before, published, err := c.Published(ctx, name)
 	if err != nil {
 		return err
@@ -215,9 +276,13 @@ func (c *Client) Publish(ctx context.Context, name Name) error {
 	if err != nil {
 		return err
 	}
+	stay := map[string]bool{collection: true, before: true}
+	for _, version := range keep {
+		stay[Name{Shop: name.Shop, Model: name.Model, Version: version}.collection()] = true
+	}
 	var errs []error
 	for _, other := range all {
-		if other != collection && other != before {
+		if !stay[other] {
 			errs = append(errs, c.drop(ctx, name, other))
 		}
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/vector/milvus"
+	"github.com/attune-rec/attune/models/vector/milvus/milvustest"
 	"github.com/attune-rec/attune/models/vectortest"
 )
 
@@ -56,8 +57,8 @@ func certificate(t *testing.T) (cert, key string, roots *x509.CertPool) {
 
 func TestMilvusWithPasswordAndTLS(t *testing.T) {
 	cert, key, roots := certificate(t)
-	s := startServer(t, "authorization_enabled=true", "tls_mode=1", "server_pem_path="+cert, "server_key_path="+key)
-	good := milvus.Config{Address: s.address, Username: "root", Password: "Milvus", TLS: &tls.Config{RootCAs: roots}, Search: 10 * time.Second}
+	s := milvustest.Start(t, "authorization_enabled=true", "tls_mode=1", "server_pem_path="+cert, "server_key_path="+key)
+	good := milvus.Config{Address: s.Address, Username: "root", Password: "Milvus", TLS: &tls.Config{RootCAs: roots}, Search: 10 * time.Second}
 	cl := connect(t, good)
 	vecs := vectortest.Vectors(200, 4, 1)
 	x := put(t, cl, name, milvus.Rows{Vectors: vecs, Dim: 4})

@@ -493,7 +493,7 @@ type Degradation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The part's name.
 	Component string `protobuf:"bytes,1,opt,name=component,proto3" json:"component,omitempty"`
-	// timeout, error, off, missing.
+	// timeout, error, off, missing, open (its circuit breaker).
 	Why           string `protobuf:"bytes,2,opt,name=why,proto3" json:"why,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -1,7 +1,7 @@
-package milvus_test
+package milvustest
 
 import (
-	"context"
+	_ "embed" // prepare.py
 	"encoding/json"
 	"fmt"
 	"net"
@@ -13,32 +13,37 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/attune-rec/attune/models/vector/milvus"
 )
 
 // pythonEnv names a Python that has the package milvus 2.3.5, the real
 // standalone server; .ci/milvus prepares one.
 const pythonEnv = "ATTUNE_MILVUS_PYTHON"
 
-// server is a Milvus of its own. There can be one at a time: its etcd has fixed
-// ports.
-type server struct {
-	dir, lib, address string
-	cmd               *exec.Cmd
-	done              chan struct{}
+//go:embed prepare.py
+var prepare string
+
+// Real is a real Milvus of its own. There can be one at a time: its etcd has
+// fixed ports.
+type Real struct {
+	Address  string
+	dir, lib string
+	cmd      *exec.Cmd
+	done     chan struct{}
 }
 
-// startServer starts Milvus with the given settings and stops it at the end of
+// Available reports whether there is a real Milvus to start.
+func Available() bool { return os.Getenv(pythonEnv) != "" }
+
+// Start starts a real Milvus with the given settings and stops it at the end of
 // the test. It skips when there is none to start, and fails when that does not
 // start.
-func startServer(t *testing.T, settings ...string) *server {
+func Start(t testing.TB, settings ...string) *Real {
 	t.Helper()
 	python := os.Getenv(pythonEnv)
 	if python == "" {
 		t.Skipf("set %s to a Python with milvus 2.3.5, as `eval $(.ci/milvus)` does, to run against a real server", pythonEnv)
 	}
-	s := &server{dir: t.TempDir(), lib: filepath.Join(filepath.Dir(filepath.Dir(python)), "server")}
+	s := &Real{dir: t.TempDir(), lib: filepath.Join(filepath.Dir(filepath.Dir(python)), "server")}
 	for _, port := range []string{"2379", "2380"} {
 		l, err := net.Listen("tcp", "127.0.0.1:"+port)
 		if err != nil {
@@ -46,9 +51,9 @@ func startServer(t *testing.T, settings ...string) *server {
 		}
 		l.Close()
 	}
-	args := append([]string{"testdata/prepare.py", s.dir, s.lib, fmt.Sprintf("proxy_port=%d", freePort(t))}, settings...)
+	args := append([]string{"-", s.dir, s.lib, fmt.Sprintf("proxy_port=%d", freePort(t))}, settings...)
 	cmd := exec.Command(python, args...)
-	cmd.Stderr = os.Stderr
+	cmd.Stdin, cmd.Stderr = strings.NewReader(prepare), os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("prepare milvus: %v", err)
@@ -59,13 +64,13 @@ func startServer(t *testing.T, settings ...string) *server {
 	if err := json.Unmarshal(out[strings.IndexByte(string(out), '{'):], &config); err != nil {
 		t.Fatalf("prepare milvus: %v in %q", err, out)
 	}
-	s.address = fmt.Sprintf("localhost:%d", config.Port)
-	s.start(t)
+	s.Address = fmt.Sprintf("localhost:%d", config.Port)
+	s.Start(t)
 	t.Cleanup(s.stop)
 	return s
 }
 
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +79,8 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-func (s *server) start(t *testing.T) {
+// Start starts it anew, after Kill, on the data that it had.
+func (s *Real) Start(t testing.TB) {
 	t.Helper()
 	metrics := freePort(t)
 	log, err := os.OpenFile(filepath.Join(s.dir, "logs", "output.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
@@ -115,38 +121,23 @@ func (s *server) start(t *testing.T) {
 	t.Fatalf("milvus is not healthy after two minutes: %s", s.tail())
 }
 
-func (s *server) tail() string {
+func (s *Real) tail() string {
 	b, _ := os.ReadFile(filepath.Join(s.dir, "logs", "output.log"))
 	return string(b[max(0, len(b)-2000):])
 }
 
-// kill ends the server at once.
-func (s *server) kill() {
+// Kill ends the server at once.
+func (s *Real) Kill() {
 	_ = s.cmd.Process.Kill()
 	<-s.done
 }
 
 // stop ends it politely, then not: SIGTERM may hang.
-func (s *server) stop() {
+func (s *Real) stop() {
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-s.done:
 	case <-time.After(2 * time.Second):
-		s.kill()
+		s.Kill()
 	}
-}
-
-func connect(t *testing.T, c milvus.Config) *milvus.Client {
-	t.Helper()
-	var cl *milvus.Client
-	var err error
-	for range 20 { // healthy is said before all of it answers
-		if cl, err = milvus.Connect(context.Background(), c); err == nil {
-			t.Cleanup(func() { cl.Close() })
-			return cl
-		}
-		time.Sleep(500 * time.Millisecond)
-	}
-	t.Fatalf("connect: %v", err)
-	return nil
 }

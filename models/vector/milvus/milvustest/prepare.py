@@ -1,6 +1,6 @@
 """Unpacks the Milvus server of the Python package once and writes a configuration.
 
-Usage: prepare.py DATA_DIR LIB_DIR [key=value ...]; prints the settings as JSON. The package moves to
+Usage: python - DATA_DIR LIB_DIR [key=value ...]; prints the settings as JSON. The package moves to
 another port when one is taken, so the ports that count are those it prints.
 """
 

@@ -1,0 +1,102 @@
+package customer
+
+import (
+	"cmp"
+	"math"
+	"math/rand/v2"
+	"slices"
+)
+
+// Judged says how good chances of something are beside a baseline's, over the
+// same customers.
+type Judged struct {
+	Customers int     `json:"customers"`
+	Share     float64 `json:"share"`    // of those whom it happened to
+	AUC       float64 `json:"auc"`      // of the chances
+	Baseline  float64 `json:"baseline"` // AUC of the baseline
+	Gain      float64 `json:"gain"`     // AUC less Baseline, with its 95 % interval
+	Low       float64 `json:"low"`
+	High      float64 `json:"high"`
+	// Calibration is the expected calibration error: the mean distance of chance
+	// from frequency over ten groups of equally many customers by chance.
+	Calibration float64 `json:"calibration"`
+}
+
+// Judge compares chances, and a baseline's scores in any unit, with what
+// happened. The interval is by paired bootstrap over customers, 1,000 times.
+func Judge(chances, baseline []float64, happened []bool, seed uint64) Judged {
+	n := len(chances)
+	j := Judged{Customers: n}
+	for _, h := range happened {
+		if h {
+			j.Share += 1 / float64(n)
+		}
+	}
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i
+	}
+	j.AUC, j.Baseline = auc(chances, happened, all), auc(baseline, happened, all)
+	j.Gain = j.AUC - j.Baseline
+	j.Calibration = calibration(chances, happened)
+	r := rand.New(rand.NewPCG(seed, 0))
+	gains := make([]float64, 0, 1000)
+	draw := make([]int, n)
+	for range cap(gains) {
+		for i := range draw {
+			draw[i] = r.IntN(n)
+		}
+		if gain := auc(chances, happened, draw) - auc(baseline, happened, draw); !math.IsNaN(gain) {
+			gains = append(gains, gain)
+		}
+	}
+	if slices.Sort(gains); len(gains) > 0 {
+		j.Low, j.High = gains[len(gains)*25/1000], gains[len(gains)*975/1000]
+	}
+	return j
+}
+
+// auc is the chance that one whom it happened to has the higher score of a pair,
+// over the customers of the given places; equal scores count half. NaN when it
+// happened to all or to none.
+func auc(scores []float64, happened []bool, places []int) float64 {
+	order := slices.Clone(places)
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(scores[a], scores[b]) })
+	wins, below, yes := 0.0, 0.0, 0.0 // below: of those whom it did not happen to
+	for from := 0; from < len(order); {
+		to := from
+		here, not := 0.0, 0.0
+		for ; to < len(order) && scores[order[to]] == scores[order[from]]; to++ {
+			if happened[order[to]] {
+				here++
+			} else {
+				not++
+			}
+		}
+		wins += here * (below + not/2)
+		yes, below = yes+here, below+not
+		from = to
+	}
+	return wins / (yes * below)
+}
+
+func calibration(chances []float64, happened []bool) float64 {
+	order := make([]int, len(chances))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(chances[a], chances[b]) })
+	const groups = 10
+	sum := 0.0
+	for g := range groups {
+		off := 0.0
+		for _, i := range order[g*len(order)/groups : (g+1)*len(order)/groups] {
+			off += chances[i]
+			if happened[i] {
+				off--
+			}
+		}
+		sum += math.Abs(off)
+	}
+	return sum / float64(len(chances))
+}

@@ -1,0 +1,123 @@
+package job
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/store"
+	"github.com/attune-rec/attune/models/forecast/customer"
+	"github.com/attune-rec/attune/models/forecast/demand"
+)
+
+// Books is where the sales of a shop are read from.
+type Books struct {
+	Dir  string `name:"data" required:"" help:"Data directory of the shop's store, which is read beside a running server." type:"existingdir" placeholder:"DIR"`
+	Shop string `help:"The shop." default:"default"`
+}
+
+func (b *Books) validate() error {
+	if err := features.ShopID(b.Shop).Validate(); err != nil {
+		return fmt.Errorf("--shop: %w", err)
+	}
+	return nil
+}
+
+// purchases calls f for every purchase in the shop's log.
+func (b *Books) purchases(env *Env, f func(st *store.Store, e *features.Event) error) error {
+	st, err := store.OpenReader(env.Ctx, store.Options{Dir: b.Dir, Logger: env.Log})
+	if err != nil {
+		return fmt.Errorf("--data: %w", err)
+	}
+	defer st.Close()
+	found := false
+	err = st.Scan(env.Ctx, features.ShopID(b.Shop), 0, 0, func(e *features.Event) error {
+		if e.Type != features.Purchase {
+			return nil
+		}
+		found = true
+		return f(st, e)
+	})
+	if err == nil && !found {
+		err = fmt.Errorf("shop %s has no purchases in %s: import or collect some, or name another with --shop", b.Shop, b.Dir)
+	}
+	return err
+}
+
+// sales reads every purchase as a sale named by its fields, and the time just
+// after the latest.
+func (b *Books) sales(env *Env, by []string) (sales []demand.Sale, end time.Time, err error) {
+	categories := map[string]string{}
+	err = b.purchases(env, func(st *store.Store, e *features.Event) error {
+		var parts []string
+		for _, field := range by {
+			part := ""
+			switch field {
+			case "item":
+				part = e.Item
+			case "market":
+				part = e.Market
+			case "channel":
+				part = e.Channel
+			case "category":
+				known, ok := categories[e.Item]
+				if !ok {
+					item, err := st.GetItem(env.Ctx, features.ShopID(b.Shop), e.Item)
+					if err != nil && !errors.Is(err, store.ErrNotFound) {
+						return err
+					}
+					if len(item.Category) > 0 {
+						known = item.Category[len(item.Category)-1]
+					}
+					categories[e.Item] = known
+				}
+				part = known
+			case "all":
+				part = "all"
+			}
+			if part == "" {
+				part = "-"
+			}
+			parts = append(parts, part)
+		}
+		sales = append(sales, demand.Sale{Time: e.Time, Name: strings.Join(parts, " | "), Amount: math.Max(1, float64(e.Quantity))})
+		if !e.Time.Before(end) {
+			end = e.Time.Add(1)
+		}
+		return nil
+	})
+	return sales, end, err
+}
+
+// customers are the purchases of every known shopper, merged ones as one, and
+// the time of the latest.
+func (b *Books) customers(env *Env) (keys []features.UserKey, purchases [][]customer.Purchase, until time.Time, err error) {
+	places := map[features.UserKey]int{}
+	resolved := map[features.UserKey]features.UserKey{}
+	err = b.purchases(env, func(st *store.Store, e *features.Event) error {
+		key := e.Subject()
+		user, ok := resolved[key]
+		if !ok {
+			var err error
+			if user, err = st.Resolve(env.Ctx, features.ShopID(b.Shop), key); err != nil {
+				return err
+			}
+			resolved[key] = user
+		}
+		at, ok := places[user]
+		if !ok {
+			at = len(keys)
+			places[user] = at
+			keys, purchases = append(keys, user), append(purchases, nil)
+		}
+		purchases[at] = append(purchases[at], customer.Purchase{Time: e.Time, Value: e.Price.Units() * math.Max(1, float64(e.Quantity))})
+		if e.Time.After(until) {
+			until = e.Time
+		}
+		return nil
+	})
+	return keys, purchases, until, err
+}

@@ -1,0 +1,87 @@
+package job
+
+import (
+	"encoding/json"
+	"math"
+	"strings"
+	"testing"
+	"time"
+)
+
+// reply runs a command with --json and reads its document.
+func reply(t *testing.T, into any, args ...string) {
+	t.Helper()
+	out, _, err := call(t, append(args, "--json")...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal([]byte(out), into); err != nil {
+		t.Fatalf("%v in %s", err, out)
+	}
+}
+
+// The shop sells ten pieces a day, all in one market.
+func TestDemandOfAShop(t *testing.T) {
+	dir := dataDir(t)
+	var got demandReport
+	reply(t, &got, "demand", "--data", dir, "--by", "market", "--weeks", "3")
+	if len(got.Forecasts) != 1 || got.Forecasts[0].Name != "DE" {
+		t.Fatalf("got %+v, want one series of the one market", got.Forecasts)
+	}
+	for week, v := range got.Forecasts[0].Mean {
+		if math.Abs(v-70) > 4 {
+			t.Errorf("week %d: got %.1f pieces, want about 70", week+1, v)
+		}
+	}
+	reply(t, &got, "demand", "--data", dir, "--by", "item,market", "--judge", "2")
+	if j := got.Judged; j == nil || j.Series < 60 || j.Points < 480 || !(j.Loss < j.NaiveLoss) || j.Coverage < .6 {
+		t.Errorf("got %+v, want 2 rounds of 4 weeks of most of 120 items, better than naive", got.Judged)
+	}
+	text, _, err := call(t, "demand", "--data", dir, "--by", "all")
+	if err != nil || !strings.Contains(text, "week from 2011-09-") || !strings.Contains(text, "1 of 1 series forecast") {
+		t.Errorf("got %v, %s", err, text)
+	}
+}
+
+// Every shopper buys every fourth day, so none stays away for a week.
+func TestCustomersOfAShop(t *testing.T) {
+	dir := dataDir(t)
+	var got customersReport
+	reply(t, &got, "customers", "--data", dir, "--days", "3")
+	if got.Customers != 40 || len(got.Outlooks) != 40 || got.At.Format(time.DateOnly) != "2011-09-28" {
+		t.Fatalf("got %d shoppers at %v, want 40 at the last day of sales", got.Customers, got.At)
+	}
+	sum := 0.0
+	for _, o := range got.Outlooks {
+		sum += o.Chance
+		if math.Abs(o.Chance+o.Churn-1) > 1e-12 {
+			t.Errorf("%s: buys with %v and does not with %v", o.Key, o.Chance, o.Churn)
+		}
+	}
+	if math.Abs(sum-30) > 2 {
+		t.Errorf("got %.1f expected to buy within 3 of 4 days, want about 30 of 40", sum)
+	}
+	reply(t, &got, "customers", "--data", dir, "--days", "3", "--judge")
+	if j := got.Judged; j == nil || j.Propensity.Customers != 40 || j.Propensity.AUC < .9 {
+		t.Errorf("got %+v, want the rhythm found", got.Judged)
+	}
+}
+
+func TestPredictionRefuses(t *testing.T) {
+	dir := dataDir(t)
+	for _, c := range []struct{ args, want string }{
+		{"demand --by colour", "expected item, category"},
+		{"demand --weeks 0", "--weeks is 0"},
+		{"demand --shop Other!", "--shop"},
+		{"demand --shop other", "no purchases"},
+		{"demand --known 400", "none is known for 400 weeks"},
+		{"customers --days 0", "--days is 0"},
+		{"customers --days 100", "days of purchases"},
+		{"customers --margin 2", "--margin is 2"},
+	} {
+		_, _, err := call(t, append(strings.Fields(c.args), "--data", dir)...)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %q", c.args, err, c.want)
+		}
+	}
+}
