@@ -55,6 +55,10 @@ measure-demo: ## Write docs/measurements/demo.md anew, from the raw file
 	@mkdir -p bin && $(GO) build -buildvcs=auto -o bin/ ./trainer
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && bin/trainer demo --data "$$dir/shop" --judged 0 --write docs/measurements/demo.md
 
+.PHONY: measure-ingest
+measure-ingest: build ## Write docs/measurements/ingest.md anew; wants a quiet machine and 5 GB of disk
+	@bin/loadtest ingest --write docs/measurements/ingest.md
+
 .PHONY: measure-demand
 measure-demand: ## Write docs/measurements/demand.md anew: demand and customers of the bundled shop
 	@mkdir -p bin && $(GO) build -buildvcs=auto -o bin/ ./trainer

@@ -17,6 +17,7 @@ type cli struct {
 	Run      runCmd      `cmd:"" help:"Offer one rate and report the latencies."`
 	Capacity capacityCmd `cmd:"" help:"Raise the rate until the server no longer holds it."`
 	Simulate simulateCmd `cmd:"" help:"Ask the pipeline and the models about shops whose truth is known; needs no server."`
+	Ingest   ingestCmd   `cmd:"" help:"Measure the way of events: durable events a second, profiles, size, start and training reads."`
 	Shopper  shopperCmd  `cmd:"" help:"Send simulated shoppers, whose tastes are known, and judge what they were recommended."`
 }
 

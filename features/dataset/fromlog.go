@@ -14,6 +14,7 @@ import (
 type Log interface {
 	Scan(ctx context.Context, shop features.ShopID, from, to int64, f func(*features.Event) error) error
 	Resolve(ctx context.Context, shop features.ShopID, key features.UserKey) (features.UserKey, error)
+	Consent(ctx context.Context, shop features.ShopID, key features.UserKey) (features.Purposes, error)
 }
 
 // Window is a part of a log, as a dataset.
@@ -27,7 +28,8 @@ type Window struct {
 // FromLog replays a shop's log up to its end and returns one window more than
 // there are cuts: what happened before the first, from then to the second, and
 // so on. All windows share users and items, which are the rows of items; events
-// on other items are left out. Histories are those of features/history, each
+// on other items are left out, and so is everything of shoppers who did not
+// agree to analytics, as if it had never been. Histories are those of features/history, each
 // window's by itself, so that a window knows nothing of a later one: a return
 // takes back a purchase of its own window only. Cuts ascend.
 func FromLog(ctx context.Context, log Log, shop features.ShopID, items features.Catalog, cuts ...time.Time) ([]Window, error) {
@@ -38,18 +40,29 @@ func FromLog(ctx context.Context, log Log, shop features.ShopID, items features.
 		items: items, cuts: cuts, users: map[features.UserKey]int{}, windows: make([]Window, len(cuts)+1),
 		books: make([][]*history.Book, len(cuts)+1),
 	}
-	resolved := map[features.UserKey]features.UserKey{}
+	type person struct {
+		key   features.UserKey
+		agree bool
+	}
+	people := map[features.UserKey]person{}
 	err := log.Scan(ctx, shop, 0, 0, func(e *features.Event) error {
 		key := e.Subject()
-		user, ok := resolved[key]
+		who, ok := people[key]
 		if !ok {
-			var err error
-			if user, err = log.Resolve(ctx, shop, key); err != nil {
+			user, err := log.Resolve(ctx, shop, key)
+			if err != nil {
 				return err
 			}
-			resolved[key] = user
+			consent, err := log.Consent(ctx, shop, user)
+			if err != nil {
+				return err
+			}
+			who = person{user, consent.Has(features.Analytics)}
+			people[key] = who
 		}
-		r.take(user, e)
+		if who.agree {
+			r.take(who.key, e)
+		}
 		return nil
 	})
 	if err != nil {

@@ -30,6 +30,36 @@ func (l tape) Resolve(_ context.Context, _ features.ShopID, key features.UserKey
 	return key, nil
 }
 
+// Consent: users that begin with 7 did not agree to analytics.
+func (l tape) Consent(_ context.Context, _ features.ShopID, key features.UserKey) (features.Purposes, error) {
+	if key[0] == 7 {
+		return features.Personalisation | features.Marketing, nil
+	}
+	return features.AllPurposes, nil
+}
+
+func TestFromLogLeavesOutWhoDidNotAgree(t *testing.T) {
+	items, err := catalog.Of([]features.Item{{ID: "a"}, {ID: "b"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	day := func(n int) time.Time { return time.Date(2011, 11, n, 0, 0, 0, 0, time.UTC) }
+	l := tape{
+		{Type: features.Purchase, User: features.UserKey{7}, Item: "a", Market: "FR", Time: day(1)},
+		{Type: features.View, User: features.UserKey{1}, Item: "b", Market: "DE", Time: day(2)},
+		{Type: features.View, User: features.UserKey{7}, Item: "b", Market: "FR", Time: day(3)},
+	}
+	got, err := FromLog(context.Background(), l, features.DefaultShop, items)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := got[0]
+	if w.Data.NumUsers() != 1 || len(w.Data.Log) != 1 || w.Events != 1 || !w.From.Equal(day(2)) || !w.To.Equal(day(2)) || len(w.Data.Markets) != 1 {
+		t.Errorf("got %d users, %d interactions and %d events from %v to %v in markets %v: want nothing of who did not agree",
+			w.Data.NumUsers(), len(w.Data.Log), w.Events, w.From, w.To, w.Data.Markets)
+	}
+}
+
 func TestFromLog(t *testing.T) {
 	day := func(n int) time.Time { return time.Date(2011, 11, n, 0, 0, 0, 0, time.UTC) }
 	one, two, session := features.UserKey{1}, features.UserKey{2}, features.UserKey{9}

@@ -22,7 +22,11 @@ type jsonl struct {
 	columns [][]string
 	line    int64
 	buf     []byte
+	lists   bool // arrays are taken
 }
+
+// takeLists makes arrays values of fields, as JSON.
+func (r *jsonl) takeLists() { r.lists = true }
 
 func (r *jsonl) Bind(columns []string) error {
 	r.columns = r.columns[:0]
@@ -90,7 +94,7 @@ func (r *jsonl) parse(line []byte, row *Row) error {
 	}
 	row.Content = append(row.Content[:0], content...)
 	for _, path := range r.columns {
-		v, err := text(object, path)
+		v, err := text(object, path, r.lists)
 		if err != nil {
 			row.Values = row.Values[:0]
 			return &RowError{Line: r.line, Column: strings.Join(path, "."), Reason: err.Error()}
@@ -100,8 +104,9 @@ func (r *jsonl) parse(line []byte, row *Row) error {
 	return nil
 }
 
-// text is the value at path; "" when it is not there or null.
-func text(object map[string]any, path []string) (string, error) {
+// text is the value at path; "" when it is not there or null. With lists, an
+// array is its JSON.
+func text(object map[string]any, path []string, lists bool) (string, error) {
 	v, ok := object[path[0]]
 	if !ok || v == nil {
 		return "", nil
@@ -109,10 +114,14 @@ func text(object map[string]any, path []string) (string, error) {
 	switch v := v.(type) {
 	case map[string]any:
 		if len(path) > 1 {
-			return text(v, path[1:])
+			return text(v, path[1:], lists)
 		}
 		return "", fmt.Errorf("is an object: name one of its fields, %s.field", path[0])
 	case []any:
+		if lists {
+			b, err := json.Marshal(v)
+			return string(b), err
+		}
 		return "", errors.New("is an array: expected one value")
 	case string:
 		if len(path) == 1 {

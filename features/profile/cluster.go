@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -117,6 +118,37 @@ func (c *Clusters) place(v []float64) {
 	for j := range v {
 		v[j] = min(max((v[j]-c.mean[j])*c.scale[j], -3), 3)
 	}
+}
+
+// clusters is how Clusters are written down.
+type clusters struct {
+	Mean       []float64   `json:"mean"`
+	Scale      []float64   `json:"scale"`
+	Centres    [][]float64 `json:"centres"`
+	Silhouette float64     `json:"silhouette"`
+}
+
+// MarshalJSON implements json.Marshaler.
+func (c *Clusters) MarshalJSON() ([]byte, error) {
+	return json.Marshal(clusters{c.mean, c.scale, c.centres, c.Silhouette})
+}
+
+// UnmarshalJSON implements json.Unmarshaler; ErrSegment when the fields are not
+// those that are looked at now.
+func (c *Clusters) UnmarshalJSON(b []byte) error {
+	var in clusters
+	if err := json.Unmarshal(b, &in); err != nil {
+		return err
+	}
+	fits := len(in.Mean) == len(dimensions) && len(in.Scale) == len(dimensions) && len(in.Centres) > 0
+	for _, centre := range in.Centres {
+		fits = fits && len(centre) == len(dimensions)
+	}
+	if !fits {
+		return fmt.Errorf("%w: the clusters look at other fields: discover them anew", ErrSegment)
+	}
+	*c = Clusters{mean: in.Mean, scale: in.Scale, centres: in.Centres, Silhouette: in.Silhouette}
+	return nil
 }
 
 // K is how many clusters there are.

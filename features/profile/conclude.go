@@ -88,7 +88,7 @@ func lifecycle(p *features.Profile, now time.Time) string {
 func (s *State) interests(p *features.Profile, ref *Reference, now time.Time) {
 	var categories, brands, words board
 	for _, it := range s.items {
-		at := ref.places[it.id]
+		at := ref.places[it.id.Value()]
 		if at == nil {
 			continue
 		}
@@ -114,17 +114,30 @@ func (s *State) interests(p *features.Profile, ref *Reference, now time.Time) {
 // board sums weights by name.
 type board struct {
 	names []features.Weighted
-	index map[string]int
+	index map[string]int // nil up to indexFrom names, which are looked through
 }
 
 func (b *board) add(name string, w float64) {
 	if b.index == nil {
-		b.index = map[string]int{}
+		for i := range b.names {
+			if b.names[i].Name == name {
+				b.names[i].Weight += w
+				return
+			}
+		}
+		if len(b.names) == indexFrom {
+			b.index = make(map[string]int, 4*indexFrom)
+			for i := range b.names {
+				b.index[b.names[i].Name] = i
+			}
+		}
 	}
 	i, ok := b.index[name]
 	if !ok {
 		i = len(b.names)
-		b.index[name] = i
+		if b.index != nil {
+			b.index[name] = i
+		}
 		b.names = append(b.names, features.Weighted{Name: name})
 	}
 	b.names[i].Weight += w
@@ -159,32 +172,44 @@ var motiveTags = [motives]struct{ name, did string }{
 	individuality: {"individuality", "are among the seldom sold goods"},
 }
 
+// IsMotive reports whether a tag says why a shopper buys; the others say when
+// and with what.
+func IsMotive(tag string) bool {
+	for _, m := range motiveTags {
+		if m.name == tag {
+			return true
+		}
+	}
+	return false
+}
+
 // prices takes the price level and the motives from what was paid.
 func (s *State) prices(p *features.Profile, ref *Reference) {
 	var hits [motives]float64
 	n, levels, compared := 0.0, 0.0, 0.0
 	since := int64(0)
 	for _, it := range s.items {
-		if it.paid <= 0 || ref.places[it.id] == nil {
+		b, id := it.sale, it.id.Value()
+		if b == nil || b.paid <= 0 || ref.places[id] == nil {
 			continue
 		}
-		lines := float64(it.lines)
-		price := float64(it.paid) / float64(it.pieces) / 1e6
-		if level, ok := ref.Level(it.id, price); ok {
+		lines := float64(b.lines)
+		price := float64(b.paid) / float64(b.pieces) / 1e6
+		if level, ok := ref.Level(id, price); ok {
 			levels += level * lines
 			compared += lines
 		}
 		n += lines
-		for m, yes := range ref.speaks(it.id, price) {
+		for m, yes := range ref.speaks(id, price) {
 			if yes && m == value {
-				hits[m] += lines - float64(it.told)
+				hits[m] += lines - float64(b.told)
 			} else if yes {
 				hits[m] += lines
 			}
 		}
-		hits[value] += float64(it.cut)
-		if since == 0 || it.first < since {
-			since = it.first
+		hits[value] += float64(b.cut)
+		if since == 0 || b.first < since {
+			since = b.first
 		}
 	}
 	if compared > 0 {

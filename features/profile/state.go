@@ -1,11 +1,13 @@
 package profile
 
 import (
+	"hash/fnv"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unique"
 
 	"github.com/attune-rec/attune/features"
 )
@@ -32,9 +34,9 @@ type State struct {
 	seq                   int64
 	first, last           int64 // Unix milliseconds, by the clock of events; 0: none
 	firstOrder, lastOrder int64
-	orders                map[string]struct{} // order ids, or days where events name none
-	spent                 int64               // micros, returns off
-	bought, back          int64               // pieces
+	orders                []uint64 // hashes of order ids, or of days where events name none, ascending
+	spent                 int64    // micros, returns off
+	bought, back          int64    // pieces
 	markets, devices      []count
 	visits                int64 // hours with an event
 	hour                  int64 // of the newest visit
@@ -42,8 +44,15 @@ type State struct {
 	weekend               int64
 	seasons               [4]int64
 	items                 []item
-	index                 map[string]int32
+	index                 map[name]int32 // of items; nil up to indexFrom of them
 }
+
+// name is the id of an item. States of many shoppers share what it points to.
+type name = unique.Handle[string]
+
+// indexFrom is how many items are looked through one by one: most shoppers
+// have fewer, and a map costs more than they do.
+const indexFrom = 24
 
 type count struct {
 	name string
@@ -52,9 +61,14 @@ type count struct {
 
 // item is what the shopper did about one item.
 type item struct {
-	id           string
-	weight       float64 // interest, as of at
-	at           int64
+	id     name
+	weight float64 // interest, as of at
+	at     int64
+	sale   *sale // nil: never bought
+}
+
+// sale is what was bought of an item.
+type sale struct {
 	lines        int64 // times bought
 	told, cut    int64 // times with a list price given, and at a discount from it
 	pieces, back int64
@@ -120,15 +134,31 @@ func weight(e *features.Event) float64 {
 }
 
 func (s *State) item(id string) *item {
-	if i, ok := s.index[id]; ok {
-		return &s.items[i]
+	n := unique.Make(id)
+	if s.index != nil {
+		if i, ok := s.index[n]; ok {
+			return &s.items[i]
+		}
+		s.index[n] = int32(len(s.items))
+	} else {
+		for i := range s.items {
+			if s.items[i].id == n {
+				return &s.items[i]
+			}
+		}
 	}
-	if s.index == nil {
-		s.index = map[string]int32{}
+	s.items = append(s.items, item{id: n})
+	if s.index == nil && len(s.items) > indexFrom {
+		s.reindex()
 	}
-	s.index[id] = int32(len(s.items))
-	s.items = append(s.items, item{id: id})
 	return &s.items[len(s.items)-1]
+}
+
+func (s *State) reindex() {
+	s.index = make(map[name]int32, len(s.items))
+	for i := range s.items {
+		s.index[s.items[i].id] = int32(i)
+	}
 }
 
 // add takes w of the time ms in, both decayed to the later time.
@@ -150,32 +180,42 @@ func decay(ms int64) float64 {
 
 func (s *State) purchase(it *item, e *features.Event, ms int64) {
 	n := int64(max(e.Quantity, 1))
-	order := "o" + e.Order
-	if e.Order == "" {
-		order = "d" + e.Time.UTC().Format(time.DateOnly)
-	}
-	if s.orders == nil {
-		s.orders = map[string]struct{}{}
-	}
-	s.orders[order] = struct{}{}
+	s.order(e)
 	if s.firstOrder == 0 || ms < s.firstOrder {
 		s.firstOrder = ms
 	}
 	s.lastOrder = max(s.lastOrder, ms)
-	if it.first == 0 || ms < it.first {
-		it.first = ms
+	if it.sale == nil {
+		it.sale = &sale{first: ms}
 	}
-	it.lines++
+	b := it.sale
+	b.first = min(b.first, ms)
+	b.lines++
 	if cut, told := discounted(e); told {
-		it.told++
+		b.told++
 		if cut {
-			it.cut++
+			b.cut++
 		}
 	}
-	it.pieces += n
-	it.paid += n * e.Price.Micros
+	b.pieces += n
+	b.paid += n * e.Price.Micros
 	s.bought += n
 	s.spent += n * e.Price.Micros
+}
+
+// order counts the purchase's order once. Two orders that share 64 bits of hash
+// would be taken for one.
+func (s *State) order(e *features.Event) {
+	h := fnv.New64a()
+	if e.Order != "" {
+		_, _ = h.Write([]byte("o" + e.Order))
+	} else {
+		_, _ = h.Write([]byte("d" + e.Time.UTC().Format(time.DateOnly)))
+	}
+	n := h.Sum64()
+	if at, known := slices.BinarySearch(s.orders, n); !known {
+		s.orders = slices.Insert(s.orders, at, n)
+	}
 }
 
 // AttrListPrice is the event attribute that gives the price of one piece
@@ -199,17 +239,21 @@ func discounted(e *features.Event) (cut, told bool) {
 // giveBack takes off no more than was bought: pieces whose purchase is older
 // than the log were never counted.
 func (s *State) giveBack(it *item, e *features.Event) {
-	n := min(int64(max(e.Quantity, 1)), it.pieces-it.back)
+	b := it.sale
+	if b == nil {
+		return
+	}
+	n := min(int64(max(e.Quantity, 1)), b.pieces-b.back)
 	if n <= 0 {
 		return
 	}
 	price := e.Price.Micros
 	if price <= 0 {
-		price = it.paid / it.pieces
+		price = b.paid / b.pieces
 	}
-	off := min(n*price, it.paid-it.off)
-	it.back += n
-	it.off += off
+	off := min(n*price, b.paid-b.off)
+	b.back += n
+	b.off += off
 	s.back += n
 	s.spent -= off
 }
@@ -246,7 +290,7 @@ func tally(list []count, name string) []count {
 	if len(list) == 64 {
 		return list
 	}
-	return append(list, count{name, 1})
+	return append(list, count{strings.Clone(name), 1})
 }
 
 // forget keeps the items of most interest, in the order they came. Totals stay.
@@ -266,15 +310,14 @@ func (s *State) forget() {
 		case now[a] < now[b]:
 			return 1
 		}
-		return strings.Compare(s.items[a].id, s.items[b].id)
+		return strings.Compare(s.items[a].id.Value(), s.items[b].id.Value())
 	})
 	keep := order[:itemCap]
 	slices.Sort(keep)
 	kept := make([]item, 0, 2*itemCap+1)
-	clear(s.index)
 	for _, i := range keep {
-		s.index[s.items[i].id] = int32(len(kept))
 		kept = append(kept, s.items[i])
 	}
 	s.items = kept
+	s.reindex()
 }

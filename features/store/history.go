@@ -45,6 +45,27 @@ func (s *Store) Opinions(ctx context.Context, shop features.ShopID, key features
 	return events, nil
 }
 
+// Anonymous reports whether anything was done under a key by itself: by a user,
+// or in a session by nobody known. It costs next to nothing for a key that was
+// never met.
+func (s *Store) Anonymous(ctx context.Context, shop features.ShopID, key features.UserKey) (bool, error) {
+	l, err := s.knownShop(ctx, shop)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	for err == nil {
+		var events []stored
+		events, err = l.history(ctx, []features.UserKey{key}, 1)
+		if err == nil {
+			return len(events) > 0, nil
+		}
+		if errors.Is(err, errMoved) {
+			err = nil
+		}
+	}
+	return false, fmt.Errorf("anonymous: %w", err)
+}
+
 // eventsOf is the newest events in the chains of a subject, oldest first.
 func (s *Store) eventsOf(ctx context.Context, shop features.ShopID, key features.UserKey, limit int, chains func(aliases []features.UserKey) []features.UserKey) ([]features.Event, error) {
 	if limit <= 0 || key.IsZero() {

@@ -50,6 +50,61 @@ func (s *Store) Link(ctx context.Context, shop features.ShopID, alias, user feat
 	return nil
 }
 
+// LinkMany is Link for several pairs of alias and user, which are stored
+// together: what one Link would refuse is left out.
+func (s *Store) LinkMany(ctx context.Context, shop features.ShopID, pairs [][2]features.UserKey) error {
+	l, err := s.ensureShop(ctx, shop)
+	if err != nil {
+		return fmt.Errorf("link: %w", err)
+	}
+	l.mu.RLock()
+	at := l.end
+	l.mu.RUnlock()
+	now := s.now().UnixMilli()
+	err = s.writer.do(ctx, func(tx *transaction) error {
+		for _, p := range pairs {
+			if err := linkOne(tx, shop, p[0], p[1], at, now); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("link: %w", err)
+	}
+	return nil
+}
+
+// linkOne stores one link, unless it is there or would close a circle.
+func linkOne(tx *transaction, shop features.ShopID, alias, user features.UserKey, at, now int64) error {
+	if alias.IsZero() || user.IsZero() || alias == user {
+		return nil
+	}
+	for key, i := user, 0; i < maxLinks; i++ {
+		var b []byte
+		err := tx.get([]any{&b}, `SELECT user_key FROM identities WHERE shop = ? AND alias_key = ? AND undone = 0`, string(shop), key[:])
+		if errors.Is(err, sql.ErrNoRows) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if key, err = keyFrom(b); err != nil {
+			return err
+		}
+		if key == alias {
+			return nil
+		}
+	}
+	if _, err := tx.exec(`UPDATE identities SET undone = ? WHERE shop = ? AND alias_key = ? AND undone = 0`, now, string(shop), alias[:]); err != nil {
+		return err
+	}
+	_, err := tx.exec(`INSERT INTO identities (shop, alias_key, user_key, seq, time) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (shop, alias_key, seq) DO UPDATE SET user_key = excluded.user_key, time = excluded.time, undone = 0`,
+		string(shop), alias[:], user[:], at, now)
+	return err
+}
+
 // Unlink takes the link of alias back; ErrNotFound when it has none.
 func (s *Store) Unlink(ctx context.Context, shop features.ShopID, alias features.UserKey) error {
 	if err := s.writable(); err != nil {

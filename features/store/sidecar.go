@@ -121,7 +121,7 @@ func (b *sidecarBuilder) writeTo(out io.Writer) error {
 	return w.Flush()
 }
 
-// sidecar is an open one: its ids are in a filter in memory, the rest is read
+// sidecar is an open one: its keys and ids are in filters in memory, the rest is read
 // when needed.
 type sidecar struct {
 	file                   *os.File
@@ -130,6 +130,7 @@ type sidecar struct {
 	nameBytes              int64
 	names                  []string
 	filter                 filter
+	known                  filter // of the keys
 }
 
 // openSidecar reads the file through once, to check it and to fill the filter.
@@ -167,11 +168,18 @@ func (c *sidecar) load() error {
 	if c.size = info.Size(); c.size < c.eventsAt() {
 		return fmt.Errorf("has %d bytes, want at least %d", c.size, c.eventsAt())
 	}
-	if _, err := io.CopyN(io.Discard, r, c.idsAt()-int64(sidecarHead)); err != nil {
+	c.known = newFilter(int(c.keys))
+	var x [16]byte
+	for range c.keys {
+		if _, err := io.ReadFull(r, x[:]); err != nil {
+			return err
+		}
+		c.known.add(hashKey(x))
+	}
+	if _, err := io.CopyN(io.Discard, r, c.idsAt()-c.endsAt()); err != nil {
 		return err
 	}
 	c.filter = newFilter(int(c.ids))
-	var x [16]byte
 	for range c.ids {
 		if _, err := io.ReadFull(r, x[:]); err != nil {
 			return err
@@ -237,6 +245,9 @@ func (c *sidecar) search(from, n int64, compare func([]byte) int) (int64, []byte
 
 // newest is the rows of at most limit newest events of k, ascending.
 func (c *sidecar) newest(k features.UserKey, limit int) ([]int64, error) {
+	if !c.known.has(hashKey(k)) {
+		return nil, nil
+	}
 	at, _, err := c.search(int64(sidecarHead), c.keys, func(x []byte) int { return bytes.Compare(x, k[:]) })
 	if err != nil || at < 0 {
 		return nil, err
@@ -264,6 +275,9 @@ func (c *sidecar) newest(k features.UserKey, limit int) ([]int64, error) {
 	}
 	return rows, nil
 }
+
+// hashKey is a key's part for the filter: keys are as good as random.
+func hashKey(k [16]byte) uint64 { return binary.BigEndian.Uint64(k[:]) }
 
 // filter is a Bloom filter in blocks of a cache line (Putze, Sanders, Singler
 // 2007): seven bits of one block for each hash, 20 bits an entry, about one

@@ -16,6 +16,7 @@ import (
 	"github.com/attune-rec/attune/models/release"
 	"github.com/attune-rec/attune/models/vector/milvus"
 	"github.com/attune-rec/attune/server/collect"
+	"github.com/attune-rec/attune/server/profile"
 	"github.com/attune-rec/attune/server/recommend"
 	"github.com/attune-rec/attune/server/steer"
 )
@@ -47,6 +48,8 @@ func codeOf(err error) (codes.Code, string) {
 		return codes.InvalidArgument, "INVALID_ARGUMENT"
 	case errors.Is(err, store.ErrNotFound):
 		return codes.NotFound, "NOT_FOUND"
+	case errors.Is(err, profile.ErrFew):
+		return codes.FailedPrecondition, "TOO_FEW_SHOPPERS"
 	case errors.Is(err, release.ErrNotFound):
 		return codes.NotFound, "RELEASE_NOT_FOUND"
 	case errors.Is(err, release.ErrCorrupt):

@@ -21,6 +21,8 @@ type Events struct {
 	Collector *collect.Collector
 	Names     Names
 	Validate  protovalidate.Validator
+	Dead      Letters
+	Tokens    *Tokens
 }
 
 // Collect implements the RPC.
@@ -91,6 +93,7 @@ type taking struct {
 	dead     []store.DeadLetter
 	sequence int64 // of the last event stored
 	why      error // the last event refused
+	again    bool  // what is refused is kept already
 }
 
 func (s *Events) take(ctx context.Context, shop features.ShopID, source string) (*taking, error) {
@@ -113,6 +116,9 @@ func (t *taking) add(index int64, e *attunev1.Event) {
 	ev := eventFromProto(t.shop, e, t.names, t.s.Collector.Now())
 	if err != nil {
 		t.refuse(index, e.GetId(), err)
+		if t.again {
+			return
+		}
 		t.dead = append(t.dead, collect.Letter(t.source, &collect.Refusal{Rule: "invalid", Reason: whyRefused(err)}, &ev, rawEvent(e)))
 		return
 	}
@@ -136,7 +142,11 @@ func (t *taking) store(ctx context.Context) error {
 	if len(t.events) == 0 {
 		return nil
 	}
-	outcomes, err := t.s.Collector.Collect(ctx, t.shop, t.source, t.events, func(i int) []byte { return rawEvent(t.raw[i]) })
+	raw := func(i int) []byte { return rawEvent(t.raw[i]) }
+	if t.again {
+		raw = nil
+	}
+	outcomes, err := t.s.Collector.Collect(ctx, t.shop, t.source, t.events, raw)
 	if err != nil {
 		return err
 	}

@@ -53,6 +53,7 @@ type Config struct {
 	Follow     time.Duration `help:"Time between two looks at what is to be served." default:"2s"`
 	IdleShop   time.Duration `help:"Unload a shop that nobody asked for so long; 0: never." default:"0"`
 	Shoppers   int           `help:"Shoppers whose state is kept in memory." default:"100000"`
+	Profiles   int           `help:"Shoppers of a shop whose profile is kept in memory; those of others are made when they are asked for." default:"200000"`
 	StoreWait  time.Duration `help:"A shopper whose history takes longer to read is answered as nobody, degraded." default:"500ms"`
 	AnswerIn   time.Duration `help:"Requests are turned away rather than answered later than about this; 0: none is." default:"20ms"`
 	Admit      int           `help:"Answers under way at most, however fast; 0: 128 a core." default:"0"`
@@ -104,6 +105,7 @@ func (c *Config) Validate() error {
 		{"follow: expected at least 10ms", c.Follow < 10*time.Millisecond},
 		{"idle-shop: expected 0 or more", c.IdleShop < 0},
 		{"shoppers: expected at least 1", c.Shoppers < 1},
+		{"profiles: expected 0 or more", c.Profiles < 0},
 		{"store-wait: expected more than 0", c.StoreWait <= 0},
 		{"answer-in: expected 0 or more", c.AnswerIn < 0},
 		{"admit: expected 0 or more", c.Admit < 0},

@@ -218,37 +218,42 @@ func (s *Server) services() (rpc.Services, error) {
 	}
 	s.journal = journal.New(s.store, journal.Options{Queue: s.config.Queue, Logger: s.log, Registerer: s.metrics})
 	s.closing(func() error { return within(s.config.Grace, s.journal.Close) })
+	profiles, err := s.profiles()
+	if err != nil {
+		return none, err
+	}
 	collector, err := collect.New(collect.Options{
-		Log: s.store, Morgue: s.store, Links: s.store, Listener: recently.After(shoppers),
+		Log: s.store, Morgue: s.store, Links: s.store, Listener: listeners{shoppers, recently, profiles},
 		MaxAge: s.config.EventAge, MaxAhead: s.config.ClockAhead, Logger: s.log, Registerer: s.metrics,
 	})
 	if err != nil {
 		return none, err
 	}
 	recommender, err := recommend.New(recommend.Options{
-		Releases: served{s.set}, Shoppers: shoppers, Lately: recently, Journal: s.journal, Parallel: runtime.GOMAXPROCS(0), Logger: s.log,
+		Releases: served{s.set}, Shoppers: profiled{shoppers, profiles}, Lately: recently, Journal: s.journal, Parallel: runtime.GOMAXPROCS(0), Logger: s.log,
 		Observe: s.observe(), Shadow: s.shadow(),
 	})
 	if err != nil {
 		return none, err
 	}
 	s.closing(recommender.Close)
-	forget := func(shop features.ShopID, key features.UserKey) {
-		shoppers.Forget(shop, key)
-		recently.Forget(shop, key)
-	}
 	s.recommendation = &api.Recommendation{Recommender: recommender, Names: names, Tokens: tokens}
-	s.events = &api.Events{Collector: collector, Names: names, Validate: validate}
+	s.events = &api.Events{Collector: collector, Names: names, Validate: validate, Dead: s.store, Tokens: tokens}
 	return rpc.Services{
 		Recommendation: s.recommendation,
 		Events:         s.events,
 		Catalog: &api.Catalog{Store: s.store, Validate: validate, Tokens: tokens, Changed: func(shop features.ShopID) {
 			s.engines.Changed(context.Background(), shop)
+			profiles.Changed(shop)
 		}},
-		Users:    &api.Users{Store: s.store, Validate: validate, Tokens: tokens, Changed: forget},
+		Users:    &api.Users{Store: s.store, Validate: validate, Tokens: tokens, Changed: all(shoppers.Forget, recently.Forget, profiles.Forget)},
 		Releases: s.releaseService(tokens),
 		Rules:    &api.Rules{Keeper: s.rules, Served: s.store, Asked: s.recommendation, Tokens: tokens},
-		Privacy:  &privacy.Service{Store: s.store, Names: names, Forget: forget},
+		Privacy: &privacy.Service{
+			Store: s.store, Names: names, Forget: all(shoppers.Forget, recently.Forget, profiles.Erased), Profile: concluded(profiles),
+		},
+		Profiles: &api.Profiles{Keeper: profiles, Users: s.store, Names: names, Tokens: tokens},
+		Segments: &api.Segments{Keeper: profiles, Users: s.store, Names: names, Tokens: tokens},
 		Health:   s.health,
 	}, nil
 }

@@ -22,9 +22,41 @@
 		var name = 'attune:' + o.shop, url = o.url + '/v1/shops/' + encodeURIComponent(o.shop) + '/events:batch';
 		var batch = o.batch || 50, every = o.flushMs || 2000, most = 1000;
 		var queue = [], allowed = false, session, user = o.user, timer, sending = false, failed = 0;
-		var seen = {}, watched, page, since = 0;
+		var seen = {}, watched, page, since = 0, own = name + ':' + random(), release;
 
-		function save() { keep('localStorage', name, queue.length ? JSON.stringify(queue) : null); }
+		// Each page keeps a queue of its own, so that no tab writes over another's.
+		function save() { keep('localStorage', own, queue.length ? JSON.stringify(queue) : null); }
+
+		// The queues of other pages of this shop, by key.
+		function others() {
+			try {
+				return Object.keys(w.localStorage).filter(function (k) { return (k === name || k.indexOf(name + ':') === 0) && k !== own; });
+			} catch (e) { return []; }
+		}
+
+		// While a page lives it holds the lock of its queue; what was left by one
+		// that is gone is sent by the next. Where there are no locks a living page's
+		// events are taken too: their ids make that harmless.
+		function adopt() {
+			others().forEach(function (k) {
+				if (!navigator.locks) return take(k);
+				navigator.locks.request(k, { ifAvailable: true }, function (free) { if (free) take(k); });
+			});
+		}
+
+		function take(k) {
+			if (!allowed) return;
+			var more;
+			try { more = JSON.parse(keep('localStorage', k)) || []; } catch (e) { more = []; }
+			queue = more.concat(queue).slice(-most);
+			save();
+			keep('localStorage', k, null);
+			if (queue.length) wait(0);
+		}
+
+		function hold() {
+			if (navigator.locks) navigator.locks.request(own, function () { return new Promise(function (done) { release = done; }); });
+		}
 
 		function track(type, fields) {
 			if (!allowed) return;
@@ -115,7 +147,9 @@
 		function start() {
 			session = keep('sessionStorage', name) || random();
 			keep('sessionStorage', name, session);
-			try { queue = JSON.parse(keep('localStorage', name)) || []; } catch (e) { queue = []; }
+			hold();
+			adopt();
+			setTimeout(adopt, o.adoptMs || 3000); // a page that was just left may hold its lock for a moment
 			if (w.IntersectionObserver) {
 				watched = new IntersectionObserver(look, { threshold: 0.5 });
 				new MutationObserver(observe).observe(d.documentElement, { childList: true, subtree: true });
@@ -149,6 +183,9 @@
 				d.querySelectorAll('[data-attune-item]').forEach(function (el) { el.attuneSeen = 0; });
 				queue = []; seen = {}; watched = null;
 				save();
+				others().forEach(function (k) { keep('localStorage', k, null); });
+				if (release) release();
+				release = null;
 				keep('sessionStorage', name, null);
 			}
 		};

@@ -33,7 +33,8 @@ type Morgue interface {
 
 // Links is who is told that a session turned out to be a user's.
 type Links interface {
-	Link(ctx context.Context, shop features.ShopID, alias, user features.UserKey) error
+	// LinkMany takes pairs of alias and user, in order.
+	LinkMany(ctx context.Context, shop features.ShopID, pairs [][2]features.UserKey) error
 }
 
 // Listener is told of durable events, with their sequence numbers, before their
@@ -134,7 +135,7 @@ func (c *Collector) Now() time.Time { return c.o.Clock().UTC().Truncate(time.Mil
 
 // Collect stores the events of one shop, together or not at all, save those
 // that it refuses: they are kept aside with the reason. raw gives the i-th
-// event as it came. An error means that nothing was stored.
+// event as it came; nil: what is refused is kept already. An error means that nothing was stored.
 func (c *Collector) Collect(ctx context.Context, shop features.ShopID, source string, events []features.Event, raw func(i int) []byte) ([]Outcome, error) {
 	out := make([]Outcome, len(events))
 	taken := make([]features.Event, 0, len(events))
@@ -143,7 +144,9 @@ func (c *Collector) Collect(ctx context.Context, shop features.ShopID, source st
 		e := &events[i]
 		if r := c.judge(e); r != nil {
 			out[i].Refused = r
-			letters = append(letters, Letter(source, r, e, raw(i)))
+			if raw != nil {
+				letters = append(letters, Letter(source, r, e, raw(i)))
+			}
 			continue
 		}
 		taken = append(taken, *e)
@@ -198,23 +201,33 @@ func (c *Collector) judge(e *features.Event) *Refusal {
 }
 
 // link remembers which session belongs to which user, where an event has both.
+// What one call brings is remembered together.
 func (c *Collector) link(ctx context.Context, shop features.ShopID, events []features.Event) {
+	var pairs [][2]features.UserKey
 	for i := range events {
 		e := &events[i]
-		if e.User.IsZero() || e.Session.IsZero() {
+		if e.User.IsZero() || e.Session.IsZero() || e.User == e.Session {
 			continue
 		}
-		key := link{shop, e.Session}
-		if user, ok := c.linked.Get(key); ok && user == e.User {
+		if user, ok := c.linked.Get(link{shop, e.Session}); ok && user == e.User {
 			continue
 		}
-		if err := c.o.Links.Link(ctx, shop, e.Session, e.User); err != nil {
-			c.o.Logger.Error("session could not be linked to its user; the next event tries again", "shop", shop, "error", err)
+		if n := len(pairs); n > 0 && pairs[n-1] == [2]features.UserKey{e.Session, e.User} {
 			continue
 		}
-		c.linked.Add(key, e.User)
+		pairs = append(pairs, [2]features.UserKey{e.Session, e.User})
+	}
+	if len(pairs) == 0 {
+		return
+	}
+	if err := c.o.Links.LinkMany(ctx, shop, pairs); err != nil {
+		c.o.Logger.Error("sessions could not be linked to their users; the next event tries again", "shop", shop, "error", err)
+		return
+	}
+	for _, p := range pairs {
+		c.linked.Add(link{shop, p[0]}, p[1])
 		if c.o.Listener != nil {
-			c.o.Listener.Linked(shop, e.Session, e.User)
+			c.o.Listener.Linked(shop, p[0], p[1])
 		}
 	}
 }

@@ -52,6 +52,15 @@ func (s *shelf) PutDead(_ context.Context, _ features.ShopID, letters []store.De
 	return nil
 }
 
+func (s *shelf) LinkMany(ctx context.Context, shop features.ShopID, pairs [][2]features.UserKey) error {
+	for _, p := range pairs {
+		if err := s.Link(ctx, shop, p[0], p[1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (s *shelf) Link(_ context.Context, _ features.ShopID, alias, user features.UserKey) error {
 	s.links = append(s.links, alias, user)
 	return nil

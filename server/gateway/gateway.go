@@ -73,6 +73,8 @@ func New(ctx context.Context, conn *grpc.ClientConn, o Options) (http.Handler, e
 		attunev1.RegisterReleaseServiceHandler,
 		attunev1.RegisterRuleServiceHandler,
 		attunev1.RegisterPrivacyServiceHandler,
+		attunev1.RegisterProfileServiceHandler,
+		attunev1.RegisterSegmentServiceHandler,
 		// The last is asked first: items/{item}:similar before items/{id}.
 		attunev1.RegisterRecommendationServiceHandler,
 	} {

@@ -167,27 +167,6 @@ func (k *Keeper) Stored(shop features.ShopID, events []features.Event) {
 	}
 }
 
-// Listener is something that is told of durable events, as collect has it.
-type Listener interface {
-	Stored(shop features.ShopID, events []features.Event)
-	Linked(shop features.ShopID, alias, user features.UserKey)
-}
-
-// After is a Listener that tells first, then k.
-func (k *Keeper) After(first Listener) Listener { return after{first, k} }
-
-type after struct{ first, then Listener }
-
-func (a after) Stored(shop features.ShopID, events []features.Event) {
-	a.first.Stored(shop, events)
-	a.then.Stored(shop, events)
-}
-
-func (a after) Linked(shop features.ShopID, alias, user features.UserKey) {
-	a.first.Linked(shop, alias, user)
-	a.then.Linked(shop, alias, user)
-}
-
 // Linked forgets what the two were answered before they were one.
 func (k *Keeper) Linked(shop features.ShopID, alias, user features.UserKey) {
 	k.Forget(shop, alias)

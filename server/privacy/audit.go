@@ -61,6 +61,9 @@ func (a *Auditor) write(ctx context.Context, method string, req proto.Message, d
 // subject is what a request is about: an item, a release, or a person by
 // pseudonym.
 func (a *Auditor) subject(ctx context.Context, shop features.ShopID, policy *attunev1.Policy, req proto.Message) (string, error) {
+	if segment := segmentOf(req.ProtoReflect()); segment != "" {
+		return segment, nil
+	}
 	id := named(req.ProtoReflect())
 	if !policy.GetPersonal() || id == "" {
 		return id, nil
@@ -74,6 +77,18 @@ func (a *Auditor) subject(ctx context.Context, shop features.ShopID, policy *att
 		return "", err
 	}
 	return names.User(id).String(), nil
+}
+
+// segmentOf is the name of the segment that a request is about: no person's.
+func segmentOf(m protoreflect.Message) string {
+	fields := m.Descriptor().Fields()
+	if f := fields.ByName("segment"); f != nil && f.Message() != nil {
+		m, fields = m.Get(f).Message(), f.Message().Fields()
+	}
+	if f := fields.ByName("name"); f != nil && f.Kind() == protoreflect.StringKind && !f.IsList() {
+		return m.Get(f).String()
+	}
+	return ""
 }
 
 // named is the id that a request names, or that of the one thing it brings.

@@ -35,6 +35,10 @@ type Service struct {
 	Store  *store.Store
 	Names  Names
 	Forget func(features.ShopID, features.UserKey) // told who is not to be remembered; nil: nobody
+
+	// Profile is what is concluded of a person; nil when there is none. A nil
+	// function knows of none.
+	Profile func(context.Context, features.ShopID, features.UserKey) (*features.Profile, error)
 }
 
 // locate is the shop and the person that a request names.
@@ -62,7 +66,13 @@ func (s *Service) ExportUser(ctx context.Context, r *attunev1.ExportUserRequest)
 	if err != nil {
 		return nil, api.Status(err)
 	}
-	b, err := json.Marshal(exportOf(r.GetId(), p))
+	data := exportOf(r.GetId(), p)
+	if s.Profile != nil {
+		if data.Profile, err = s.Profile(ctx, shop, key); err != nil {
+			return nil, api.Status(err)
+		}
+	}
+	b, err := json.Marshal(data)
 	if err != nil {
 		return nil, api.Status(err)
 	}
@@ -97,12 +107,13 @@ func (s *Service) EraseUser(ctx context.Context, r *attunev1.EraseUserRequest) (
 
 // export is a person's data in the words of the shop.
 type export struct {
-	ID      string          `json:"id"`
-	User    *exportUser     `json:"user,omitempty"`
-	Consent map[string]bool `json:"consent"`
-	Events  []exportEvent   `json:"events"`
-	Answers []exportAnswer  `json:"answers"`
-	Refused []exportRefused `json:"refused"`
+	ID      string            `json:"id"`
+	User    *exportUser       `json:"user,omitempty"`
+	Consent map[string]bool   `json:"consent"`
+	Profile *features.Profile `json:"profile,omitempty"`
+	Events  []exportEvent     `json:"events"`
+	Answers []exportAnswer    `json:"answers"`
+	Refused []exportRefused   `json:"refused"`
 }
 
 type exportUser struct {

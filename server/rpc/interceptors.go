@@ -94,7 +94,11 @@ func (c chain) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo
 		defer context.AfterFunc(c.o.Stopping, cancel)()
 		ctx = watched
 	}
-	return next(srv, &validated{ServerStream: ss, ctx: auth.With(ctx, caller), c: c, caller: caller})
+	v := &validated{ServerStream: ss, ctx: auth.With(ctx, caller), c: c, caller: caller}
+	if !info.IsClientStream {
+		v.audited = info.FullMethod
+	}
+	return next(srv, v)
 }
 
 // validated checks every message of a stream: whose it is, and what it says.
@@ -103,6 +107,8 @@ type validated struct {
 	ctx    context.Context
 	c      chain
 	caller *auth.Caller
+
+	audited string // the method that is written down with its one request; "": none
 }
 
 func (v *validated) Context() context.Context { return v.ctx }
@@ -117,6 +123,9 @@ func (v *validated) RecvMsg(m any) error {
 		}
 		if err := v.c.o.Validate.Validate(pm); err != nil {
 			return api.Status(err)
+		}
+		if v.audited != "" && v.c.o.Audit != nil {
+			return v.c.o.Audit.Begin(v.ctx, v.audited, pm)
 		}
 	}
 	return nil

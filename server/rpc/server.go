@@ -38,6 +38,8 @@ type Services struct {
 	Releases       attunev1.ReleaseServiceServer
 	Rules          attunev1.RuleServiceServer
 	Privacy        attunev1.PrivacyServiceServer // nil: not offered
+	Profiles       attunev1.ProfileServiceServer // nil: not offered
+	Segments       attunev1.SegmentServiceServer // nil: not offered
 	Health         *health.Server
 }
 
@@ -102,6 +104,12 @@ func New(s Services, o Options) *grpc.Server {
 	if s.Privacy != nil {
 		attunev1.RegisterPrivacyServiceServer(g, s.Privacy)
 	}
+	if s.Profiles != nil {
+		attunev1.RegisterProfileServiceServer(g, s.Profiles)
+	}
+	if s.Segments != nil {
+		attunev1.RegisterSegmentServiceServer(g, s.Segments)
+	}
 	healthpb.RegisterHealthServer(g, s.Health)
 	reflection.Register(g)
 	return g
@@ -121,6 +129,11 @@ func NewValidator() (protovalidate.Validator, error) {
 		&attunev1.PromoteReleaseRequest{}, &attunev1.RollbackReleaseRequest{},
 		&attunev1.UpsertRuleSetRequest{}, &attunev1.GetRuleSetRequest{}, &attunev1.ListRuleSetsRequest{}, &attunev1.DeleteRuleSetRequest{}, &attunev1.DryRunRulesRequest{},
 		&attunev1.ExportUserRequest{}, &attunev1.EraseUserRequest{},
+		&attunev1.ListDeadLettersRequest{}, &attunev1.ReplayDeadLettersRequest{},
+		&attunev1.GetProfileRequest{}, &attunev1.BatchGetProfilesRequest{}, &attunev1.ListProfilesRequest{},
+		&attunev1.UpsertSegmentRequest{}, &attunev1.TrainSegmentRequest{}, &attunev1.DiscoverSegmentsRequest{}, &attunev1.GetSegmentRequest{},
+		&attunev1.ListSegmentsRequest{}, &attunev1.DeleteSegmentRequest{}, &attunev1.GetGridRequest{}, &attunev1.CountSegmentsRequest{},
+		&attunev1.StreamMembersRequest{},
 	))
 	if err != nil {
 		return nil, fmt.Errorf("validator: %w", err)

@@ -717,6 +717,425 @@ func (x *CollectStreamRequest) GetEvent() *Event {
 	return nil
 }
 
+// Which refused rows are wanted.
+type ListDeadLettersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The shop.
+	Shop string `protobuf:"bytes,1,opt,name=shop,proto3" json:"shop,omitempty"`
+	// Only what this rule refused.
+	Rule string `protobuf:"bytes,2,opt,name=rule,proto3" json:"rule,omitempty"`
+	// Only what came from a source that begins so: Collect, or a file's name.
+	Source string `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
+	// Only letters that were not replayed yet.
+	Pending bool `protobuf:"varint,4,opt,name=pending,proto3" json:"pending,omitempty"`
+	// Letters on a page; 0 means 100.
+	PageSize int32 `protobuf:"varint,5,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// From the page before.
+	PageToken     string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDeadLettersRequest) Reset() {
+	*x = ListDeadLettersRequest{}
+	mi := &file_attune_v1_event_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDeadLettersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDeadLettersRequest) ProtoMessage() {}
+
+func (x *ListDeadLettersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_attune_v1_event_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDeadLettersRequest.ProtoReflect.Descriptor instead.
+func (*ListDeadLettersRequest) Descriptor() ([]byte, []int) {
+	return file_attune_v1_event_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ListDeadLettersRequest) GetShop() string {
+	if x != nil {
+		return x.Shop
+	}
+	return ""
+}
+
+func (x *ListDeadLettersRequest) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *ListDeadLettersRequest) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *ListDeadLettersRequest) GetPending() bool {
+	if x != nil {
+		return x.Pending
+	}
+	return false
+}
+
+func (x *ListDeadLettersRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListDeadLettersRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// A page of refused rows.
+type ListDeadLettersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The letters, by number.
+	Letters []*DeadLetter `protobuf:"bytes,1,rep,name=letters,proto3" json:"letters,omitempty"`
+	// For the next page; empty when there is none.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDeadLettersResponse) Reset() {
+	*x = ListDeadLettersResponse{}
+	mi := &file_attune_v1_event_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDeadLettersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDeadLettersResponse) ProtoMessage() {}
+
+func (x *ListDeadLettersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_attune_v1_event_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDeadLettersResponse.ProtoReflect.Descriptor instead.
+func (*ListDeadLettersResponse) Descriptor() ([]byte, []int) {
+	return file_attune_v1_event_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ListDeadLettersResponse) GetLetters() []*DeadLetter {
+	if x != nil {
+		return x.Letters
+	}
+	return nil
+}
+
+func (x *ListDeadLettersResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Something that was refused.
+type DeadLetter struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its number in the shop.
+	Id int64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	// When it arrived.
+	Received *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=received,proto3" json:"received,omitempty"`
+	// The call, or the file and line.
+	Source string `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
+	// The rule that refused it.
+	Rule string `protobuf:"bytes,4,opt,name=rule,proto3" json:"rule,omitempty"`
+	// What was wrong, and what was expected.
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// As it came, in JSON; empty when it was too large to keep.
+	Payload string `protobuf:"bytes,6,opt,name=payload,proto3" json:"payload,omitempty"`
+	// When it was replayed; absent: not yet.
+	Replayed      *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeadLetter) Reset() {
+	*x = DeadLetter{}
+	mi := &file_attune_v1_event_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeadLetter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeadLetter) ProtoMessage() {}
+
+func (x *DeadLetter) ProtoReflect() protoreflect.Message {
+	mi := &file_attune_v1_event_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeadLetter.ProtoReflect.Descriptor instead.
+func (*DeadLetter) Descriptor() ([]byte, []int) {
+	return file_attune_v1_event_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *DeadLetter) GetId() int64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *DeadLetter) GetReceived() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Received
+	}
+	return nil
+}
+
+func (x *DeadLetter) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *DeadLetter) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *DeadLetter) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *DeadLetter) GetPayload() string {
+	if x != nil {
+		return x.Payload
+	}
+	return ""
+}
+
+func (x *DeadLetter) GetReplayed() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Replayed
+	}
+	return nil
+}
+
+// Which refused events are taken once more.
+type ReplayDeadLettersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The shop.
+	Shop string `protobuf:"bytes,1,opt,name=shop,proto3" json:"shop,omitempty"`
+	// The letters; empty means all that were not replayed yet and match.
+	Ids []int64 `protobuf:"varint,2,rep,packed,name=ids,proto3" json:"ids,omitempty"`
+	// Only what this rule refused.
+	Rule string `protobuf:"bytes,3,opt,name=rule,proto3" json:"rule,omitempty"`
+	// Only what came from a call that begins so: Collect.
+	Source        string `protobuf:"bytes,4,opt,name=source,proto3" json:"source,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayDeadLettersRequest) Reset() {
+	*x = ReplayDeadLettersRequest{}
+	mi := &file_attune_v1_event_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayDeadLettersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayDeadLettersRequest) ProtoMessage() {}
+
+func (x *ReplayDeadLettersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_attune_v1_event_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayDeadLettersRequest.ProtoReflect.Descriptor instead.
+func (*ReplayDeadLettersRequest) Descriptor() ([]byte, []int) {
+	return file_attune_v1_event_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ReplayDeadLettersRequest) GetShop() string {
+	if x != nil {
+		return x.Shop
+	}
+	return ""
+}
+
+func (x *ReplayDeadLettersRequest) GetIds() []int64 {
+	if x != nil {
+		return x.Ids
+	}
+	return nil
+}
+
+func (x *ReplayDeadLettersRequest) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *ReplayDeadLettersRequest) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+// What became of refused events.
+type ReplayDeadLettersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Stored now.
+	Accepted int64 `protobuf:"varint,1,opt,name=accepted,proto3" json:"accepted,omitempty"`
+	// Stored before.
+	Duplicates int64 `protobuf:"varint,2,opt,name=duplicates,proto3" json:"duplicates,omitempty"`
+	// Refused again.
+	Rejected int64 `protobuf:"varint,3,opt,name=rejected,proto3" json:"rejected,omitempty"`
+	// Rows of files, which are mended and imported again.
+	Rows int64 `protobuf:"varint,4,opt,name=rows,proto3" json:"rows,omitempty"`
+	// Too large to have been kept, or erased.
+	Lost int64 `protobuf:"varint,5,opt,name=lost,proto3" json:"lost,omitempty"`
+	// Why, for the first 100 that were refused again; index is the letter's number.
+	Errors []*EventError `protobuf:"bytes,6,rep,name=errors,proto3" json:"errors,omitempty"`
+	// More match than one call takes: call again.
+	More          bool `protobuf:"varint,7,opt,name=more,proto3" json:"more,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayDeadLettersResponse) Reset() {
+	*x = ReplayDeadLettersResponse{}
+	mi := &file_attune_v1_event_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayDeadLettersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayDeadLettersResponse) ProtoMessage() {}
+
+func (x *ReplayDeadLettersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_attune_v1_event_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayDeadLettersResponse.ProtoReflect.Descriptor instead.
+func (*ReplayDeadLettersResponse) Descriptor() ([]byte, []int) {
+	return file_attune_v1_event_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ReplayDeadLettersResponse) GetAccepted() int64 {
+	if x != nil {
+		return x.Accepted
+	}
+	return 0
+}
+
+func (x *ReplayDeadLettersResponse) GetDuplicates() int64 {
+	if x != nil {
+		return x.Duplicates
+	}
+	return 0
+}
+
+func (x *ReplayDeadLettersResponse) GetRejected() int64 {
+	if x != nil {
+		return x.Rejected
+	}
+	return 0
+}
+
+func (x *ReplayDeadLettersResponse) GetRows() int64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *ReplayDeadLettersResponse) GetLost() int64 {
+	if x != nil {
+		return x.Lost
+	}
+	return 0
+}
+
+func (x *ReplayDeadLettersResponse) GetErrors() []*EventError {
+	if x != nil {
+		return x.Errors
+	}
+	return nil
+}
+
+func (x *ReplayDeadLettersResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
 var File_attune_v1_event_service_proto protoreflect.FileDescriptor
 
 const file_attune_v1_event_service_proto_rawDesc = "" +
@@ -775,7 +1194,43 @@ const file_attune_v1_event_service_proto_rawDesc = "" +
 	"\x05error\x18\x03 \x01(\v2\x14.attune.v1.ItemErrorR\x05error\"\x7f\n" +
 	"\x14CollectStreamRequest\x127\n" +
 	"\x04shop\x18\x01 \x01(\tB#\xbaH r\x1e2\x1c^([a-z0-9][a-z0-9-]{0,62})?$R\x04shop\x12.\n" +
-	"\x05event\x18\x02 \x01(\v2\x10.attune.v1.EventB\x06\xbaH\x03\xd8\x01\x03R\x05event*\x8e\x05\n" +
+	"\x05event\x18\x02 \x01(\v2\x10.attune.v1.EventB\x06\xbaH\x03\xd8\x01\x03R\x05event\"\xfd\x01\n" +
+	"\x16ListDeadLettersRequest\x127\n" +
+	"\x04shop\x18\x01 \x01(\tB#\xbaH r\x1e2\x1c^([a-z0-9][a-z0-9-]{0,62})?$R\x04shop\x12\x1c\n" +
+	"\x04rule\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x04rule\x12 \n" +
+	"\x06source\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06source\x12\x18\n" +
+	"\apending\x18\x04 \x01(\bR\apending\x12'\n" +
+	"\tpage_size\x18\x05 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"r\n" +
+	"\x17ListDeadLettersResponse\x12/\n" +
+	"\aletters\x18\x01 \x03(\v2\x15.attune.v1.DeadLetterR\aletters\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xea\x01\n" +
+	"\n" +
+	"DeadLetter\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x03R\x02id\x126\n" +
+	"\breceived\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\breceived\x12\x16\n" +
+	"\x06source\x18\x03 \x01(\tR\x06source\x12\x12\n" +
+	"\x04rule\x18\x04 \x01(\tR\x04rule\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x18\n" +
+	"\apayload\x18\x06 \x01(\tR\apayload\x126\n" +
+	"\breplayed\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\breplayed\"\xb0\x01\n" +
+	"\x18ReplayDeadLettersRequest\x127\n" +
+	"\x04shop\x18\x01 \x01(\tB#\xbaH r\x1e2\x1c^([a-z0-9][a-z0-9-]{0,62})?$R\x04shop\x12\x1b\n" +
+	"\x03ids\x18\x02 \x03(\x03B\t\xbaH\x06\x92\x01\x03\x10\x90NR\x03ids\x12\x1c\n" +
+	"\x04rule\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x04rule\x12 \n" +
+	"\x06source\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06source\"\xde\x01\n" +
+	"\x19ReplayDeadLettersResponse\x12\x1a\n" +
+	"\baccepted\x18\x01 \x01(\x03R\baccepted\x12\x1e\n" +
+	"\n" +
+	"duplicates\x18\x02 \x01(\x03R\n" +
+	"duplicates\x12\x1a\n" +
+	"\brejected\x18\x03 \x01(\x03R\brejected\x12\x12\n" +
+	"\x04rows\x18\x04 \x01(\x03R\x04rows\x12\x12\n" +
+	"\x04lost\x18\x05 \x01(\x03R\x04lost\x12-\n" +
+	"\x06errors\x18\x06 \x03(\v2\x15.attune.v1.EventErrorR\x06errors\x12\x12\n" +
+	"\x04more\x18\a \x01(\bR\x04more*\x8e\x05\n" +
 	"\tEventType\x12\x1a\n" +
 	"\x16EVENT_TYPE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15EVENT_TYPE_IMPRESSION\x10\x01\x12\x14\n" +
@@ -803,14 +1258,18 @@ const file_attune_v1_event_service_proto_rawDesc = "" +
 	"\x0fEVENT_TYPE_HIDE\x10\x16\x12\x1d\n" +
 	"\x19EVENT_TYPE_NOT_INTERESTED\x10\x17\x12\x1b\n" +
 	"\x17EVENT_TYPE_SATISFACTION\x10\x18\x12\x18\n" +
-	"\x14EVENT_TYPE_COMPLAINT\x10\x192\x8e\x03\n" +
+	"\x14EVENT_TYPE_COMPLAINT\x10\x192\xb8\x05\n" +
 	"\fEventService\x12s\n" +
 	"\aCollect\x12\x19.attune.v1.CollectRequest\x1a\x1a.attune.v1.CollectResponse\"1\xca\xf3\x18\a\n" +
 	"\x03\x01\x02\a \x01\x82\xd3\xe4\x93\x02 :\x05event\"\x17/v1/shops/{shop}/events\x12\x84\x01\n" +
 	"\fCollectBatch\x12\x1e.attune.v1.CollectBatchRequest\x1a\x1f.attune.v1.CollectBatchResponse\"3\xca\xf3\x18\a\n" +
 	"\x03\x01\x02\a \x01\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/shops/{shop}/events:batch\x12\x81\x01\n" +
 	"\rCollectStream\x12\x1f.attune.v1.CollectStreamRequest\x1a\x1f.attune.v1.CollectBatchResponse\",\xca\xf3\x18\x06\n" +
-	"\x02\x02\a \x01\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/shops:collectStream(\x01B7Z5github.com/attune-rec/attune/proto/attune/v1;attunev1b\x06proto3"
+	"\x02\x02\a \x01\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/shops:collectStream(\x01\x12\x8a\x01\n" +
+	"\x0fListDeadLetters\x12!.attune.v1.ListDeadLettersRequest\x1a\".attune.v1.ListDeadLettersResponse\"0\xca\xf3\x18\b\n" +
+	"\x02\x02\a\x18\x01 \x01\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/shops/{shop}/deadLetters\x12\x9a\x01\n" +
+	"\x11ReplayDeadLetters\x12#.attune.v1.ReplayDeadLettersRequest\x1a$.attune.v1.ReplayDeadLettersResponse\":\xca\xf3\x18\b\n" +
+	"\x02\x02\a\x18\x02 \x01\x82\xd3\xe4\x93\x02(:\x01*\"#/v1/shops/{shop}/deadLetters:replayB7Z5github.com/attune-rec/attune/proto/attune/v1;attunev1b\x06proto3"
 
 var (
 	file_attune_v1_event_service_proto_rawDescOnce sync.Once
@@ -825,44 +1284,57 @@ func file_attune_v1_event_service_proto_rawDescGZIP() []byte {
 }
 
 var file_attune_v1_event_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_attune_v1_event_service_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_attune_v1_event_service_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_attune_v1_event_service_proto_goTypes = []any{
-	(EventType)(0),                // 0: attune.v1.EventType
-	(*Event)(nil),                 // 1: attune.v1.Event
-	(*CollectRequest)(nil),        // 2: attune.v1.CollectRequest
-	(*CollectResponse)(nil),       // 3: attune.v1.CollectResponse
-	(*CollectBatchRequest)(nil),   // 4: attune.v1.CollectBatchRequest
-	(*CollectBatchResponse)(nil),  // 5: attune.v1.CollectBatchResponse
-	(*EventError)(nil),            // 6: attune.v1.EventError
-	(*CollectStreamRequest)(nil),  // 7: attune.v1.CollectStreamRequest
-	nil,                           // 8: attune.v1.Event.AttributesEntry
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
-	(*Context)(nil),               // 10: attune.v1.Context
-	(*Money)(nil),                 // 11: attune.v1.Money
-	(*ItemError)(nil),             // 12: attune.v1.ItemError
+	(EventType)(0),                    // 0: attune.v1.EventType
+	(*Event)(nil),                     // 1: attune.v1.Event
+	(*CollectRequest)(nil),            // 2: attune.v1.CollectRequest
+	(*CollectResponse)(nil),           // 3: attune.v1.CollectResponse
+	(*CollectBatchRequest)(nil),       // 4: attune.v1.CollectBatchRequest
+	(*CollectBatchResponse)(nil),      // 5: attune.v1.CollectBatchResponse
+	(*EventError)(nil),                // 6: attune.v1.EventError
+	(*CollectStreamRequest)(nil),      // 7: attune.v1.CollectStreamRequest
+	(*ListDeadLettersRequest)(nil),    // 8: attune.v1.ListDeadLettersRequest
+	(*ListDeadLettersResponse)(nil),   // 9: attune.v1.ListDeadLettersResponse
+	(*DeadLetter)(nil),                // 10: attune.v1.DeadLetter
+	(*ReplayDeadLettersRequest)(nil),  // 11: attune.v1.ReplayDeadLettersRequest
+	(*ReplayDeadLettersResponse)(nil), // 12: attune.v1.ReplayDeadLettersResponse
+	nil,                               // 13: attune.v1.Event.AttributesEntry
+	(*timestamppb.Timestamp)(nil),     // 14: google.protobuf.Timestamp
+	(*Context)(nil),                   // 15: attune.v1.Context
+	(*Money)(nil),                     // 16: attune.v1.Money
+	(*ItemError)(nil),                 // 17: attune.v1.ItemError
 }
 var file_attune_v1_event_service_proto_depIdxs = []int32{
 	0,  // 0: attune.v1.Event.type:type_name -> attune.v1.EventType
-	9,  // 1: attune.v1.Event.time:type_name -> google.protobuf.Timestamp
-	10, // 2: attune.v1.Event.context:type_name -> attune.v1.Context
-	11, // 3: attune.v1.Event.price:type_name -> attune.v1.Money
-	8,  // 4: attune.v1.Event.attributes:type_name -> attune.v1.Event.AttributesEntry
+	14, // 1: attune.v1.Event.time:type_name -> google.protobuf.Timestamp
+	15, // 2: attune.v1.Event.context:type_name -> attune.v1.Context
+	16, // 3: attune.v1.Event.price:type_name -> attune.v1.Money
+	13, // 4: attune.v1.Event.attributes:type_name -> attune.v1.Event.AttributesEntry
 	1,  // 5: attune.v1.CollectRequest.event:type_name -> attune.v1.Event
 	1,  // 6: attune.v1.CollectBatchRequest.events:type_name -> attune.v1.Event
 	6,  // 7: attune.v1.CollectBatchResponse.errors:type_name -> attune.v1.EventError
-	12, // 8: attune.v1.EventError.error:type_name -> attune.v1.ItemError
+	17, // 8: attune.v1.EventError.error:type_name -> attune.v1.ItemError
 	1,  // 9: attune.v1.CollectStreamRequest.event:type_name -> attune.v1.Event
-	2,  // 10: attune.v1.EventService.Collect:input_type -> attune.v1.CollectRequest
-	4,  // 11: attune.v1.EventService.CollectBatch:input_type -> attune.v1.CollectBatchRequest
-	7,  // 12: attune.v1.EventService.CollectStream:input_type -> attune.v1.CollectStreamRequest
-	3,  // 13: attune.v1.EventService.Collect:output_type -> attune.v1.CollectResponse
-	5,  // 14: attune.v1.EventService.CollectBatch:output_type -> attune.v1.CollectBatchResponse
-	5,  // 15: attune.v1.EventService.CollectStream:output_type -> attune.v1.CollectBatchResponse
-	13, // [13:16] is the sub-list for method output_type
-	10, // [10:13] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	10, // 10: attune.v1.ListDeadLettersResponse.letters:type_name -> attune.v1.DeadLetter
+	14, // 11: attune.v1.DeadLetter.received:type_name -> google.protobuf.Timestamp
+	14, // 12: attune.v1.DeadLetter.replayed:type_name -> google.protobuf.Timestamp
+	6,  // 13: attune.v1.ReplayDeadLettersResponse.errors:type_name -> attune.v1.EventError
+	2,  // 14: attune.v1.EventService.Collect:input_type -> attune.v1.CollectRequest
+	4,  // 15: attune.v1.EventService.CollectBatch:input_type -> attune.v1.CollectBatchRequest
+	7,  // 16: attune.v1.EventService.CollectStream:input_type -> attune.v1.CollectStreamRequest
+	8,  // 17: attune.v1.EventService.ListDeadLetters:input_type -> attune.v1.ListDeadLettersRequest
+	11, // 18: attune.v1.EventService.ReplayDeadLetters:input_type -> attune.v1.ReplayDeadLettersRequest
+	3,  // 19: attune.v1.EventService.Collect:output_type -> attune.v1.CollectResponse
+	5,  // 20: attune.v1.EventService.CollectBatch:output_type -> attune.v1.CollectBatchResponse
+	5,  // 21: attune.v1.EventService.CollectStream:output_type -> attune.v1.CollectBatchResponse
+	9,  // 22: attune.v1.EventService.ListDeadLetters:output_type -> attune.v1.ListDeadLettersResponse
+	12, // 23: attune.v1.EventService.ReplayDeadLetters:output_type -> attune.v1.ReplayDeadLettersResponse
+	19, // [19:24] is the sub-list for method output_type
+	14, // [14:19] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_attune_v1_event_service_proto_init() }
@@ -879,7 +1351,7 @@ func file_attune_v1_event_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_attune_v1_event_service_proto_rawDesc), len(file_attune_v1_event_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   8,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

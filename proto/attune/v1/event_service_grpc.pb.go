@@ -19,9 +19,11 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	EventService_Collect_FullMethodName       = "/attune.v1.EventService/Collect"
-	EventService_CollectBatch_FullMethodName  = "/attune.v1.EventService/CollectBatch"
-	EventService_CollectStream_FullMethodName = "/attune.v1.EventService/CollectStream"
+	EventService_Collect_FullMethodName           = "/attune.v1.EventService/Collect"
+	EventService_CollectBatch_FullMethodName      = "/attune.v1.EventService/CollectBatch"
+	EventService_CollectStream_FullMethodName     = "/attune.v1.EventService/CollectStream"
+	EventService_ListDeadLetters_FullMethodName   = "/attune.v1.EventService/ListDeadLetters"
+	EventService_ReplayDeadLetters_FullMethodName = "/attune.v1.EventService/ReplayDeadLetters"
 )
 
 // EventServiceClient is the client API for EventService service.
@@ -39,6 +41,12 @@ type EventServiceClient interface {
 	// Takes events as they come. The answer counts them once the stream is
 	// closed; what it counts is durable.
 	CollectStream(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[CollectStreamRequest, CollectBatchResponse], error)
+	// Lists what was refused, with the reason, oldest first.
+	ListDeadLetters(ctx context.Context, in *ListDeadLettersRequest, opts ...grpc.CallOption) (*ListDeadLettersResponse, error)
+	// Takes refused events once more and marks their letters. An event that is
+	// stored already is not stored twice; one that is refused again keeps its
+	// letter, unmarked.
+	ReplayDeadLetters(ctx context.Context, in *ReplayDeadLettersRequest, opts ...grpc.CallOption) (*ReplayDeadLettersResponse, error)
 }
 
 type eventServiceClient struct {
@@ -82,6 +90,26 @@ func (c *eventServiceClient) CollectStream(ctx context.Context, opts ...grpc.Cal
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type EventService_CollectStreamClient = grpc.ClientStreamingClient[CollectStreamRequest, CollectBatchResponse]
 
+func (c *eventServiceClient) ListDeadLetters(ctx context.Context, in *ListDeadLettersRequest, opts ...grpc.CallOption) (*ListDeadLettersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListDeadLettersResponse)
+	err := c.cc.Invoke(ctx, EventService_ListDeadLetters_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *eventServiceClient) ReplayDeadLetters(ctx context.Context, in *ReplayDeadLettersRequest, opts ...grpc.CallOption) (*ReplayDeadLettersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReplayDeadLettersResponse)
+	err := c.cc.Invoke(ctx, EventService_ReplayDeadLetters_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // EventServiceServer is the server API for EventService service.
 // All implementations must embed UnimplementedEventServiceServer
 // for forward compatibility.
@@ -97,6 +125,12 @@ type EventServiceServer interface {
 	// Takes events as they come. The answer counts them once the stream is
 	// closed; what it counts is durable.
 	CollectStream(grpc.ClientStreamingServer[CollectStreamRequest, CollectBatchResponse]) error
+	// Lists what was refused, with the reason, oldest first.
+	ListDeadLetters(context.Context, *ListDeadLettersRequest) (*ListDeadLettersResponse, error)
+	// Takes refused events once more and marks their letters. An event that is
+	// stored already is not stored twice; one that is refused again keeps its
+	// letter, unmarked.
+	ReplayDeadLetters(context.Context, *ReplayDeadLettersRequest) (*ReplayDeadLettersResponse, error)
 	mustEmbedUnimplementedEventServiceServer()
 }
 
@@ -115,6 +149,12 @@ func (UnimplementedEventServiceServer) CollectBatch(context.Context, *CollectBat
 }
 func (UnimplementedEventServiceServer) CollectStream(grpc.ClientStreamingServer[CollectStreamRequest, CollectBatchResponse]) error {
 	return status.Error(codes.Unimplemented, "method CollectStream not implemented")
+}
+func (UnimplementedEventServiceServer) ListDeadLetters(context.Context, *ListDeadLettersRequest) (*ListDeadLettersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListDeadLetters not implemented")
+}
+func (UnimplementedEventServiceServer) ReplayDeadLetters(context.Context, *ReplayDeadLettersRequest) (*ReplayDeadLettersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReplayDeadLetters not implemented")
 }
 func (UnimplementedEventServiceServer) mustEmbedUnimplementedEventServiceServer() {}
 func (UnimplementedEventServiceServer) testEmbeddedByValue()                      {}
@@ -180,6 +220,42 @@ func _EventService_CollectStream_Handler(srv interface{}, stream grpc.ServerStre
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type EventService_CollectStreamServer = grpc.ClientStreamingServer[CollectStreamRequest, CollectBatchResponse]
 
+func _EventService_ListDeadLetters_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListDeadLettersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EventServiceServer).ListDeadLetters(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: EventService_ListDeadLetters_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EventServiceServer).ListDeadLetters(ctx, req.(*ListDeadLettersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _EventService_ReplayDeadLetters_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReplayDeadLettersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EventServiceServer).ReplayDeadLetters(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: EventService_ReplayDeadLetters_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EventServiceServer).ReplayDeadLetters(ctx, req.(*ReplayDeadLettersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // EventService_ServiceDesc is the grpc.ServiceDesc for EventService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -194,6 +270,14 @@ var EventService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CollectBatch",
 			Handler:    _EventService_CollectBatch_Handler,
+		},
+		{
+			MethodName: "ListDeadLetters",
+			Handler:    _EventService_ListDeadLetters_Handler,
+		},
+		{
+			MethodName: "ReplayDeadLetters",
+			Handler:    _EventService_ReplayDeadLetters_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

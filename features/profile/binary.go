@@ -1,0 +1,174 @@
+package profile
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"unique"
+)
+
+// ErrState is returned for bytes that are no state of this form.
+var ErrState = errors.New("bad profile state")
+
+// stateForm is the form AppendBinary writes, the only one that is read: a state
+// can be made anew from the log at any time.
+const stateForm = 1
+
+// AppendBinary appends the state's bytes to dst: numbers as varints, floats as
+// eight bytes, texts with their length. Equal states give equal bytes.
+func (s *State) AppendBinary(dst []byte) ([]byte, error) {
+	w := stateWriter{dst}
+	w.put(stateForm, s.seq, s.first, s.last, s.firstOrder, s.lastOrder, s.spent, s.bought, s.back, s.visits, s.hour, s.weekend)
+	w.put(s.parts[:]...)
+	w.put(s.seasons[:]...)
+	w.put(int64(len(s.orders)))
+	for _, o := range s.orders {
+		w.b = binary.BigEndian.AppendUint64(w.b, o)
+	}
+	for _, list := range [][]count{s.markets, s.devices} {
+		w.put(int64(len(list)))
+		for _, c := range list {
+			w.text(c.name)
+			w.put(c.n)
+		}
+	}
+	w.put(int64(len(s.items)))
+	for i := range s.items {
+		it := &s.items[i]
+		w.text(it.id.Value())
+		w.b = binary.BigEndian.AppendUint64(w.b, math.Float64bits(it.weight))
+		w.put(it.at)
+		if it.sale == nil {
+			w.put(0)
+			continue
+		}
+		w.put(it.sale.lines, it.sale.told, it.sale.cut, it.sale.pieces, it.sale.back, it.sale.paid, it.sale.off, it.sale.first)
+	}
+	return w.b, nil
+}
+
+type stateWriter struct{ b []byte }
+
+func (w *stateWriter) put(numbers ...int64) {
+	for _, n := range numbers {
+		w.b = binary.AppendVarint(w.b, n)
+	}
+}
+
+func (w *stateWriter) text(s string) {
+	w.put(int64(len(s)))
+	w.b = append(w.b, s...)
+}
+
+// UnmarshalBinary makes s the state that AppendBinary wrote; ErrState when b is
+// none.
+func (s *State) UnmarshalBinary(b []byte) error {
+	r := stateReader{b: b}
+	if form := r.number(); form != stateForm {
+		return fmt.Errorf("%w: form %d: expected %d", ErrState, form, stateForm)
+	}
+	*s = State{}
+	r.numbers(&s.seq, &s.first, &s.last, &s.firstOrder, &s.lastOrder, &s.spent, &s.bought, &s.back, &s.visits, &s.hour, &s.weekend)
+	for i := range s.parts {
+		s.parts[i] = r.number()
+	}
+	for i := range s.seasons {
+		s.seasons[i] = r.number()
+	}
+	if n := r.length(8); n > 0 {
+		s.orders = make([]uint64, n)
+		for i := range s.orders {
+			s.orders[i] = r.word()
+		}
+	}
+	s.markets, s.devices = r.counts(), r.counts()
+	if n := r.length(10); n > 0 {
+		s.items = make([]item, n)
+		for i := range s.items {
+			s.items[i] = r.item()
+		}
+	}
+	if r.bad || len(r.b) > 0 {
+		return fmt.Errorf("%w: it is cut off or goes on", ErrState)
+	}
+	if !slices.IsSorted(s.orders) || len(s.items) > 2*itemCap {
+		return fmt.Errorf("%w: it is out of order", ErrState)
+	}
+	if len(s.items) > indexFrom {
+		s.reindex()
+	}
+	return nil
+}
+
+type stateReader struct {
+	b   []byte
+	bad bool
+}
+
+func (r *stateReader) number() int64 {
+	n, used := binary.Varint(r.b)
+	if used <= 0 {
+		r.bad, r.b = true, nil
+		return 0
+	}
+	r.b = r.b[used:]
+	return n
+}
+
+func (r *stateReader) numbers(to ...*int64) {
+	for _, n := range to {
+		*n = r.number()
+	}
+}
+
+// length is the number of things that follow, each of at least so many bytes.
+func (r *stateReader) length(each int) int {
+	n := r.number()
+	if n < 0 || n > int64(len(r.b)/each) {
+		r.bad, r.b = true, nil
+		return 0
+	}
+	return int(n)
+}
+
+func (r *stateReader) word() uint64 {
+	if len(r.b) < 8 {
+		r.bad, r.b = true, nil
+		return 0
+	}
+	n := binary.BigEndian.Uint64(r.b)
+	r.b = r.b[8:]
+	return n
+}
+
+func (r *stateReader) text() []byte {
+	n := r.length(1)
+	t := r.b[:n]
+	r.b = r.b[n:]
+	return t
+}
+
+func (r *stateReader) counts() []count {
+	n := r.length(2)
+	if n == 0 {
+		return nil
+	}
+	list := make([]count, n)
+	for i := range list {
+		list[i] = count{string(r.text()), r.number()}
+	}
+	return list
+}
+
+func (r *stateReader) item() item {
+	it := item{id: unique.Make(string(r.text())), weight: math.Float64frombits(r.word()), at: r.number()}
+	if lines := r.number(); lines != 0 {
+		b := &sale{lines: lines}
+		r.numbers(&b.told, &b.cut, &b.pieces, &b.back, &b.paid, &b.off, &b.first)
+		it.sale = b
+		r.bad = r.bad || lines < 0 || b.pieces < 1 || b.back < 0 || b.back > b.pieces
+	}
+	return it
+}

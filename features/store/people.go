@@ -1,0 +1,107 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/attune-rec/attune/features"
+)
+
+// Choices is what the persons of a shop agreed to.
+type Choices struct {
+	Default features.Purposes                      // of who said nothing
+	Said    map[features.UserKey]features.Purposes // of the others
+}
+
+// Of is what a person agreed to.
+func (c *Choices) Of(key features.UserKey) features.Purposes {
+	if p, ok := c.Said[key]; ok {
+		return p
+	}
+	return c.Default
+}
+
+// Choices reads the consents of all persons of a shop at once, for who reads
+// the whole log.
+func (s *Store) Choices(ctx context.Context, shop features.ShopID) (*Choices, error) {
+	c := &Choices{Default: features.AllPurposes, Said: map[features.UserKey]features.Purposes{}}
+	var p int64
+	err := s.read.QueryRowContext(ctx, `SELECT consent FROM shops WHERE shop = ?`, string(shop)).Scan(&p)
+	if errors.Is(err, sql.ErrNoRows) {
+		return c, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("consents: %w", err)
+	}
+	c.Default = features.Purposes(p)
+	rows, err := s.read.QueryContext(ctx, `SELECT user_key, consent FROM users WHERE shop = ? AND consent IS NOT NULL`, string(shop))
+	if err != nil {
+		return nil, fmt.Errorf("consents: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var key []byte
+		if err := rows.Scan(&key, &p); err != nil {
+			return nil, fmt.Errorf("consents: %w", err)
+		}
+		k, err := keyFrom(key)
+		if err != nil {
+			return nil, err
+		}
+		c.Said[k] = features.Purposes(p)
+	}
+	return c, rows.Err()
+}
+
+// Links reads all links of a shop at once: from each alias to the one it is
+// linked to.
+func (s *Store) Links(ctx context.Context, shop features.ShopID) (map[features.UserKey]features.UserKey, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT alias_key, user_key FROM identities WHERE shop = ? AND undone = 0`, string(shop))
+	if err != nil {
+		return nil, fmt.Errorf("links: %w", err)
+	}
+	defer rows.Close()
+	all := map[features.UserKey]features.UserKey{}
+	for rows.Next() {
+		var alias, user []byte
+		if err := rows.Scan(&alias, &user); err != nil {
+			return nil, fmt.Errorf("links: %w", err)
+		}
+		a, err := keyFrom(alias)
+		if err != nil {
+			return nil, err
+		}
+		if all[a], err = keyFrom(user); err != nil {
+			return nil, err
+		}
+	}
+	return all, rows.Err()
+}
+
+// Touched is whose history as a whole was changed since a time: who was linked,
+// unlinked or erased. What was concluded of them before no longer holds.
+func (s *Store) Touched(ctx context.Context, shop features.ShopID, since time.Time) ([]features.UserKey, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT alias_key FROM identities WHERE shop = ?1 AND (time >= ?2 OR undone >= ?2)
+		UNION SELECT user_key FROM identities WHERE shop = ?1 AND (time >= ?2 OR undone >= ?2)
+		UNION SELECT user_key FROM tombstones WHERE shop = ?1 AND time >= ?2`, string(shop), since.UnixMilli())
+	if err != nil {
+		return nil, fmt.Errorf("touched: %w", err)
+	}
+	defer rows.Close()
+	var all []features.UserKey
+	for rows.Next() {
+		var key []byte
+		if err := rows.Scan(&key); err != nil {
+			return nil, fmt.Errorf("touched: %w", err)
+		}
+		k, err := keyFrom(key)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, k)
+	}
+	return all, rows.Err()
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/attune-rec/attune/loadtest/ingest"
+)
+
+type ingestCmd struct {
+	Server string        `help:"The server program; 'make build' makes it." default:"bin/server" placeholder:"FILE"`
+	Data   string        `help:"Data directory; it is filled, and used again by the next run. Default: a new one that is deleted afterwards." placeholder:"DIR"`
+	Events int64         `help:"Events stored before anything is measured." default:"10000000"`
+	Users  int           `help:"Shoppers." default:"200000"`
+	Length time.Duration `help:"Of each phase." default:"15s"`
+	Reads  int           `help:"Profiles read a second." default:"20000"`
+	Write  string        `help:"Write the page to this file." placeholder:"FILE"`
+	JSON   bool          `name:"json" help:"Print JSON."`
+}
+
+// Run implements the command.
+func (c *ingestCmd) Run(ctx context.Context) error {
+	dir := c.Data
+	if dir == "" {
+		var err error
+		if dir, err = os.MkdirTemp("", "attune-ingest-"); err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+	}
+	r, err := ingest.Run(ctx, ingest.Options{
+		Server: c.Server, Dir: dir, Events: c.Events, Users: c.Users, Length: c.Length, Reads: c.Reads,
+		Tell: func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) },
+	})
+	if err != nil {
+		return err
+	}
+	if c.Write != "" {
+		what := fmt.Sprintf("Machine: %d cores, %s/%s, %s%s.", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), busy())
+		if err := os.WriteFile(c.Write, []byte(r.Page(what, "make measure-ingest")), 0o644); err != nil { // #nosec G306 -- a page for everyone
+			return err
+		}
+	}
+	if c.JSON {
+		return writeJSON(os.Stdout, map[string]any{"machine": machine(), "result": r})
+	}
+	return r.Table(os.Stdout)
+}
+
+// busy is the machine's load, where it is told.
+func busy() string {
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return ""
+	}
+	one, _, _ := strings.Cut(string(b), " ")
+	return "; load " + one + " at the end"
+}

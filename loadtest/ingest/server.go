@@ -1,0 +1,123 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+)
+
+// running is a server program of ours.
+type running struct {
+	cmd     *exec.Cmd
+	address string
+	said    said
+	Started time.Duration // until it answered
+}
+
+// said is the last of what a program wrote.
+type said struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *said) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.b.Len() > 1<<20 {
+		s.b.Reset()
+	}
+	return s.b.Write(b)
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// free is an address of this machine that nobody listens at.
+func free() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
+
+// serve starts the program on a data directory and waits until it takes events.
+func serve(ctx context.Context, program, dir string) (*running, error) {
+	r := &running{}
+	var err error
+	if r.address, err = free(); err != nil {
+		return nil, err
+	}
+	rest, err := free()
+	if err != nil {
+		return nil, err
+	}
+	r.cmd = exec.Command(program, "--data", dir, "--grpc", r.address, "--http", rest, "--admin", "") // #nosec G204 -- the operator names the program
+	r.cmd.Stdout, r.cmd.Stderr = &r.said, &r.said
+	began := time.Now()
+	if err := r.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w: build it with 'make build'", program, err)
+	}
+	conn, err := grpc.NewClient(r.address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return nil, errors.Join(err, r.stop())
+	}
+	defer conn.Close()
+	health := healthpb.NewHealthClient(conn)
+	for time.Since(began) < 10*time.Minute && ctx.Err() == nil {
+		resp, err := health.Check(ctx, &healthpb.HealthCheckRequest{Service: "attune.v1.EventService"})
+		if err == nil && resp.GetStatus() == healthpb.HealthCheckResponse_SERVING {
+			r.Started = time.Since(began)
+			return r, nil
+		}
+		if r.cmd.Process.Signal(syscall.Signal(0)) != nil {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return nil, errors.Join(fmt.Errorf("%s does not serve: %s", program, r.said.String()), ctx.Err(), r.stop())
+}
+
+// stop ends it in order.
+func (r *running) stop() error {
+	if r.cmd.Process == nil {
+		return nil
+	}
+	if err := r.cmd.Process.Signal(os.Interrupt); err != nil {
+		return err
+	}
+	return r.cmd.Wait()
+}
+
+// memory is the most that the program held, in bytes; 0 where that is not told.
+func (r *running) memory() int64 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	for _, line := range strings.Split(string(b), "\n") {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			n, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
+			if err == nil {
+				return n << 10
+			}
+		}
+	}
+	return 0
+}

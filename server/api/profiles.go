@@ -1,0 +1,139 @@
+package api
+
+import (
+	"context"
+	"errors"
+
+	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/expr"
+	"github.com/attune-rec/attune/features/store"
+	"github.com/attune-rec/attune/server/profile"
+)
+
+// Profiles is ProfileService.
+type Profiles struct {
+	attunev1.UnimplementedProfileServiceServer
+	Keeper *profile.Keeper
+	Users  store.Users
+	Names  Names
+	Tokens *Tokens
+}
+
+// person is the key of the shop's own id; store.ErrNotFound for a shop that
+// does not exist.
+func person(ctx context.Context, names Names, shop features.ShopID, id string) (features.UserKey, error) {
+	p, err := names.Known(ctx, shop)
+	if err != nil {
+		return features.UserKey{}, err
+	}
+	if p == nil {
+		return features.UserKey{}, store.ErrNotFound
+	}
+	return p.User(id), nil
+}
+
+// GetProfile implements the RPC.
+func (s *Profiles) GetProfile(ctx context.Context, r *attunev1.GetProfileRequest) (*attunev1.Profile, error) {
+	shop, err := shopOf(r.GetShop())
+	if err != nil {
+		return nil, Status(err)
+	}
+	key, err := person(ctx, s.Names, shop, r.GetId())
+	if err != nil {
+		return nil, Status(err)
+	}
+	f, err := s.Keeper.Get(ctx, shop, key)
+	if err != nil {
+		return nil, Status(err)
+	}
+	return profileToProto(&f, r.GetId()), nil
+}
+
+// BatchGetProfiles implements the RPC.
+func (s *Profiles) BatchGetProfiles(ctx context.Context, r *attunev1.BatchGetProfilesRequest) (*attunev1.BatchGetProfilesResponse, error) {
+	shop, err := shopOf(r.GetShop())
+	if err != nil {
+		return nil, Status(err)
+	}
+	out := &attunev1.BatchGetProfilesResponse{}
+	for _, id := range r.GetIds() {
+		key, err := person(ctx, s.Names, shop, id)
+		if err != nil {
+			return nil, Status(err)
+		}
+		f, err := s.Keeper.Get(ctx, shop, key)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, Status(err)
+		}
+		out.Profiles = append(out.Profiles, profileToProto(&f, id))
+	}
+	return out, nil
+}
+
+// ListProfiles implements the RPC.
+func (s *Profiles) ListProfiles(ctx context.Context, r *attunev1.ListProfilesRequest) (*attunev1.ListProfilesResponse, error) {
+	shop, err := shopOf(r.GetShop())
+	if err != nil {
+		return nil, Status(err)
+	}
+	keep, err := s.filter(r.GetFilter())
+	if err != nil {
+		return nil, Status(err)
+	}
+	var after features.UserKey
+	purpose := "profiles/" + string(shop) + "/" + r.GetFilter()
+	if r.GetPageToken() != "" {
+		if err := s.Tokens.Open(purpose, r.GetPageToken(), &after); err != nil {
+			return nil, Status(err)
+		}
+	}
+	list, next, err := s.Keeper.List(ctx, shop, after, limitOf(r.GetPageSize(), 100), keep)
+	if err != nil {
+		return nil, Status(err)
+	}
+	out := &attunev1.ListProfilesResponse{}
+	for i := range list {
+		id, err := ownID(ctx, s.Users, shop, list[i].Key)
+		if err != nil {
+			return nil, Status(err)
+		}
+		out.Profiles = append(out.Profiles, profileToProto(&list[i], id))
+	}
+	if next != nil {
+		if out.NextPageToken, err = s.Tokens.Seal(purpose, *next); err != nil {
+			return nil, Status(err)
+		}
+	}
+	return out, nil
+}
+
+// filter is what an expression over profile fields keeps.
+func (s *Profiles) filter(source string) (func(profile.Found) bool, error) {
+	if source == "" {
+		return func(profile.Found) bool { return true }, nil
+	}
+	p, err := s.Keeper.Engine().Compile(source, expr.Segment)
+	if err != nil {
+		return nil, fieldErrorf("filter", "%v", err)
+	}
+	return func(f profile.Found) bool {
+		return p.Holds(&features.Request{
+			Query: features.Query{Now: s.Keeper.Now()}, Item: features.NoRow,
+			Shopper: &features.Shopper{Key: f.Key, Profile: f.Profile, Consent: f.Consent},
+		})
+	}, nil
+}
+
+// ownID is the shop's own id of a person; "" when the shop never described them.
+func ownID(ctx context.Context, users store.Users, shop features.ShopID, key features.UserKey) (string, error) {
+	u, err := users.GetUser(ctx, shop, key)
+	if errors.Is(err, store.ErrNotFound) {
+		return "", nil
+	}
+	return u.ID, err
+}

@@ -1,0 +1,235 @@
+// Package profile keeps shoppers' profiles live: one follower a shop reads the
+// log in its order and folds every event into the state of its shopper, so that
+// a profile reflects an event moments after it is durable and is the same to
+// the bit as one made anew from the log.
+//
+// States are kept of as many shoppers as memory is given for, the latest seen;
+// the state of another is made from the shopper's events when it is asked for.
+// What is kept is written to a file now and then, so that a start reads that
+// and the log's tail. Nothing is kept of who did not agree to personalisation.
+//
+// It imports features and what is below it, and no other package of the server.
+// Start reading at Keeper; follow.go has the follower, figures.go what is said
+// of many shoppers.
+package profile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/expr"
+	"github.com/attune-rec/attune/features/store"
+)
+
+// Store is where shoppers' events, links, consents and segments are read from;
+// *store.Store is one.
+type Store interface {
+	store.Log
+	store.Groups
+	Shops(ctx context.Context) ([]features.ShopID, error)
+	Aliases(ctx context.Context, shop features.ShopID, user features.UserKey) ([]features.UserKey, error)
+	Anonymous(ctx context.Context, shop features.ShopID, session features.UserKey) (bool, error)
+	Resolve(ctx context.Context, shop features.ShopID, key features.UserKey) (features.UserKey, error)
+	Consent(ctx context.Context, shop features.ShopID, key features.UserKey) (features.Purposes, error)
+	Choices(ctx context.Context, shop features.ShopID) (*store.Choices, error)
+	Links(ctx context.Context, shop features.ShopID) (map[features.UserKey]features.UserKey, error)
+	Touched(ctx context.Context, shop features.ShopID, since time.Time) ([]features.UserKey, error)
+	Changes(ctx context.Context, shop features.ShopID, from int64, f func(store.Change) error) (int64, error)
+}
+
+// Options are what a Keeper works with. Only Store is needed.
+type Options struct {
+	Store      Store
+	Dir        string           // of the files that a start reads; "": none are written
+	Size       int              // shoppers of a shop whose state is kept; 0: 200,000
+	Load       time.Duration    // a read of the store may take so long; 0: 500 ms
+	Save       time.Duration    // between two writes of the file; 0: 5 minutes
+	Refresh    time.Duration    // between two looks at the catalogue and counts of segments; 0: 10 minutes
+	Clock      func() time.Time // nil: time.Now
+	Logger     *slog.Logger     // nil: slog.Default
+	Registerer prometheus.Registerer
+}
+
+// Keeper is the profiles of all shops. It is safe for concurrent use.
+type Keeper struct {
+	o      Options
+	engine *expr.Engine
+	folded prometheus.Counter
+	reads  *prometheus.CounterVec
+
+	ctx  context.Context // of the followers
+	stop context.CancelFunc
+	wg   sync.WaitGroup
+
+	mu    sync.Mutex
+	shops map[features.ShopID]*shop
+}
+
+// New returns a keeper whose followers begin at once. Close ends them.
+func New(o Options) (*Keeper, error) {
+	if o.Store == nil {
+		return nil, errors.New("profiles: a store is needed")
+	}
+	for _, d := range []struct {
+		of  *time.Duration
+		def time.Duration
+	}{{&o.Load, 500 * time.Millisecond}, {&o.Save, 5 * time.Minute}, {&o.Refresh, 10 * time.Minute}} {
+		if *d.of <= 0 {
+			*d.of = d.def
+		}
+	}
+	if o.Size <= 0 {
+		o.Size = 200_000
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	engine, err := expr.New()
+	if err != nil {
+		return nil, fmt.Errorf("profiles: %w", err)
+	}
+	k := &Keeper{o: o, engine: engine, shops: map[features.ShopID]*shop{}}
+	k.ctx, k.stop = context.WithCancel(context.Background())
+	k.folded = prometheus.NewCounter(prometheus.CounterOpts{Name: "attune_profile_events_total", Help: "Events that the profiles' followers read."})
+	k.reads = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "attune_profile_reads_total", Help: "Reads of profiles by where the state was found."}, []string{"from"})
+	if o.Registerer != nil {
+		o.Registerer.MustRegister(k.folded, k.reads, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "attune_profiles_kept", Help: "Shoppers whose profile state is in memory.",
+		}, k.kept))
+	}
+	shops, err := o.Store.Shops(k.ctx)
+	if err != nil {
+		return nil, fmt.Errorf("profiles: %w", err)
+	}
+	for _, id := range shops {
+		k.shop(id)
+	}
+	return k, nil
+}
+
+// Close ends the followers, which write what they keep first.
+func (k *Keeper) Close() error {
+	k.stop()
+	k.wg.Wait()
+	return nil
+}
+
+func (k *Keeper) kept() float64 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	n := 0
+	for _, s := range k.shops {
+		n += s.entries.Len()
+	}
+	return float64(n)
+}
+
+// shop is the shop's profiles, with a follower.
+func (k *Keeper) shop(id features.ShopID) *shop {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s := k.shops[id]
+	if s == nil {
+		s = newShop(k, id)
+		k.shops[id] = s
+		if k.ctx.Err() == nil {
+			k.wg.Go(s.follow)
+		}
+	}
+	return s
+}
+
+// Now is the time that profiles are made for.
+func (k *Keeper) Now() time.Time { return k.o.Clock() }
+
+// Engine compiles the expressions that are asked of profiles.
+func (k *Keeper) Engine() *expr.Engine { return k.engine }
+
+// Found is a profile and what it is made of. All of it is read-only.
+type Found struct {
+	Key     features.UserKey // of the person, through every link
+	Profile *features.Profile
+	Seq     int64 // the newest event taken in
+	Consent features.Purposes
+}
+
+// Get is the profile of a user or session: store.ErrNotFound without events or
+// without consent to personalisation. A profile may be ten minutes old as far as
+// it follows the clock, and is never older than the events the follower read.
+func (k *Keeper) Get(ctx context.Context, id features.ShopID, key features.UserKey) (Found, error) {
+	if key.IsZero() {
+		return Found{}, store.ErrNotFound
+	}
+	s := k.shop(id)
+	if e, ok := s.entries.Get(key); ok { // who has a state is nobody else
+		if f, ok := s.ready(key, e); ok {
+			return f, nil
+		}
+	}
+	key, err := s.resolve(ctx, key)
+	if err != nil {
+		return Found{}, err
+	}
+	f, err := s.get(ctx, key)
+	if err == nil && f.Profile == nil {
+		err = store.ErrNotFound
+	}
+	return f, err
+}
+
+// Stored implements collect.Listener: there is something to read.
+func (k *Keeper) Stored(id features.ShopID, _ []features.Event) { k.shop(id).wakeUp() }
+
+// Linked implements collect.Listener: what was concluded of the two apart no
+// longer holds.
+func (k *Keeper) Linked(id features.ShopID, alias, user features.UserKey) {
+	s := k.shop(id)
+	s.linking.Add(1)
+	s.links.Remove(alias)
+	s.stale(alias)
+	s.mu.Lock()
+	s.linked = append(s.linked, [2]features.UserKey{alias, user})
+	s.mu.Unlock()
+	s.wakeUp()
+}
+
+// Forget says that a user was changed: consent may have been given or taken.
+// What was written of one who took it is taken away at once.
+func (k *Keeper) Forget(id features.ShopID, key features.UserKey) {
+	s := k.shop(id)
+	ctx, cancel := context.WithTimeout(k.ctx, k.o.Load)
+	defer cancel()
+	consent, err := k.o.Store.Consent(ctx, id, key)
+	if kept := s.stale(key); kept && (err != nil || !consent.Has(features.Personalisation)) {
+		s.unwrite()
+	}
+}
+
+// Erased forgets a person for good, in memory and on disk.
+func (k *Keeper) Erased(id features.ShopID, key features.UserKey) {
+	s := k.shop(id)
+	s.linking.Add(1)
+	s.links.Purge()
+	s.entries.Remove(key)
+	s.roster.remove(key)
+	s.unwrite()
+}
+
+// Changed says that the shop's catalogue changed.
+func (k *Keeper) Changed(id features.ShopID) {
+	s := k.shop(id)
+	select {
+	case s.goods <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,282 @@
+package profile
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/profile"
+)
+
+const (
+	linksKept   = 200_000
+	mostEvents  = 1 << 17          // of one shopper that a state is made anew from, the newest
+	freshEnough = 10 * time.Minute // a profile is not made anew for the clock alone
+)
+
+// shop is the profiles of one shop.
+type shop struct {
+	k       *Keeper
+	id      features.ShopID
+	entries *lru.Cache[features.UserKey, *entry]
+	links   *lru.Cache[features.UserKey, features.UserKey] // whom a key was found to be
+	linking atomic.Int64                                   // grows with every link
+	roster  roster
+	wake    chan struct{}
+	goods   chan struct{}      // the catalogue changed
+	hits    prometheus.Counter // reads from memory
+
+	seq      atomic.Int64 // the newest event the follower read
+	ref      atomic.Pointer[profile.Reference]
+	segments atomic.Pointer[profile.Segments]
+	deciding sync.Mutex // segments are read and changed
+
+	begun  bool // of the follower: it has read the log once
+	mu     sync.Mutex
+	linked [][2]features.UserKey // that the follower has not looked at
+
+	file fileState
+	sold ledger
+}
+
+// entry is what is kept of one user or session.
+type entry struct {
+	mu      sync.Mutex
+	loaded  bool
+	consent features.Purposes
+	state   *profile.State // nil without consent to personalisation
+
+	made *features.Profile // nil: not made since the state changed
+	from madeFrom
+}
+
+// madeFrom is what a profile was made with, beside the state.
+type madeFrom struct {
+	ref      *profile.Reference
+	segments *profile.Segments
+	at       time.Time
+}
+
+func newShop(k *Keeper, id features.ShopID) *shop {
+	s := &shop{k: k, id: id, wake: make(chan struct{}, 1), goods: make(chan struct{}, 1), hits: k.reads.WithLabelValues("memory")}
+	s.entries, _ = lru.New[features.UserKey, *entry](k.o.Size)          // the sizes are above 0
+	s.links, _ = lru.New[features.UserKey, features.UserKey](linksKept) // likewise
+	s.roster.all = map[features.UserKey]struct{}{}
+	return s
+}
+
+func (s *shop) wakeUp() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// stale makes the next read of key read the store, and reports whether there
+// was a state.
+func (s *shop) stale(key features.UserKey) bool {
+	e, ok := s.entries.Peek(key)
+	if !ok {
+		return s.roster.has(key)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	had := e.state != nil
+	e.loaded, e.state, e.made = false, nil, nil
+	return had
+}
+
+// resolve is the person that a key was found to be.
+func (s *shop) resolve(ctx context.Context, key features.UserKey) (features.UserKey, error) {
+	for range 16 { // what a key leads to may have been linked since
+		to, ok := s.links.Get(key)
+		if !ok {
+			before := s.linking.Load()
+			var err error
+			if to, err = s.k.o.Store.Resolve(ctx, s.id, key); err != nil {
+				return key, err
+			}
+			if s.linking.Load() == before {
+				s.links.Add(key, to)
+			}
+		}
+		if to == key {
+			break
+		}
+		key = to
+	}
+	return key, nil
+}
+
+// get is the profile of a resolved key; none when there is nothing to say.
+func (s *shop) get(ctx context.Context, key features.UserKey) (Found, error) {
+	e, ok := s.entries.Get(key)
+	if !ok {
+		e = new(entry)
+		if before, found, _ := s.entries.PeekOrAdd(key, e); found {
+			e = before
+		}
+	}
+	return s.read(ctx, key, e)
+}
+
+// peek is get for who reads many: what is not kept is made and not kept.
+func (s *shop) peek(ctx context.Context, key features.UserKey) (Found, error) {
+	e, ok := s.entries.Peek(key)
+	if !ok {
+		e = new(entry)
+	}
+	return s.read(ctx, key, e)
+}
+
+// ready is the profile of an entry that has a state.
+func (s *shop) ready(key features.UserKey, e *entry) (Found, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.loaded || e.state == nil || e.state.Seq() == 0 {
+		return Found{}, false
+	}
+	s.hits.Inc()
+	return s.conclude(key, e), true
+}
+
+func (s *shop) read(ctx context.Context, key features.UserKey, e *entry) (Found, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.loaded {
+		s.k.reads.WithLabelValues("store").Inc()
+		if err := s.load(ctx, key, e); err != nil {
+			return Found{}, fmt.Errorf("read profile: %w", err)
+		}
+	} else {
+		s.hits.Inc()
+	}
+	if e.state == nil || e.state.Seq() == 0 {
+		return Found{Key: key, Consent: e.consent}, nil
+	}
+	return s.conclude(key, e), nil
+}
+
+// conclude is the profile of an entry with a state; its lock is held.
+func (s *shop) conclude(key features.UserKey, e *entry) Found {
+	f := Found{Key: key, Consent: e.consent}
+	now := s.k.o.Clock()
+	from := madeFrom{s.ref.Load(), s.segments.Load(), now}
+	if e.made == nil || e.from.ref != from.ref || e.from.segments != from.segments || now.Sub(e.from.at) > freshEnough || now.Before(e.from.at) {
+		e.made, e.from = e.state.Profile(from.ref, now), from
+		if from.segments != nil {
+			e.made.Segments = from.segments.Of(e.made, now)
+		}
+	}
+	f.Profile, f.Seq = e.made, e.state.Seq()
+	return f
+}
+
+// load makes the state of key from the shopper's events.
+func (s *shop) load(ctx context.Context, key features.UserKey, e *entry) error {
+	ctx, cancel := context.WithTimeout(ctx, s.k.o.Load)
+	defer cancel()
+	consent, err := s.k.o.Store.Consent(ctx, s.id, key)
+	if err != nil {
+		return err
+	}
+	if !consent.Has(features.Personalisation) {
+		e.loaded, e.consent, e.state, e.made = true, consent, nil, nil // nothing of them is read
+		return nil
+	}
+	own, err := s.k.o.Store.Aliases(ctx, s.id, key)
+	if err != nil {
+		return err
+	}
+	own = append(own, key)
+	events, err := s.k.o.Store.History(ctx, s.id, key, mostEvents)
+	if err != nil {
+		return err
+	}
+	state := new(profile.State)
+	for i := range events {
+		ev := &events[i]
+		if tells(ev) && (ev.User.IsZero() || slices.Contains(own, ev.User)) {
+			state.Update(ev)
+		}
+	}
+	e.loaded, e.consent, e.state, e.made = true, consent, state, nil
+	return nil
+}
+
+// tells reports whether an event says anything of its shopper.
+func tells(e *features.Event) bool {
+	return e.Type != features.Impression && e.Type != features.EventUnknown
+}
+
+// roster is the users who did something, by key, whether they are kept or not.
+type roster struct {
+	mu     sync.RWMutex
+	all    map[features.UserKey]struct{}
+	sorted []features.UserKey // without fresh and with what was removed
+	fresh  []features.UserKey
+}
+
+func (r *roster) has(k features.UserKey) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	_, ok := r.all[k]
+	return ok
+}
+
+// add reports whether k is new.
+func (r *roster) add(k features.UserKey) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, ok := r.all[k]; ok {
+		return false
+	}
+	r.all[k] = struct{}{}
+	r.fresh = append(r.fresh, k)
+	return true
+}
+
+func (r *roster) remove(k features.UserKey) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.all, k)
+}
+
+func (r *roster) len() int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return len(r.all)
+}
+
+// after is at most n keys above the given one, ascending.
+func (r *roster) after(k features.UserKey, n int) []features.UserKey {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.fresh) > 0 {
+		r.sorted = append(r.sorted, r.fresh...)
+		r.fresh = nil
+		slices.SortFunc(r.sorted, compare)
+		r.sorted = slices.Compact(r.sorted)
+	}
+	at, found := slices.BinarySearchFunc(r.sorted, k, compare)
+	if found {
+		at++
+	}
+	var keys []features.UserKey
+	for ; at < len(r.sorted) && len(keys) < n; at++ {
+		if _, ok := r.all[r.sorted[at]]; ok {
+			keys = append(keys, r.sorted[at])
+		}
+	}
+	return keys
+}
+
+func compare(a, b features.UserKey) int { return bytes.Compare(a[:], b[:]) }
