@@ -10,7 +10,7 @@ package content
 import (
 	"context"
 	"fmt"
-	"sort"
+	"sync"
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/text"
@@ -69,6 +69,15 @@ type Model struct {
 	words   *text.Vectoriser
 	project linalg.Matrix // terms x factors
 	vectors linalg.Matrix // items x factors, of length 1, or 0 where nothing is known
+
+	searching sync.Pool // of *search
+}
+
+// search is the memory of one look for neighbours.
+type search struct {
+	scores []float32
+	top    linalg.TopK
+	best   []linalg.Scored
 }
 
 var (
@@ -77,6 +86,7 @@ var (
 	_ models.ItemEmbedder  = (*Model)(nil)
 	_ models.Explainer     = (*Model)(nil)
 	_ models.Neighbourhood = (*Model)(nil)
+	_ models.Attributor    = (*Model)(nil)
 )
 
 // Fit learns the terms and their space from in.Train.Catalog; without one it
@@ -212,28 +222,30 @@ func (m *Model) scoreTail(r *features.Request, vec []float32, row features.Row) 
 
 // Explain implements models.Explainer.
 func (m *Model) Explain(r *features.Request, item features.Row) (models.Evidence, bool) {
-	if item < 0 || int(item) >= m.Items() {
-		return models.Evidence{Item: features.NoRow}, false
+	return m.weigher.Attributed(m, r, item)
+}
+
+// Attribute implements models.Attributor: the score is a sum over the history.
+func (m *Model) Attribute(r *features.Request, item features.Row, rows []features.Row, scale float32, out []float32) bool {
+	return item >= 0 && int(item) < m.Items() && m.attribute(r, m.vectors.Row(int(item)), rows, scale, out)
+}
+
+// AttributeMoments implements models.Attributor.
+func (m *Model) AttributeMoments(r *features.Request, moments models.Moments, rows []features.Row, mean, deviation []float32) bool {
+	return m.attribute(r, moments.Centre, rows, 1, mean) && m.attribute(r, moments.Lean, rows, 1, deviation)
+}
+
+// attribute is Attribute for an item of the given vector.
+func (m *Model) attribute(r *features.Request, vec []float32, rows []features.Row, scale float32, out []float32) bool {
+	if len(vec) != m.Dim() || r.Scratch == nil {
+		return false
 	}
-	scratch := new(features.Scratch)
-	p := m.weigher.Profile(r.History(), m.Items(), scratch)
-	type part struct {
-		row   features.Row
-		share float32
-	}
-	parts := make([]part, 0, len(p.Rows))
-	own := m.vectors.Row(int(item))
-	for i, row := range p.Rows {
-		if share := p.Weights[i] * linalg.Dot(own, m.vectors.Row(int(row))); share > 0 {
-			parts = append(parts, part{features.Row(row), share})
+	for i, w := range m.weigher.Weights(r, m.Items(), rows) {
+		if w != 0 {
+			out[i] += scale * w * linalg.Dot(vec, m.vectors.Row(int(rows[i])))
 		}
 	}
-	sort.SliceStable(parts, func(a, b int) bool { return parts[a].share > parts[b].share })
-	rows := make([]features.Row, len(parts))
-	for i := range parts {
-		rows[i] = parts[i].row
-	}
-	return m.weigher.Confirm(m, r, item, rows)
+	return true
 }
 
 // Neighbours implements models.Neighbourhood by the cosine of the items'
@@ -242,16 +254,20 @@ func (m *Model) Neighbours(item features.Row, k int, allow *features.Bitmap, dst
 	if item < 0 || int(item) >= m.Items() || k <= 0 {
 		return dst
 	}
-	scores := make([]float32, m.Items())
-	linalg.DotRows(m.vectors.Row(int(item)), m.vectors.Data, scores)
-	var top linalg.TopK
-	top.Reset(k)
-	for row, s := range scores {
+	b, _ := m.searching.Get().(*search)
+	if b == nil {
+		b = &search{scores: make([]float32, m.Items())}
+	}
+	defer m.searching.Put(b)
+	linalg.DotRows(m.vectors.Row(int(item)), m.vectors.Data, b.scores)
+	b.top.Reset(k)
+	for row, s := range b.scores {
 		if r := features.Row(row); s > 0 && r != item && (allow == nil || allow.Has(r)) { // #nosec G115 -- rows are int32
-			top.Push(int32(row), s) // #nosec G115
+			b.top.Push(int32(row), s) // #nosec G115
 		}
 	}
-	for _, s := range top.Sorted(nil) {
+	b.best = b.top.Sorted(b.best[:0])
+	for _, s := range b.best {
 		dst = append(dst, models.Neighbour{Row: features.Row(s.Index), Score: s.Score})
 	}
 	return dst
