@@ -42,6 +42,14 @@ type Ranker interface {
 	Rank(ctx context.Context, r *features.Request, cs []Candidate) error
 }
 
+// Sourced is a ranker that tells candidates apart by who proposed them.
+type Sourced interface {
+	Ranker
+	// Among is the ranker for a recipe with these sources, in the order of the
+	// bits of From.
+	Among(sources []string) Ranker
+}
+
 // Selector orders and cuts what was ranked: diversity, quotas, slots,
 // exploration. It receives candidates by descending score, may reuse cs, and
 // invents none.

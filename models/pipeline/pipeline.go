@@ -92,6 +92,13 @@ func New(recipe models.Recipe, parts Components, opts Options) (*Pipeline, error
 	if p.ranker, err = parts.Ranker(recipe.Ranker); err != nil {
 		return nil, bad("ranker", recipe.Ranker.Ranker, err)
 	}
+	if k, ok := p.ranker.(Sourced); ok {
+		names := make([]string, 0, len(specs))
+		for _, spec := range specs {
+			names = append(names, spec.Name)
+		}
+		p.ranker = k.Among(names)
+	}
 	for _, spec := range recipe.Selectors {
 		s, err := parts.Selector(spec)
 		if err != nil {

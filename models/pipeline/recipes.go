@@ -15,6 +15,7 @@ const (
 	ModelContent = "content" // vectors by what is said of the items
 	ModelPopular = "popular" // by market
 	ModelHybrid  = "hybrid"  // all of them together
+	ModelRanker  = "ranker"  // learnt on replayed requests
 )
 
 // Defaults is the recipes of the surfaces that every release answers. They are

@@ -47,10 +47,21 @@ type worker struct {
 	scores  []float32
 }
 
-func (p *player) play(ctx context.Context, shop features.ShopID, o *Options) error {
+func (p *player) play(ctx context.Context, log Store, shop features.ShopID, o *Options) error {
 	workers := o.Workers
 	if workers <= 0 {
 		workers = linalg.Workers()
+	}
+	if p.set != nil { // signals are those of the session's time: one after the other
+		w := worker{p: p, allowed: features.NewBitmap(p.subject.Items.Len())}
+		n := 0
+		return p.tape.walk(ctx, log, shop, p.set, func(i int, state features.State) error {
+			n++
+			if o.Progress != nil && n%64 == 0 {
+				o.Progress(n, len(p.cases))
+			}
+			return w.play(ctx, shop, p.tape.visits[i], state, &p.cases[i])
+		})
 	}
 	ws := make([]worker, workers)
 	for i := range ws {
@@ -61,7 +72,7 @@ func (p *player) play(ctx context.Context, shop features.ShopID, o *Options) err
 	var failed error
 	linalg.ParallelN(len(p.cases), 8, workers, func(id, lo, hi int) {
 		for i := lo; i < hi && ctx.Err() == nil; i++ {
-			if err := ws[id].play(ctx, shop, p.tape.visits[i], &p.cases[i]); err != nil {
+			if err := ws[id].play(ctx, shop, p.tape.visits[i], nil, &p.cases[i]); err != nil {
 				mu.Lock()
 				failed = err
 				mu.Unlock()
@@ -81,33 +92,11 @@ func (p *player) play(ctx context.Context, shop features.ShopID, o *Options) err
 // play answers one session. What stands in the request beside the shopper
 // depends on the surface: on an item page the first item bought, at a cart the
 // first half; only the rest is then to be found.
-func (w *worker) play(ctx context.Context, shop features.ShopID, v *visit, out *outcome) error {
+func (w *worker) play(ctx context.Context, shop features.ShopID, v *visit, state features.State, out *outcome) error {
 	items := w.p.subject.Items
-	given := 0
-	switch w.p.subject.Recipe.Surface {
-	case features.SurfaceItem:
-		given = 1
-	case features.SurfaceCart:
-		given = (len(v.items) + 1) / 2
-	}
-	if given >= len(v.items) {
+	r, given := w.request(shop, v, state)
+	if r == nil {
 		return nil
-	}
-	r := &features.Request{
-		Query: features.Query{Shop: shop, Surface: w.p.subject.Recipe.Surface, Market: v.market, Now: v.start, Limit: limit},
-		Item:  features.NoRow, Catalog: items, Scratch: &w.scratch, Eligible: w.made(v),
-	}
-	r.Shopper = w.p.tape.shopper(v, items)
-	for _, id := range v.items[:given] {
-		row, ok := items.Row(id)
-		if !ok {
-			continue
-		}
-		if r.Surface == features.SurfaceItem {
-			r.Item = row
-		} else {
-			r.Cart = append(r.Cart, row)
-		}
 	}
 	out.asked, out.cold = true, len(r.Shopper.Recent) == 0
 	before := map[features.Row]bool{}
@@ -148,6 +137,39 @@ func (w *worker) play(ctx context.Context, shop features.ShopID, v *visit, out *
 		out.answer = append(out.answer, answered{row: a.Row, source: a.Source, reason: a.Reason.Kind})
 	}
 	return nil
+}
+
+// request is what a session asks, with the number of its items that stand in
+// the request; nil where nothing is left to be found.
+func (w *worker) request(shop features.ShopID, v *visit, state features.State) (*features.Request, int) {
+	items := w.p.subject.Items
+	given := 0
+	switch w.p.subject.Recipe.Surface {
+	case features.SurfaceItem:
+		given = 1
+	case features.SurfaceCart:
+		given = (len(v.items) + 1) / 2
+	}
+	if given >= len(v.items) {
+		return nil, 0
+	}
+	r := &features.Request{
+		Query: features.Query{Shop: shop, Surface: w.p.subject.Recipe.Surface, Market: v.market, Now: v.start, Limit: limit},
+		Item:  features.NoRow, Catalog: items, Scratch: &w.scratch, Eligible: w.made(v), State: state,
+	}
+	r.Shopper = w.p.tape.shopper(v, items)
+	for _, id := range v.items[:given] {
+		row, ok := items.Row(id)
+		if !ok {
+			continue
+		}
+		if r.Surface == features.SurfaceItem {
+			r.Item = row
+		} else {
+			r.Cart = append(r.Cart, row)
+		}
+	}
+	return r, given
 }
 
 // made is the items that were there when the session began.

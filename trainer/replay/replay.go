@@ -15,8 +15,10 @@ import (
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/catalog"
 	"github.com/attune-rec/attune/features/dataset"
+	"github.com/attune-rec/attune/features/signal"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/linalg"
+	"github.com/attune-rec/attune/models/ltr"
 	"github.com/attune-rec/attune/models/pipeline"
 	"github.com/attune-rec/attune/models/pipeline/kit"
 	"github.com/attune-rec/attune/models/release"
@@ -99,7 +101,7 @@ func Run(ctx context.Context, log Store, shop features.ShopID, s Subject, o Opti
 		return nil, err
 	}
 	defer p.close()
-	if err := p.play(ctx, shop, &o); err != nil {
+	if err := p.play(ctx, log, shop, &o); err != nil {
 		return nil, err
 	}
 	r := p.report(&o)
@@ -113,7 +115,8 @@ type player struct {
 	tape    *tape
 	pipe    *pipeline.Pipeline
 	filters []pipeline.Filter
-	ranker  pipeline.Ranker // nil: it orders by retrieval, and there is nothing to compare with
+	ranker  pipeline.Ranker // nil: it ranks by how things were retrieved, and there is nothing to compare with
+	set     *signal.Set     // of the ranker; nil: it looks at none
 	indexes []models.Index
 	cases   []outcome // by visit
 }
@@ -146,7 +149,15 @@ func newPlayer(s Subject, t *tape) (*player, error) {
 		}
 		p.filters = append(p.filters, f)
 	}
-	if recipe.Ranker.Ranker != "source" {
+	switch recipe.Ranker.Ranker {
+	case "source":
+	case "learnt":
+		m, err := pipeline.ModelAs[*ltr.Model](env, recipe.Ranker.Model)
+		if err != nil {
+			return nil, err
+		}
+		p.set = m.Set()
+	default:
 		if p.ranker, err = parts.Ranker(recipe.Ranker); err != nil {
 			return nil, err
 		}
