@@ -22,6 +22,7 @@ import (
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/store"
+	"github.com/attune-rec/attune/models/ltr"
 	"github.com/attune-rec/attune/models/release"
 	"github.com/attune-rec/attune/server/api"
 	"github.com/attune-rec/attune/server/auth"
@@ -35,6 +36,7 @@ import (
 	"github.com/attune-rec/attune/server/recommend"
 	"github.com/attune-rec/attune/server/rpc"
 	"github.com/attune-rec/attune/server/shopper"
+	"github.com/attune-rec/attune/server/signals"
 	"github.com/attune-rec/attune/server/telemetry"
 )
 
@@ -51,6 +53,7 @@ type Server struct {
 	engines  *engine.Engines
 	set      *live.Set[*engine.Engine]
 	journal  *journal.Journal
+	signals  *signals.Keeper
 
 	recommendation *api.Recommendation
 
@@ -137,8 +140,24 @@ func (s *Server) listen() (err error) {
 	return nil
 }
 
+// build makes a release ready, with the signals that its ranker looks at.
+func (s *Server) build(ctx context.Context, r *release.Release) (*engine.Engine, error) {
+	for _, part := range r.Models() {
+		if m, ok := part.Model.(*ltr.Model); ok && m.Set().Width() > 0 {
+			if err := s.signals.Load(ctx, r.Manifest.Shop); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return s.engines.Build(ctx, r)
+}
+
 // liveReleases is the part that serves releases and swaps them.
 func (s *Server) liveReleases() (err error) {
+	if s.signals, err = signals.New(signals.Options{Log: s.store, Logger: s.log}); err != nil {
+		return err
+	}
+	s.closing(s.signals.Close)
 	s.engines = engine.New(engine.Options{
 		Changes: s.store, Observer: telemetry.NewComponents(s.metrics), Workers: runtime.GOMAXPROCS(0), Logger: s.log,
 	})
@@ -150,7 +169,7 @@ func (s *Server) liveReleases() (err error) {
 	}, []string{"shop", "version"})
 	s.metrics.MustRegister(events, current)
 	s.set, err = live.New(live.Options[*engine.Engine]{
-		Store: s.releases, Kinds: kinds, Build: s.engines.Build, Free: s.engines.Free, Probe: probe,
+		Store: s.releases, Kinds: kinds, Build: s.build, Free: s.engines.Free, Probe: probe,
 		Every: s.config.Follow, Idle: s.config.IdleShop, Log: s.log,
 		Observe: func(e live.Event) {
 			events.WithLabelValues(string(e.Shop), e.What).Inc()
@@ -186,17 +205,21 @@ func (s *Server) services() (rpc.Services, error) {
 	s.journal = journal.New(s.store, journal.Options{Queue: s.config.Queue, Logger: s.log, Registerer: s.metrics})
 	s.closing(func() error { return within(s.config.Grace, s.journal.Close) })
 	collector, err := collect.New(collect.Options{
-		Log: s.store, Morgue: s.store, Links: s.store, Listener: shoppers,
+		Log: s.store, Morgue: s.store, Links: s.store, Listener: listeners{shoppers, s.signals},
 		MaxAge: s.config.EventAge, MaxAhead: s.config.ClockAhead, Logger: s.log, Registerer: s.metrics,
 	})
 	if err != nil {
 		return none, err
 	}
 	recommender, err := recommend.New(recommend.Options{
-		Releases: served{s.set}, Shoppers: shoppers, Journal: s.journal, Parallel: runtime.GOMAXPROCS(0), Logger: s.log,
+		Releases: served{s.set}, Shoppers: shoppers, States: s.signals, Journal: s.journal, Parallel: runtime.GOMAXPROCS(0), Logger: s.log,
 	})
 	if err != nil {
 		return none, err
+	}
+	forget := func(shop features.ShopID, key features.UserKey) {
+		shoppers.Forget(shop, key)
+		s.signals.Forget(shop, key)
 	}
 	s.recommendation = &api.Recommendation{Recommender: recommender, Names: names, Tokens: tokens}
 	s.events = &api.Events{Collector: collector, Names: names, Validate: validate}
@@ -208,9 +231,26 @@ func (s *Server) services() (rpc.Services, error) {
 		}},
 		Users:    &api.Users{Store: s.store, Validate: validate, Tokens: tokens, Changed: shoppers.Forget},
 		Releases: &api.Releases{Store: s.releases, Kinds: kinds, Service: s.set, Tokens: tokens},
-		Privacy:  &privacy.Service{Store: s.store, Names: names, Forget: shoppers.Forget},
+		Privacy:  &privacy.Service{Store: s.store, Names: names, Forget: forget},
 		Health:   s.health,
 	}, nil
+}
+
+// listeners are told one after the other.
+type listeners []collect.Listener
+
+// Stored implements collect.Listener.
+func (l listeners) Stored(shop features.ShopID, events []features.Event) {
+	for _, one := range l {
+		one.Stored(shop, events)
+	}
+}
+
+// Linked implements collect.Listener.
+func (l listeners) Linked(shop features.ShopID, alias, user features.UserKey) {
+	for _, one := range l {
+		one.Linked(shop, alias, user)
+	}
 }
 
 // servers are the ways in: gRPC, REST over the gRPC server in the process, and

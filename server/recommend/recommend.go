@@ -21,6 +21,7 @@ type Options struct {
 	Releases Releases
 	Shoppers Shoppers
 	Journal  Journal          // nil: nothing is recorded
+	States   States           // nil: no signal remembers anything
 	Words    *reason.Words    // nil: made
 	Parallel int              // requests of a batch answered at once; 0: 4
 	Clock    func() time.Time // nil: time.Now
@@ -156,6 +157,9 @@ func (rec *Recommender) request(w *work, q *Query, surface string, rel Release, 
 			Text: q.Text, Now: rec.o.Clock().UTC(), Limit: q.Limit,
 		},
 		Shopper: who, Item: row, Cart: w.cart, Exclude: w.exclude, Catalog: items, Scratch: &w.scratch,
+	}
+	if rec.o.States != nil {
+		w.req.State = rec.o.States.State(q.Shop)
 	}
 	return nil
 }
