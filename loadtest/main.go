@@ -16,6 +16,7 @@ import (
 type cli struct {
 	Run      runCmd      `cmd:"" help:"Offer one rate and report the latencies."`
 	Capacity capacityCmd `cmd:"" help:"Raise the rate until the server no longer holds it."`
+	Shop     shopCmd     `cmd:"" help:"Make a shop, with a release, to load a server with."`
 	Shopper  shopperCmd  `cmd:"" help:"Send simulated shoppers, whose tastes are known, and judge what they were recommended."`
 }
 
