@@ -58,8 +58,9 @@ func (f Moment) Value(r *features.Request, items []features.Row, out []float32) 
 	}
 	all := shop[4] + shop[5]
 	at := moment(r.Now)
+	own := readingOf(r.State, f.Name(), features.OfItem, "")
 	for i, row := range items {
-		c := r.State.Read(f.Name(), features.OfItem, r.Catalog.ID(row))
+		c := own.at(row, r.Catalog.ID(row))
 		for j, cell := range at {
 			usual := (shop[cell] + 1) / (all + 4)
 			share := usual
