@@ -109,8 +109,19 @@ func (m *Model) ScoreFrom(r *features.Request, items []features.Row, from []uint
 	n, width := len(items), m.inputs.Width()
 	x := r.Scratch.Floats(n * width)
 	m.inputs.Fill(r, items, from, x)
+	m.score(x, r.Scratch.Floats(n*m.params.Hidden), out)
+}
+
+// ScoreInputs scores candidates by inputs that Inputs.Fill gave, row by row.
+func (m *Model) ScoreInputs(x []float32) []float32 {
+	out := make([]float32, len(x)/m.inputs.Width())
+	m.score(slices.Clone(x), make([]float32, len(out)*m.params.Hidden), out)
+	return out
+}
+
+func (m *Model) score(x, hidden, out []float32) {
 	m.params.standardise(x)
-	m.apply(x, r.Scratch.Floats(n*m.params.Hidden), out)
+	m.apply(x, hidden, out)
 	for i, v := range out {
 		out[i] = float32(1 / (1 + math.Exp(-m.params.Slope*float64(v)-m.params.Shift)))
 	}
