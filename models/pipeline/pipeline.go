@@ -172,6 +172,17 @@ func (p *Pipeline) Propose(ctx context.Context, r *features.Request, ans *Answer
 	return append(dst, w.ranked...), ctx.Err()
 }
 
+// Score sets the scores of cs, candidates as Propose gives them, to what the
+// ranker makes of them for r: to ask what a score rests on.
+func (p *Pipeline) Score(ctx context.Context, r *features.Request, cs []Candidate) error {
+	again := *r
+	if again.Scratch == nil {
+		again.Scratch = new(features.Scratch)
+	}
+	again.Scratch.Reset()
+	return score(ctx, p.ranker, &again, cs)
+}
+
 // narrow makes the eligible set: what may be sold, what the request allows,
 // without what it excludes, and what every filter leaves.
 func (p *Pipeline) narrow(w *work, allowed *features.Bitmap) error {

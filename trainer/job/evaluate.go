@@ -25,6 +25,7 @@ type Evaluate struct {
 	KeepSeen   bool     `help:"A second table in which items of the shopper's history are ranked as well."`
 	NewOnly    bool     `help:"Rank only the items that nobody had in training: how well new items are told apart."`
 	LimitUsers int      `help:"Judge on a seeded sample of so many cases; 0 takes all." default:"0"`
+	Reasons    int      `name:"test-reasons" help:"With --pipeline: put so many reasons to the test by ranking again without what they rest on." default:"0"`
 	History    int      `help:"Interactions of a shopper that a request shows, the newest; 0 as many as are served, -1 all." default:"0"`
 	Compare    string   `help:"Show the paired difference of this model to each other one; the last of --model when there are several, \"none\" for no comparison." placeholder:"MODEL"`
 	Segments   bool     `help:"Also by length of history, market and new items." default:"true" negatable:""`

@@ -25,6 +25,8 @@ type outcome struct {
 	answer     []answered
 	degraded   []string
 	considered int
+	tested     int     // reasons that rest on the history
+	held       int     // of them, those without which the score is lower
 	reach      float64 // share of the ranker's best that were candidates; NaN: undefined
 }
 
@@ -135,6 +137,52 @@ func (w *worker) play(ctx context.Context, shop features.ShopID, v *visit, state
 		fresh, hit := wanted[a.Row]
 		out.hits, out.hitsFresh = append(out.hits, hit), append(out.hitsFresh, hit && fresh)
 		out.answer = append(out.answer, answered{row: a.Row, source: a.Source, reason: a.Reason.Kind})
+	}
+	if w.p.reasons.Load() > 0 {
+		return w.test(ctx, r, out)
+	}
+	return nil
+}
+
+// test takes the evidence of each reason out of the history and ranks the same
+// candidates again: the reason holds where the item's score is lower.
+func (w *worker) test(ctx context.Context, r *features.Request, out *outcome) error {
+	given := slices.Clone(w.ans.Items)
+	var err error
+	if w.found, err = w.p.pipe.Propose(ctx, r, &w.ans, w.found[:0]); err != nil {
+		return fmt.Errorf("propose: %w", err)
+	}
+	place := map[features.Row]int{}
+	for i, c := range w.found {
+		place[c.Row] = i
+	}
+	before := slices.Clone(w.found)
+	if err := w.p.pipe.Score(ctx, r, before); err != nil {
+		return err
+	}
+	without := map[features.Row][]pipeline.Candidate{} // by evidence
+	for _, a := range given {
+		why := a.Reason.Item
+		at, proposed := place[a.Row]
+		if why == features.NoRow || why == a.Row || a.Reason.Kind == "" || !proposed ||
+			!slices.ContainsFunc(r.Shopper.Recent, func(it features.Interaction) bool { return it.Row == why }) || w.p.reasons.Add(-1) < 0 {
+			continue
+		}
+		after := without[why]
+		if after == nil {
+			again, shopper := *r, *r.Shopper
+			shopper.Recent = slices.DeleteFunc(slices.Clone(shopper.Recent), func(it features.Interaction) bool { return it.Row == why })
+			again.Shopper = &shopper
+			after = slices.Clone(w.found)
+			if err := w.p.pipe.Score(ctx, &again, after); err != nil {
+				return err
+			}
+			without[why] = after
+		}
+		out.tested++
+		if b, c := before[at].Score, after[at].Score; c < b || c != c {
+			out.held++
+		}
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/attune-rec/attune/features"
@@ -76,6 +77,7 @@ type Options struct {
 	Max      int       // a seeded sample of so many; 0: all
 	Seed     uint64    // of the sample and of the intervals
 	Workers  int       // goroutines; 0: GOMAXPROCS
+	Reasons  int       // that rest on the history are put to the test, at most; 0: none
 	Progress func(done, total int)
 }
 
@@ -101,6 +103,7 @@ func Run(ctx context.Context, log Store, shop features.ShopID, s Subject, o Opti
 		return nil, err
 	}
 	defer p.close()
+	p.reasons.Store(int64(o.Reasons))
 	if err := p.play(ctx, log, shop, &o); err != nil {
 		return nil, err
 	}
@@ -118,7 +121,8 @@ type player struct {
 	ranker  pipeline.Ranker // nil: it ranks by how things were retrieved, and there is nothing to compare with
 	set     *signal.Set     // of the ranker; nil: it looks at none
 	indexes []models.Index
-	cases   []outcome // by visit
+	cases   []outcome    // by visit
+	reasons atomic.Int64 // that may still be put to the test
 }
 
 func newPlayer(s Subject, t *tape) (*player, error) {
