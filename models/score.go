@@ -72,6 +72,9 @@ type Attributor interface {
 	// Attribute adds to out[i] scale times by how much item's score would fall
 	// without rows[i]. rows are taste.Items of r's history.
 	Attribute(r *features.Request, item features.Row, rows []features.Row, scale float32, out []float32) bool
+	// AttributeSum does so for the sum of the scores of items, each times its
+	// weight; items of weight 0 are passed over.
+	AttributeSum(r *features.Request, items []features.Row, weights []float32, rows []features.Row, out []float32) bool
 	// AttributeMoments adds to mean[i] and deviation[i] by how much the moments
 	// of the whole catalogue's scores would fall without rows[i].
 	AttributeMoments(r *features.Request, m Moments, rows []features.Row, mean, deviation []float32) bool

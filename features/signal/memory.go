@@ -30,6 +30,7 @@ type Memory struct {
 	seq     int64
 
 	columns columns
+	traits  traits
 }
 
 // cell is the numbers of one subject. It stays the same while its numbers are

@@ -171,12 +171,35 @@ func (m *Model) Embed(r *features.Request, dst []float32) bool {
 		scratch = new(features.Scratch)
 	}
 	p := m.weigher.Profile(r.History(), m.Items(), scratch)
-	if len(p.Rows) == 0 {
-		return false
-	}
 	clear(dst)
-	linalg.AxpyGather(p.Weights, m.vectors.Data, p.Rows, dst)
-	return true
+	known := len(p.Rows) > 0
+	if known {
+		linalg.AxpyGather(p.Weights, m.vectors.Data, p.Rows, dst)
+	}
+	return m.embedTail(r, dst, scratch) || known
+}
+
+// embedTail adds the items of the history that are newer than the model, by
+// what the catalogue says of them; false when there are none. It allocates for
+// each.
+func (m *Model) embedTail(r *features.Request, dst []float32, scratch *features.Scratch) bool {
+	found := false
+	history := r.History()
+	for i := range history {
+		if int(history[i].Row) < m.Items() || r.Catalog == nil {
+			continue
+		}
+		it, w := r.Catalog.Item(history[i].Row), m.weigher.Of(&history[i])
+		if it == nil || w == 0 {
+			continue
+		}
+		own := scratch.Floats(m.Dim())
+		if m.EmbedItem(it, own) {
+			linalg.Axpy(w, own, dst)
+			found = true
+		}
+	}
+	return found
 }
 
 // embed is Embed, once a request.
@@ -228,6 +251,20 @@ func (m *Model) Explain(r *features.Request, item features.Row) (models.Evidence
 // Attribute implements models.Attributor: the score is a sum over the history.
 func (m *Model) Attribute(r *features.Request, item features.Row, rows []features.Row, scale float32, out []float32) bool {
 	return item >= 0 && int(item) < m.Items() && m.attribute(r, m.vectors.Row(int(item)), rows, scale, out)
+}
+
+// AttributeSum implements models.Attributor.
+func (m *Model) AttributeSum(r *features.Request, items []features.Row, weights []float32, rows []features.Row, out []float32) bool {
+	if r.Scratch == nil {
+		return false
+	}
+	sum := r.Scratch.Floats(m.Dim())
+	for i, w := range weights {
+		if w != 0 && items[i] >= 0 && int(items[i]) < m.Items() {
+			linalg.Axpy(w, m.vectors.Row(int(items[i])), sum)
+		}
+	}
+	return m.attribute(r, sum, rows, 1, out)
 }
 
 // AttributeMoments implements models.Attributor.

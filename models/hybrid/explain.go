@@ -44,7 +44,7 @@ func (m *Model) Explain(r *features.Request, item features.Row) (models.Evidence
 		}
 		switch part := part.Model.(type) {
 		case models.Attributor:
-			if m.attribute(i, part, r, item, rows, falls) {
+			if m.attribute(i, part, r, item, rows, 1, falls) {
 				attributed = true
 			}
 		case models.Explainer:
@@ -64,7 +64,7 @@ func (m *Model) Explain(r *features.Request, item features.Row) (models.Evidence
 		}
 	}
 	if best >= 0 && n == 1 && falls[best] >= certain {
-		return models.Evidence{Item: rows[best], Type: strongest(history, rows[best]), Contribution: falls[best]}, true
+		return models.Evidence{Item: rows[best], Type: taste.Did(history, rows[best]), Contribution: falls[best]}, true
 	}
 	from := 1
 	if best >= 0 {
@@ -76,15 +76,10 @@ func (m *Model) Explain(r *features.Request, item features.Row) (models.Evidence
 // attributed is what a part's moments rest on, by its address in keys.
 type attributed struct{ key *int }
 
-// attribute adds to falls what the standardised score of item in a part rests
-// on. With z = (s − μ)/σ that is (ds − dμ − z·dσ)/σ.
-func (m *Model) attribute(part int, a models.Attributor, r *features.Request, item features.Row, rows []features.Row, falls []float32) bool {
-	moments, ok := r.Scratch.Vector(&m.keys[part], 2, func(dst []float32) bool { return m.moments(part, r, dst) })
-	if !ok {
-		return false
-	}
+// rests is by how much the moments of a part would fall without each of rows.
+func (m *Model) rests(part int, a models.Attributor, r *features.Request, moments []float32, rows []features.Row) ([]float32, bool) {
 	n := len(rows)
-	rests, ok := r.Scratch.Vector(attributed{&m.keys[part]}, 2*n, func(dst []float32) bool {
+	return r.Scratch.Vector(attributed{&m.keys[part]}, 2*n, func(dst []float32) bool {
 		all := models.Moments{Mean: moments[0], Deviation: moments[1]}
 		if g := m.gauges[part]; g != nil {
 			vec, _ := g.vector(r)
@@ -94,18 +89,73 @@ func (m *Model) attribute(part int, a models.Attributor, r *features.Request, it
 		}
 		return a.AttributeMoments(r, all, rows, dst[:n], dst[n:])
 	})
-	items, score := r.Scratch.Rows(1), r.Scratch.Floats(1)
-	items[0] = item
-	m.parts[part].Model.Score(r, items, score)
-	scale := m.weights[part] / moments[1]
-	if !ok || score[0] != score[0] || !a.Attribute(r, item, rows, scale, falls) {
+}
+
+// attribute adds to falls what the standardised score of item in a part rests
+// on, times scale. With z = (s − μ)/σ that is (ds − dμ − z·dσ)/σ.
+func (m *Model) attribute(part int, a models.Attributor, r *features.Request, item features.Row, rows []features.Row, scale float32, falls []float32) bool {
+	items, weights := r.Scratch.Rows(1), r.Scratch.Floats(1)
+	items[0], weights[0] = item, scale
+	return m.attributeSum(part, a, r, items, weights, rows, falls)
+}
+
+func (m *Model) attributeSum(part int, a models.Attributor, r *features.Request, items []features.Row, weights []float32, rows []features.Row, falls []float32) bool {
+	moments, ok := r.Scratch.Vector(&m.keys[part], 2, func(dst []float32) bool { return m.moments(part, r, dst) })
+	if !ok {
 		return false
 	}
-	z := (score[0] - moments[0]) / moments[1]
+	rests, ok := m.rests(part, a, r, moments, rows)
+	if !ok {
+		return false
+	}
+	n := len(rows)
+	scores, scaled := r.Scratch.Floats(len(items)), r.Scratch.Floats(len(items))
+	m.parts[part].Model.Score(r, items, scores)
+	var sum, leaning float32
+	for i, w := range weights {
+		if w == 0 || scores[i] != scores[i] {
+			continue
+		}
+		scaled[i] = w * m.weights[part] / moments[1]
+		sum += scaled[i]
+		leaning += scaled[i] * (scores[i] - moments[0]) / moments[1]
+	}
+	if sum == 0 && leaning == 0 || !a.AttributeSum(r, items, scaled, rows, falls) {
+		return false
+	}
 	for i := range falls {
-		falls[i] -= scale * (rests[i] + z*rests[n+i])
+		falls[i] -= sum*rests[i] + leaning*rests[n+i]
 	}
 	return true
+}
+
+// Attribute implements models.Attributor for the parts that are one.
+func (m *Model) Attribute(r *features.Request, item features.Row, rows []features.Row, scale float32, out []float32) bool {
+	if r.Scratch == nil {
+		return false
+	}
+	items, weights := r.Scratch.Rows(1), r.Scratch.Floats(1)
+	items[0], weights[0] = item, scale
+	return m.AttributeSum(r, items, weights, rows, out)
+}
+
+// AttributeSum implements models.Attributor for the parts that are one.
+func (m *Model) AttributeSum(r *features.Request, items []features.Row, weights []float32, rows []features.Row, out []float32) bool {
+	if r.Scratch == nil {
+		return false
+	}
+	done := false
+	for i, part := range m.parts {
+		if a, ok := part.Model.(models.Attributor); ok && m.weights[i] != 0 {
+			done = m.attributeSum(i, a, r, items, weights, rows, out) || done
+		}
+	}
+	return done
+}
+
+// AttributeMoments implements models.Attributor; a hybrid is no part of another.
+func (m *Model) AttributeMoments(*features.Request, models.Moments, []features.Row, []float32, []float32) bool {
+	return false
 }
 
 // maxNamed bounds the items that are put to the test.
@@ -138,7 +188,7 @@ func (m *Model) prove(r *features.Request, item features.Row, named []features.R
 		again.Scratch = r.Scratch.Nested(without{m, row}) // shared with the other items this one explains
 		m.Score(&again, items, score)
 		if fall := before - score[0]; fall > best.Contribution {
-			best = models.Evidence{Item: row, Type: strongest(history, row), Contribution: fall}
+			best = models.Evidence{Item: row, Type: taste.Did(history, row), Contribution: fall}
 		}
 	}
 	return best, best.Item != features.NoRow
@@ -151,25 +201,4 @@ func contains(rows []features.Row, row features.Row) bool {
 		}
 	}
 	return false
-}
-
-// strongest is what the shopper did with row that says most, the newest of
-// equals.
-func strongest(history []features.Interaction, row features.Row) features.EventType {
-	rank := func(t features.EventType) int {
-		switch t {
-		case features.Purchase:
-			return 3
-		case features.CartAdd, features.WishAdd, features.Like:
-			return 2
-		}
-		return 1
-	}
-	best := features.EventUnknown
-	for i := range history {
-		if t := history[i].Type; history[i].Row == row && t.Interest() && (best == features.EventUnknown || rank(t) >= rank(best)) {
-			best = t
-		}
-	}
-	return best
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models"
@@ -23,6 +24,7 @@ type Items struct {
 	weigher *taste.Weigher
 	table   *table
 	prior   []float32 // factor on a history item's weight; nil: 1 for all
+	spread  sync.Pool // of *[]float32, by row, zero in between
 }
 
 // meta is what a release keeps beside the tensors.
@@ -128,6 +130,40 @@ func (m *Items) Attribute(r *features.Request, item features.Row, rows []feature
 			w *= m.prior[row]
 		}
 		out[i] += scale * w * m.table.at(int32(row), int32(item))
+	}
+	return true
+}
+
+// AttributeSum implements models.Attributor.
+func (m *Items) AttributeSum(r *features.Request, items []features.Row, weights []float32, rows []features.Row, out []float32) bool {
+	if r.Scratch == nil {
+		return false
+	}
+	dense, _ := m.spread.Get().(*[]float32)
+	if dense == nil {
+		dense = new([]float32)
+		*dense = make([]float32, m.table.items)
+	}
+	defer m.spread.Put(dense)
+	for i, w := range weights {
+		if items[i] >= 0 && int(items[i]) < m.table.items {
+			(*dense)[items[i]] = w
+		}
+	}
+	for i, w := range m.weigher.Weights(r, m.table.items, rows) {
+		if w == 0 {
+			continue
+		}
+		if m.prior != nil {
+			w *= m.prior[rows[i]]
+		}
+		_, product := m.table.against(int32(rows[i]), *dense)
+		out[i] += w * product
+	}
+	for _, row := range items {
+		if row >= 0 && int(row) < m.table.items {
+			(*dense)[row] = 0
+		}
 	}
 	return true
 }

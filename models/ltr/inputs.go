@@ -81,11 +81,17 @@ func (in *Inputs) Set() *signal.Set { return in.set }
 // at which the item was shown, is 0: it is known of what was shown only, and
 // nothing stands anywhere yet when it is ranked.
 func (in *Inputs) Fill(r *features.Request, items []features.Row, from []uint64, x []float32) {
+	in.fill(r, items, from, x, r.Scratch.Floats(len(in.parts)))
+}
+
+// fill is Fill; inverses are those of the deviations of the models' scores.
+func (in *Inputs) fill(r *features.Request, items []features.Row, from []uint64, x, inverses []float32) {
 	n, width := len(items), in.Width()
 	scores := r.Scratch.Floats(n)
 	for k, part := range in.parts {
 		part.Model.Score(r, items, scores)
 		mean, inverse := spread(scores)
+		inverses[k] = inverse
 		for i, v := range scores {
 			if v-v == 0 {
 				x[i*width+k] = (v - mean) * inverse

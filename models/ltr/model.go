@@ -16,10 +16,10 @@ import (
 // the shopper takes it, given the candidates it stands among. It is immutable
 // and safe for concurrent use.
 type Model struct {
-	params  Params
-	inputs  *Inputs
-	explain models.Explainer // of the first part that has one; nil: none
-	inner   linalg.Matrix
+	params Params
+	inputs *Inputs
+	keys   []int // what memoises what a part's moments rest on: the address of an element
+	inner  linalg.Matrix
 }
 
 var (
@@ -64,13 +64,7 @@ func New(p Params, parts []models.Part) (*Model, error) {
 	if p.Hidden > 0 {
 		m.inner = linalg.MatrixOf(inputs.Width(), p.Hidden, p.Inner)
 	}
-	// The heaviest voice that can explain gives the reasons.
-	best := float32(0)
-	for i, part := range inputs.parts {
-		if e, ok := part.Model.(models.Explainer); ok && p.Linear[i]*p.Scale[i] > best {
-			m.explain, best = e, p.Linear[i]*p.Scale[i]
-		}
-	}
+	m.keys = make([]int, len(inputs.parts))
 	return m, nil
 }
 
@@ -106,9 +100,14 @@ func (m *Model) ScoreFrom(r *features.Request, items []features.Row, from []uint
 		own.Scratch = new(features.Scratch)
 		r = &own
 	}
-	n, width := len(items), m.inputs.Width()
+	n, width, parts := len(items), m.inputs.Width(), len(m.inputs.parts)
+	kept := r.Scratch.Keep(&m.params, parts+n+n*width)
+	for i, row := range items {
+		kept[parts+i] = math.Float32frombits(uint32(row))
+	}
+	m.inputs.fill(r, items, from, kept[parts+n:], kept[:parts])
 	x := r.Scratch.Floats(n * width)
-	m.inputs.Fill(r, items, from, x)
+	copy(x, kept[parts+n:])
 	m.score(x, r.Scratch.Floats(n*m.params.Hidden), out)
 }
 
@@ -166,15 +165,6 @@ func (p *Params) standardise(x []float32) {
 
 // extreme bounds an input, in deviations.
 const extreme = 6
-
-// Explain implements models.Explainer by the part that counts most: what it
-// says rests on the history, and it speaks for the item.
-func (m *Model) Explain(r *features.Request, item features.Row) (models.Evidence, bool) {
-	if m.explain == nil {
-		return models.Evidence{Item: features.NoRow}, false
-	}
-	return m.explain.Explain(r, item)
-}
 
 // Save implements models.Model; the parts are models of the release themselves.
 func (m *Model) Save(w models.Writer) error { return w.JSON("ltr", m.params) }

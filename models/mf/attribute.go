@@ -17,6 +17,20 @@ func (m *ALS) Attribute(r *features.Request, item features.Row, rows []features.
 	return item >= 0 && int(item) < m.table.Items && m.attribute(r, m.table.Row(item), rows, scale, out)
 }
 
+// AttributeSum implements models.Attributor.
+func (m *ALS) AttributeSum(r *features.Request, items []features.Row, weights []float32, rows []features.Row, out []float32) bool {
+	if r.Scratch == nil {
+		return false
+	}
+	sum := r.Scratch.Floats(m.table.Dim)
+	for i, w := range weights {
+		if w != 0 && items[i] >= 0 && int(items[i]) < m.table.Items {
+			linalg.Axpy(w, m.table.Row(items[i]), sum)
+		}
+	}
+	return m.attribute(r, sum, rows, 1, out)
+}
+
 // AttributeMoments implements models.Attributor.
 func (m *ALS) AttributeMoments(r *features.Request, moments models.Moments, rows []features.Row, mean, deviation []float32) bool {
 	return m.attribute(r, moments.Centre, rows, 1, mean) && m.attribute(r, moments.Lean, rows, 1, deviation)

@@ -122,3 +122,24 @@ type AttributedScorer interface {
 	models.Scorer
 	models.Attributor
 }
+
+// Did is what the shopper did with row that says most, the newest of
+// equals.
+func Did(history []features.Interaction, row features.Row) features.EventType {
+	rank := func(t features.EventType) int {
+		switch t {
+		case features.Purchase:
+			return 3
+		case features.CartAdd, features.WishAdd, features.Like:
+			return 2
+		}
+		return 1
+	}
+	best := features.EventUnknown
+	for i := range history {
+		if t := history[i].Type; history[i].Row == row && t.Interest() && (best == features.EventUnknown || rank(t) >= rank(best)) {
+			best = t
+		}
+	}
+	return best
+}
