@@ -14,7 +14,7 @@ var _ models.Explainer = (*Model)(nil)
 // certain is the fall of a score before calibration from which on an item of
 // the history is called its evidence: a smaller one may be outweighed by what a
 // first-order account leaves out.
-const certain = .02
+const certain = .05
 
 // Explain implements models.Explainer for an item that was ranked with r's
 // Scratch since its Reset. What the score rests on is worked out to first
@@ -23,13 +23,42 @@ const certain = .02
 // the candidates' own mean and deviation would lose is taken off.
 func (m *Model) Explain(r *features.Request, item features.Row) (models.Evidence, bool) {
 	none := models.Evidence{Item: features.NoRow}
-	history := r.History()
-	if r.Scratch == nil || len(history) == 0 {
+	rows, falls := m.falls(r, item)
+	best := -1
+	for j, fall := range falls {
+		if fall >= certain && rows[j] != item && (best < 0 || fall > falls[best]) {
+			best = j
+		}
+	}
+	if best < 0 {
 		return none, false
+	}
+	p := m.params.Slope * float64(falls[best])
+	return models.Evidence{Item: rows[best], Type: taste.Did(r.History(), rows[best]), Contribution: float32(p)}, true
+}
+
+// RestsOn reports whether the score of an item that was ranked rests on
+// evidence, an item of the history.
+func (m *Model) RestsOn(r *features.Request, item, evidence features.Row) bool {
+	rows, falls := m.falls(r, item)
+	for j, row := range rows {
+		if row == evidence {
+			return falls[j] >= certain
+		}
+	}
+	return false
+}
+
+// falls is the distinct items of the history, and by how much the score of
+// item, before calibration, would fall without each; none where item was not
+// ranked.
+func (m *Model) falls(r *features.Request, item features.Row) ([]features.Row, []float32) {
+	if r.Scratch == nil || len(r.History()) == 0 {
+		return nil, nil
 	}
 	kept, width, parts := r.Scratch.Kept(&m.params), m.inputs.Width(), len(m.inputs.parts)
 	if kept == nil {
-		return none, false
+		return nil, nil
 	}
 	n := (len(kept) - parts) / (1 + width)
 	at := -1
@@ -40,7 +69,7 @@ func (m *Model) Explain(r *features.Request, item features.Row) (models.Evidence
 		}
 	}
 	if at < 0 {
-		return none, false
+		return nil, nil
 	}
 	x := kept[parts+n:]
 	slopes := m.slopes(r, x[at*width:(at+1)*width])
@@ -63,17 +92,7 @@ func (m *Model) Explain(r *features.Request, item features.Row) (models.Evidence
 			falls[j] -= scale * (rests[j] + z*rests[len(rows)+j])
 		}
 	}
-	best := -1
-	for j, fall := range falls {
-		if fall >= certain && rows[j] != item && (best < 0 || fall > falls[best]) {
-			best = j
-		}
-	}
-	if best < 0 {
-		return none, false
-	}
-	p := m.params.Slope * float64(falls[best])
-	return models.Evidence{Item: rows[best], Type: taste.Did(history, rows[best]), Contribution: float32(p)}, true
+	return rows, falls
 }
 
 // rests is by how much the mean and the deviation of a part's scores over the n

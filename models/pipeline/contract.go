@@ -89,6 +89,13 @@ type Reasoner interface {
 	Reason(r *features.Request, item features.Row) (Reason, bool)
 }
 
+// Judge is a ranker that knows what its scores rest on: a source's reason that
+// names an item of the history is only given where the ranker confirms it.
+type Judge interface {
+	Ranker
+	RestsOn(r *features.Request, item, evidence features.Row) bool
+}
+
 // Answered is one item of an answer.
 type Answered struct {
 	Candidate

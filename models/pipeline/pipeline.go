@@ -293,6 +293,8 @@ func (p *Pipeline) fill(w *work) {
 // the same for everyone.
 func (p *Pipeline) reason(w *work, c Candidate) Reason {
 	var plain Reason
+	judge, _ := p.ranker.(Judge)
+	ranker, _ := p.ranker.(Reasoner)
 	ask := func(q Reasoner) (Reason, bool) {
 		if q == nil {
 			return Reason{}, false
@@ -306,10 +308,11 @@ func (p *Pipeline) reason(w *work, c Candidate) Reason {
 				plain = why
 			}
 			return Reason{}, false
+		case judge != nil && q != ranker && inHistory(&w.req, why.Item) && why.Item != c.Row && !judge.RestsOn(&w.req, c.Row, why.Item):
+			return Reason{}, false
 		}
 		return why, true
 	}
-	ranker, _ := p.ranker.(Reasoner)
 	if why, ok := ask(ranker); ok {
 		return why
 	}
@@ -324,6 +327,15 @@ func (p *Pipeline) reason(w *work, c Candidate) Reason {
 		}
 	}
 	return plain
+}
+
+func inHistory(r *features.Request, row features.Row) bool {
+	for _, it := range r.History() {
+		if it.Row == row {
+			return true
+		}
+	}
+	return false
 }
 
 // personal tells reasons that rest on the shopper or the page from those that

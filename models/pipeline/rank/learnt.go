@@ -82,3 +82,8 @@ func (k *learnt) from(bits uint64) uint64 {
 func (k *learnt) Reason(r *features.Request, item features.Row) (pipeline.Reason, bool) {
 	return pipeline.BecauseOfHistory(k.model, r, item)
 }
+
+// RestsOn implements pipeline.Judge.
+func (k *learnt) RestsOn(r *features.Request, item, evidence features.Row) bool {
+	return k.model.RestsOn(r, item, evidence)
+}
