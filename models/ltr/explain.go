@@ -14,7 +14,7 @@ var _ models.Explainer = (*Model)(nil)
 // certain is the fall of a score before calibration from which on an item of
 // the history is called its evidence: a smaller one may be outweighed by what a
 // first-order account leaves out.
-const certain = .05
+const certain = .015
 
 // Explain implements models.Explainer for an item that was ranked with r's
 // Scratch since its Reset. What the score rests on is worked out to first
