@@ -85,6 +85,30 @@ func (s *Scratch) Vector(owner any, n int, fill func(dst []float32) bool) ([]flo
 	return vec, ok
 }
 
+// Keep returns n zeroed numbers that Kept gives back under owner's name until
+// Reset, in the place of what owner kept before.
+func (s *Scratch) Keep(owner any, n int) []float32 {
+	vec := s.Floats(n)
+	for i := range s.memo {
+		if s.memo[i].owner == owner {
+			s.memo[i].vec = vec
+			return vec
+		}
+	}
+	s.memo = append(s.memo, memo{owner: owner, vec: vec, ok: true})
+	return vec
+}
+
+// Kept is what owner kept; nil when it kept nothing.
+func (s *Scratch) Kept(owner any) []float32 {
+	for i := range s.memo {
+		if s.memo[i].owner == owner {
+			return s.memo[i].vec
+		}
+	}
+	return nil
+}
+
 // arena cuts slices from one block and grows to what a request needed.
 type arena[T any] struct {
 	block []T

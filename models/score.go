@@ -63,3 +63,27 @@ type Explainer interface {
 	// Explain returns the strongest evidence for item; false when there is none.
 	Explain(r *features.Request, item features.Row) (Evidence, bool)
 }
+
+// Attributor is an Explainer that can say of the whole history at once how much
+// a score rests on each item of it, to first order and without proof. That is
+// what explaining many items of one answer needs. Its methods allocate nothing
+// where r has a Scratch in use, and are false where they cannot say.
+type Attributor interface {
+	// Attribute adds to out[i] scale times by how much item's score would fall
+	// without rows[i]. rows are taste.Items of r's history.
+	Attribute(r *features.Request, item features.Row, rows []features.Row, scale float32, out []float32) bool
+	// AttributeSum does so for the sum of the scores of items, each times its
+	// weight; items of weight 0 are passed over.
+	AttributeSum(r *features.Request, items []features.Row, weights []float32, rows []features.Row, out []float32) bool
+	// AttributeMoments adds to mean[i] and deviation[i] by how much the moments
+	// of the whole catalogue's scores would fall without rows[i].
+	AttributeMoments(r *features.Request, m Moments, rows []features.Row, mean, deviation []float32) bool
+}
+
+// Moments are the mean and the standard deviation of the scores of a catalogue.
+type Moments struct {
+	Mean, Deviation float32
+	// Of an Embedder: the mean of the items' vectors, and their covariance times
+	// the request's vector, over the deviation.
+	Centre, Lean []float32
+}

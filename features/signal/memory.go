@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/attune-rec/attune/features"
 )
@@ -27,23 +28,98 @@ type Memory struct {
 
 	folding sync.Mutex // the one writer
 	seq     int64
+
+	columns columns
+	traits  traits
 }
 
+// cell is the numbers of one subject. It stays the same while its numbers are
+// replaced; nil: nothing was folded yet.
+type cell struct{ numbers atomic.Pointer[[]float64] }
+
+func (c *cell) read() []float64 {
+	if c == nil {
+		return nil
+	}
+	if n := c.numbers.Load(); n != nil {
+		return *n
+	}
+	return nil
+}
+
+// shard has the cells of some subjects; those of pairs by user, so that what
+// one shopper has had to do with many items is found at once.
 type shard struct {
 	mu    sync.RWMutex
-	cells map[key][]float64
+	cells map[key]*cell
+	pairs map[owner]map[string]*cell // then by item
+}
+
+// owner is whose pairs they are.
+type owner struct{ feature, user string }
+
+// keyLength is that of a user's raw key, which begins the key of a pair.
+const keyLength = len(features.UserKey{})
+
+func (s *shard) find(k key) *cell {
+	if k.of == features.OfPair && len(k.key) >= keyLength {
+		return s.pairs[owner{k.feature, k.key[:keyLength]}][k.key[keyLength:]]
+	}
+	return s.cells[k]
+}
+
+// made is the cell of k, made where there is none.
+func (s *shard) made(k key) *cell {
+	c := s.find(k)
+	if c != nil {
+		return c
+	}
+	c = new(cell)
+	if k.of != features.OfPair || len(k.key) < keyLength {
+		s.cells[k] = c
+		return c
+	}
+	o := owner{k.feature, k.key[:keyLength]}
+	if s.pairs[o] == nil {
+		s.pairs[o] = map[string]*cell{}
+	}
+	s.pairs[o][k.key[keyLength:]] = c
+	return c
+}
+
+// each calls f with the cells that have numbers.
+func (s *shard) each(f func(k key, numbers []float64)) {
+	for k, c := range s.cells {
+		if n := c.read(); n != nil {
+			f(k, n)
+		}
+	}
+	for o, items := range s.pairs {
+		for item, c := range items {
+			if n := c.read(); n != nil {
+				f(key{o.feature, features.OfPair, o.user + item}, n)
+			}
+		}
+	}
 }
 
 // NewMemory is an empty memory of the set's signals.
 func NewMemory(set *Set) *Memory {
 	m := &Memory{set: set, seed: maphash.MakeSeed()}
 	for i := range m.shards {
-		m.shards[i].cells = map[key][]float64{}
+		m.shards[i].cells, m.shards[i].pairs = map[key]*cell{}, map[owner]map[string]*cell{}
 	}
 	return m
 }
 
-func (m *Memory) shard(k string) int { return int(maphash.String(m.seed, k) % shards) }
+// shard is the number of the one that has k's cell.
+func (m *Memory) shard(k key) int {
+	of := k.key
+	if k.of == features.OfPair && len(of) > keyLength {
+		of = of[:keyLength]
+	}
+	return int(maphash.String(m.seed, of) % shards) // #nosec G115 -- below shards
+}
 
 // Fold takes events in, in the order of Seq. One that is not newer than the
 // last is a repeat and does nothing; one without Seq is taken as it comes.
@@ -66,7 +142,7 @@ func (m *Memory) Fold(events ...features.Event) {
 func (m *Memory) publish(d *draft, seq int64) {
 	var touched [shards]bool
 	for _, k := range d.keys {
-		touched[m.shard(k.key)] = true
+		touched[m.shard(k)] = true
 	}
 	for i := range m.shards {
 		if touched[i] {
@@ -74,7 +150,8 @@ func (m *Memory) publish(d *draft, seq int64) {
 		}
 	}
 	for i, k := range d.keys {
-		m.shards[m.shard(k.key)].cells[k] = d.cells[i]
+		numbers := d.cells[i]
+		m.shards[m.shard(k)].made(k).numbers.Store(&numbers)
 	}
 	m.seq = seq
 	for i := range m.shards {
@@ -93,23 +170,26 @@ func (m *Memory) Seq() int64 {
 
 // Read implements features.State.
 func (m *Memory) Read(feature string, of features.Subject, k string) []float64 {
-	s := &m.shards[m.shard(k)]
+	at := key{feature, of, k}
+	s := &m.shards[m.shard(at)]
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.cells[key{feature, of, k}]
+	return s.find(at).read()
 }
 
 // Cells implements features.State for a lone writer that needs no readers
 // beside it, as in a replay. Fold is the way for all else.
 func (m *Memory) Cells(feature string, of features.Subject, k string, width int) []float64 {
-	s := &m.shards[m.shard(k)]
+	at := key{feature, of, k}
+	s := &m.shards[m.shard(at)]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at := key{feature, of, k}
-	if s.cells[at] == nil {
-		s.cells[at] = make([]float64, width)
+	c := s.made(at)
+	if c.read() == nil {
+		numbers := make([]float64, width)
+		c.numbers.Store(&numbers)
 	}
-	return s.cells[at]
+	return c.read()
 }
 
 // Forget drops all that is about the user: an erasure.
@@ -125,6 +205,11 @@ func (m *Memory) Forget(user features.UserKey) {
 				delete(s.cells, k)
 			}
 		}
+		for o := range s.pairs {
+			if o.user == prefix {
+				delete(s.pairs, o)
+			}
+		}
 		s.mu.Unlock()
 	}
 }
@@ -135,7 +220,7 @@ func (m *Memory) Len() int {
 	for i := range m.shards {
 		s := &m.shards[i]
 		s.mu.RLock()
-		n += len(s.cells)
+		s.each(func(key, []float64) { n++ })
 		s.mu.RUnlock()
 	}
 	return n

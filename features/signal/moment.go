@@ -58,14 +58,16 @@ func (f Moment) Value(r *features.Request, items []features.Row, out []float32) 
 	}
 	all := shop[4] + shop[5]
 	at := moment(r.Now)
+	own := readingOf(r.State, f.Name(), features.OfItem, "")
 	for i, row := range items {
-		c := r.State.Read(f.Name(), features.OfItem, r.Catalog.ID(row))
+		c := own.at(row, r.Catalog.ID(row))
+		if c == nil { // it is as the shop is
+			out[3*i], out[3*i+1], out[3*i+2] = 0, 0, 0
+			continue
+		}
 		for j, cell := range at {
 			usual := (shop[cell] + 1) / (all + 4)
-			share := usual
-			if c != nil {
-				share = (c[cell] + prior*usual) / (c[4] + c[5] + prior)
-			}
+			share := (c[cell] + prior*usual) / (c[4] + c[5] + prior)
 			out[3*i+j] = float32(math.Log(share / usual))
 		}
 	}

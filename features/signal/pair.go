@@ -38,15 +38,26 @@ func (f Pair) Value(r *features.Request, items []features.Row, out []float32) {
 	if user == "" || r.State == nil || r.Catalog == nil {
 		return
 	}
-	// Few of the candidates are known to the shopper: the buffer saves a key
-	// for each of the others.
-	buf := append(make([]byte, 0, 64), user...)
-	for i, row := range items {
-		buf = append(buf[:len(user)], r.Catalog.ID(row)...)
-		v := out[4*i : 4*i+4]
+	now := r.Now.UnixMilli()
+	value := func(c []float64, v []float32) {
 		v[0], v[1], v[2] = 0, 0, 0
-		if c := r.State.Read(f.Name(), features.OfPair, string(buf)); c != nil {
-			v[0], v[1], v[2], v[3] = log1p(c[0]), log1p(c[1]), log1p(c[2]), hours(int64(c[3]), r.Now.UnixMilli())
+		if c != nil {
+			v[0], v[1], v[2], v[3] = log1p(c[0]), log1p(c[1]), log1p(c[2]), hours(int64(c[3]), now)
 		}
+	}
+	if m, ok := r.State.(*Memory); ok {
+		m.pairs(f.Name(), user, func(mine map[string]*cell) {
+			for i, row := range items {
+				var c []float64
+				if len(mine) > 0 {
+					c = mine[r.Catalog.ID(row)].read()
+				}
+				value(c, out[4*i:4*i+4])
+			}
+		})
+		return
+	}
+	for i, row := range items {
+		value(r.State.Read(f.Name(), features.OfPair, user+r.Catalog.ID(row)), out[4*i:4*i+4])
 	}
 }

@@ -44,14 +44,16 @@ func (f Popularity) Value(r *features.Request, items []features.Row, out []float
 		return
 	}
 	now := r.Now.UnixMilli()
+	whole := readingOf(r.State, f.Name(), features.OfItem, "")
+	market := readingOf(r.State, f.Name(), features.OfMarket, r.Market+"\x00")
 	for i, row := range items {
 		id, v := r.Catalog.ID(row), out[4*i:4*i+4]
 		clear(v)
-		if c := r.State.Read(f.Name(), features.OfItem, id); c != nil {
+		if c := whole.at(row, id); c != nil {
 			v[0] = log1p(sum(c, now, sells))
 			v[3] = float32((c[3] + .1) / (c[2] + c[3] + 2))
 		}
-		if c := r.State.Read(f.Name(), features.OfMarket, r.Market+"\x00"+id); c != nil {
+		if c := market.at(row, id); c != nil {
 			v[1], v[2] = log1p(sum(c[:2], now, sells)), log1p(sum(c[2:], now, looks))
 		}
 	}

@@ -45,12 +45,23 @@ func (Price) Value(r *features.Request, items []features.Row, out []float32) {
 	}
 	mean /= n
 	spread := math.Sqrt(max(square/n-mean*mean, 0) + .04)
+	kept := traitsOf(r.State)
 	for i, row := range items {
 		it := r.Catalog.Item(row)
-		if it == nil || it.PriceIn(r.Market).Units() <= 0 {
+		if it == nil {
 			continue
 		}
-		d := math.Log(it.PriceIn(r.Market).Units()) - mean
+		var units, log float64
+		if kept != nil {
+			units, log = kept.price(it, row, r.Market)
+		} else {
+			p := pricedOf(it, r.Market)
+			units, log = p.units, p.log
+		}
+		if units <= 0 {
+			continue
+		}
+		d := log - mean
 		out[2*i], out[2*i+1] = float32(d), float32(math.Abs(d)/spread)
 	}
 }

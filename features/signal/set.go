@@ -104,3 +104,12 @@ func (s *Set) Value(r *features.Request, items []features.Row, out []float32) {
 		at += w
 	}
 }
+
+// Names are the names of the signals, in their order.
+func (s *Set) Names() []string {
+	names := make([]string, 0, len(s.features))
+	for _, f := range s.features {
+		names = append(names, f.Name())
+	}
+	return names
+}

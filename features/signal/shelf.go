@@ -35,8 +35,10 @@ func (Shelf) Value(r *features.Request, items []features.Row, out []float32) {
 		if !ok {
 			list = it.ListPrices[""]
 		}
-		if p := it.PriceIn(r.Market); list.Micros > 0 && !p.IsZero() && p.Currency == list.Currency {
-			v[1] = float32(max(0, 1-p.Units()/list.Units()))
+		if list.Micros > 0 {
+			if p := it.PriceIn(r.Market); !p.IsZero() && p.Currency == list.Currency {
+				v[1] = float32(max(0, 1-p.Units()/list.Units()))
+			}
 		}
 		if it.Rating > 0 {
 			v[2] = it.Rating

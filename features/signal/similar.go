@@ -36,6 +36,9 @@ func (Similar) Value(r *features.Request, items []features.Row, out []float32) {
 	if n == 0 {
 		return
 	}
+	if kept := traitsOf(r.State); kept != nil && kept.similar(r, last[:n], items, out) {
+		return
+	}
 	for i, row := range items {
 		it := r.Catalog.Item(row)
 		if it == nil {
@@ -48,6 +51,48 @@ func (Similar) Value(r *features.Request, items []features.Row, out []float32) {
 		}
 		out[2*i], out[2*i+1] = float32(most), float32(all/float64(n))
 	}
+}
+
+// similar is Similar's value by traits; false where a path is too deep for them.
+func (t *traits) similar(r *features.Request, last []*features.Item, items []features.Row, out []float32) bool {
+	var of [lastItems]*trait
+	for i, it := range last {
+		row, ok := r.Catalog.Row(it.ID)
+		if !ok {
+			return false
+		}
+		if of[i] = t.of(r.Catalog, row); of[i] == nil || int(of[i].depth) > len(of[i].path) {
+			return false
+		}
+	}
+	for i, row := range items {
+		it := t.of(r.Catalog, row)
+		if it == nil {
+			continue
+		}
+		if int(it.depth) > len(it.path) {
+			return false
+		}
+		most, all := 0., 0.
+		for _, other := range of[:len(last)] {
+			l := 0.
+			for k := range min(it.depth, other.depth) {
+				if it.path[k] != other.path[k] {
+					break
+				}
+				l += .5 / float64(max(it.depth, other.depth))
+			}
+			if it.brand != 0 && it.brand == other.brand {
+				l += .25
+			}
+			if it.item == other.item || it.group != 0 && it.group == other.group {
+				l += .25
+			}
+			most, all = max(most, l), all+l
+		}
+		out[2*i], out[2*i+1] = float32(most), float32(all/float64(len(last)))
+	}
+	return true
 }
 
 // likeness is from 0 to 1.

@@ -32,9 +32,10 @@ func (m *Memory) Save(w io.Writer) error {
 	defer m.folding.Unlock()
 	var keys []key
 	for i := range m.shards {
-		for k := range m.shards[i].cells { // only the writer changes them
-			keys = append(keys, k)
-		}
+		s := &m.shards[i]
+		s.mu.RLock()
+		s.each(func(k key, _ []float64) { keys = append(keys, k) }) // only the writer changes them
+		s.mu.RUnlock()
 	}
 	slices.SortFunc(keys, compare)
 	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
@@ -43,7 +44,7 @@ func (m *Memory) Save(w io.Writer) error {
 	line := binary.AppendUvarint([]byte(magic), uint64(m.seq))
 	line = binary.AppendUvarint(line, uint64(len(keys)))
 	for _, k := range keys {
-		cells := m.shards[m.shard(k.key)].cells[k]
+		cells := m.Read(k.feature, k.of, k.key)
 		line = appendText(line, k.feature)
 		line = append(line, byte(k.of))
 		line = appendText(line, k.key)
@@ -109,7 +110,7 @@ func Load(set *Set, r io.Reader) (*Memory, error) {
 		if in.err != nil {
 			break
 		}
-		m.shards[m.shard(k.key)].cells[k] = cells
+		m.shards[m.shard(k)].made(k).numbers.Store(&cells)
 	}
 	if in.err != nil || in.b.Len() > 0 || m.seq < 0 {
 		return nil, fmt.Errorf("%w: it ends too early or too late", ErrSnapshot)

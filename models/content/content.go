@@ -10,7 +10,7 @@ package content
 import (
 	"context"
 	"fmt"
-	"sort"
+	"sync"
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models"
@@ -66,6 +66,15 @@ type Model struct {
 	*Space
 	weigher *taste.Weigher
 	vectors linalg.Matrix // items x factors, of length 1, or 0 where nothing is known
+
+	searching sync.Pool // of *search
+}
+
+// search is the memory of one look for neighbours.
+type search struct {
+	scores []float32
+	top    linalg.TopK
+	best   []linalg.Scored
 }
 
 var (
@@ -74,6 +83,7 @@ var (
 	_ models.ItemEmbedder  = (*Model)(nil)
 	_ models.Explainer     = (*Model)(nil)
 	_ models.Neighbourhood = (*Model)(nil)
+	_ models.Attributor    = (*Model)(nil)
 )
 
 // Fit learns the terms and their space from in.Train.Catalog; without one it
@@ -121,12 +131,35 @@ func (m *Model) Embed(r *features.Request, dst []float32) bool {
 		scratch = new(features.Scratch)
 	}
 	p := m.weigher.Profile(r.History(), m.Items(), scratch)
-	if len(p.Rows) == 0 {
-		return false
-	}
 	clear(dst)
-	linalg.AxpyGather(p.Weights, m.vectors.Data, p.Rows, dst)
-	return true
+	known := len(p.Rows) > 0
+	if known {
+		linalg.AxpyGather(p.Weights, m.vectors.Data, p.Rows, dst)
+	}
+	return m.embedTail(r, dst, scratch) || known
+}
+
+// embedTail adds the items of the history that are newer than the model, by
+// what the catalogue says of them; false when there are none. It allocates for
+// each.
+func (m *Model) embedTail(r *features.Request, dst []float32, scratch *features.Scratch) bool {
+	found := false
+	history := r.History()
+	for i := range history {
+		if int(history[i].Row) < m.Items() || r.Catalog == nil {
+			continue
+		}
+		it, w := r.Catalog.Item(history[i].Row), m.weigher.Of(&history[i])
+		if it == nil || w == 0 {
+			continue
+		}
+		own := scratch.Floats(m.Dim())
+		if m.EmbedItem(it, own) {
+			linalg.Axpy(w, own, dst)
+			found = true
+		}
+	}
+	return found
 }
 
 // embed is Embed, once a request.
@@ -172,28 +205,44 @@ func (m *Model) scoreTail(r *features.Request, vec []float32, row features.Row) 
 
 // Explain implements models.Explainer.
 func (m *Model) Explain(r *features.Request, item features.Row) (models.Evidence, bool) {
-	if item < 0 || int(item) >= m.Items() {
-		return models.Evidence{Item: features.NoRow}, false
+	return m.weigher.Attributed(m, r, item)
+}
+
+// Attribute implements models.Attributor: the score is a sum over the history.
+func (m *Model) Attribute(r *features.Request, item features.Row, rows []features.Row, scale float32, out []float32) bool {
+	return item >= 0 && int(item) < m.Items() && m.attribute(r, m.vectors.Row(int(item)), rows, scale, out)
+}
+
+// AttributeSum implements models.Attributor.
+func (m *Model) AttributeSum(r *features.Request, items []features.Row, weights []float32, rows []features.Row, out []float32) bool {
+	if r.Scratch == nil {
+		return false
 	}
-	scratch := new(features.Scratch)
-	p := m.weigher.Profile(r.History(), m.Items(), scratch)
-	type part struct {
-		row   features.Row
-		share float32
-	}
-	parts := make([]part, 0, len(p.Rows))
-	own := m.vectors.Row(int(item))
-	for i, row := range p.Rows {
-		if share := p.Weights[i] * linalg.Dot(own, m.vectors.Row(int(row))); share > 0 {
-			parts = append(parts, part{features.Row(row), share})
+	sum := r.Scratch.Floats(m.Dim())
+	for i, w := range weights {
+		if w != 0 && items[i] >= 0 && int(items[i]) < m.Items() {
+			linalg.Axpy(w, m.vectors.Row(int(items[i])), sum)
 		}
 	}
-	sort.SliceStable(parts, func(a, b int) bool { return parts[a].share > parts[b].share })
-	rows := make([]features.Row, len(parts))
-	for i := range parts {
-		rows[i] = parts[i].row
+	return m.attribute(r, sum, rows, 1, out)
+}
+
+// AttributeMoments implements models.Attributor.
+func (m *Model) AttributeMoments(r *features.Request, moments models.Moments, rows []features.Row, mean, deviation []float32) bool {
+	return m.attribute(r, moments.Centre, rows, 1, mean) && m.attribute(r, moments.Lean, rows, 1, deviation)
+}
+
+// attribute is Attribute for an item of the given vector.
+func (m *Model) attribute(r *features.Request, vec []float32, rows []features.Row, scale float32, out []float32) bool {
+	if len(vec) != m.Dim() || r.Scratch == nil {
+		return false
 	}
-	return m.weigher.Confirm(m, r, item, rows)
+	for i, w := range m.weigher.Weights(r, m.Items(), rows) {
+		if w != 0 {
+			out[i] += scale * w * linalg.Dot(vec, m.vectors.Row(int(rows[i])))
+		}
+	}
+	return true
 }
 
 // Neighbours implements models.Neighbourhood by the cosine of the items'
@@ -202,16 +251,20 @@ func (m *Model) Neighbours(item features.Row, k int, allow *features.Bitmap, dst
 	if item < 0 || int(item) >= m.Items() || k <= 0 {
 		return dst
 	}
-	scores := make([]float32, m.Items())
-	linalg.DotRows(m.vectors.Row(int(item)), m.vectors.Data, scores)
-	var top linalg.TopK
-	top.Reset(k)
-	for row, s := range scores {
+	b, _ := m.searching.Get().(*search)
+	if b == nil {
+		b = &search{scores: make([]float32, m.Items())}
+	}
+	defer m.searching.Put(b)
+	linalg.DotRows(m.vectors.Row(int(item)), m.vectors.Data, b.scores)
+	b.top.Reset(k)
+	for row, s := range b.scores {
 		if r := features.Row(row); s > 0 && r != item && (allow == nil || allow.Has(r)) { // #nosec G115 -- rows are int32
-			top.Push(int32(row), s) // #nosec G115
+			b.top.Push(int32(row), s) // #nosec G115
 		}
 	}
-	for _, s := range top.Sorted(nil) {
+	b.best = b.top.Sorted(b.best[:0])
+	for _, s := range b.best {
 		dst = append(dst, models.Neighbour{Row: features.Row(s.Index), Score: s.Score})
 	}
 	return dst

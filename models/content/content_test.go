@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/catalog"
 	"github.com/attune-rec/attune/features/dataset"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/content"
@@ -73,4 +74,36 @@ func fit(t *testing.T, d *dataset.Dataset, params string) models.Model {
 		t.Fatal(err)
 	}
 	return m
+}
+
+// Someone who did nothing but look at an item that is newer than the model has
+// a vector: what is like it comes first.
+func TestNewItemIsATaste(t *testing.T) {
+	var b dataset.Builder
+	shelf := make([]features.Item, 20)
+	for i := range shelf {
+		shelf[i] = features.Item{ID: string(rune('a' + i)), Title: []string{"red mug", "blue lamp"}[i%2]}
+		b.Item(shelf[i].ID)
+	}
+	d := b.Build()
+	items, err := catalog.Of(shelf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Catalog = items
+	m, err := content.Fit(context.Background(), models.FitInput{Train: d, Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	newer := items.Apply([]catalog.Change{{Item: &features.Item{ID: "new", Title: "blue lamp"}}})
+	row, _ := newer.Row("new")
+	r := &features.Request{
+		Catalog: newer, Scratch: new(features.Scratch),
+		Shopper: &features.Shopper{Recent: []features.Interaction{{Row: row, Type: features.View, TimeMS: 1}}, Consent: features.AllPurposes},
+	}
+	out := make([]float32, 2)
+	m.Score(r, []features.Row{0, 1}, out)
+	if !(out[1] > out[0]) {
+		t.Fatalf("got %v for the mug and %v for the lamp, want the lamp above", out[0], out[1])
+	}
 }

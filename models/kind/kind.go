@@ -13,6 +13,7 @@ import (
 	"github.com/attune-rec/attune/models/hybrid"
 	"github.com/attune-rec/attune/models/imported"
 	"github.com/attune-rec/attune/models/knn"
+	"github.com/attune-rec/attune/models/ltr"
 	"github.com/attune-rec/attune/models/mf"
 	"github.com/attune-rec/attune/models/multitask"
 	"github.com/attune-rec/attune/models/neural"
@@ -34,6 +35,7 @@ func All() []models.Kind {
 		knn.Path(),
 		knn.SLIM(),
 		knn.User(),
+		ltr.Kind(),
 		mf.BPR(),
 		mf.IALS(),
 		multitask.Kind(),

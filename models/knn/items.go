@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models"
@@ -23,6 +24,7 @@ type Items struct {
 	weigher *taste.Weigher
 	table   *table
 	prior   []float32 // factor on a history item's weight; nil: 1 for all
+	spread  sync.Pool // of *[]float32, by row, zero in between
 }
 
 // meta is what a release keeps beside the tensors.
@@ -69,16 +71,20 @@ func (m *Items) Score(r *features.Request, items []features.Row, out []float32) 
 	if scratch == nil {
 		scratch = new(features.Scratch)
 	}
-	sums, ok := scratch.Vector(m, m.table.items, func(dst []float32) bool {
+	sums, ok := m.sums(r, scratch)
+	pick(sums, ok, items, out)
+}
+
+// sums is the scores of the whole catalogue; scratch is zeroed memory.
+func (m *Items) sums(r *features.Request, scratch *features.Scratch) ([]float32, bool) {
+	return scratch.Vector(m, m.table.items, func(dst []float32) bool {
 		p := m.profile(r, scratch)
 		if len(p.Rows) == 0 {
 			return false
 		}
-		clear(dst)
 		m.table.add(p.Rows, p.Weights, dst)
 		return true
 	})
-	pick(sums, ok, items, out)
 }
 
 // ScoreMany implements models.BatchScorer.
@@ -104,20 +110,88 @@ func (m *Items) Neighbours(item features.Row, k int, allow *features.Bitmap, dst
 	return m.table.neighbours(item, k, allow, dst)
 }
 
-// Explain implements models.Explainer: the score is a sum over the history, and
-// its largest terms are put to the test.
+// Explain implements models.Explainer: the score is a sum over the history.
 func (m *Items) Explain(r *features.Request, item features.Row) (models.Evidence, bool) {
-	if item < 0 || int(item) >= m.table.items {
-		return models.Evidence{Item: features.NoRow}, false
+	return m.weigher.Attributed(m, r, item)
+}
+
+// Attribute implements models.Attributor: the score is a sum over the history.
+func (m *Items) Attribute(r *features.Request, item features.Row, rows []features.Row, scale float32, out []float32) bool {
+	if item < 0 || int(item) >= m.table.items || r.Scratch == nil {
+		return false
 	}
-	p := m.profile(r, new(features.Scratch))
-	terms := make([]linalg.Scored, 0, len(p.Rows))
-	for i, row := range p.Rows {
-		if term := p.Weights[i] * m.table.at(row, int32(item)); term > 0 {
-			terms = append(terms, linalg.Scored{Index: row, Score: term})
+	weights := m.weigher.Weights(r, m.table.items, rows)
+	for i, row := range rows {
+		w := weights[i]
+		if w == 0 {
+			continue
+		}
+		if m.prior != nil {
+			w *= m.prior[row]
+		}
+		out[i] += scale * w * m.table.at(int32(row), int32(item))
+	}
+	return true
+}
+
+// AttributeSum implements models.Attributor.
+func (m *Items) AttributeSum(r *features.Request, items []features.Row, weights []float32, rows []features.Row, out []float32) bool {
+	if r.Scratch == nil {
+		return false
+	}
+	dense, _ := m.spread.Get().(*[]float32)
+	if dense == nil {
+		dense = new([]float32)
+		*dense = make([]float32, m.table.items)
+	}
+	defer m.spread.Put(dense)
+	for i, w := range weights {
+		if items[i] >= 0 && int(items[i]) < m.table.items {
+			(*dense)[items[i]] = w
 		}
 	}
-	return m.weigher.Confirm(m, r, item, ranked(terms))
+	for i, w := range m.weigher.Weights(r, m.table.items, rows) {
+		if w == 0 {
+			continue
+		}
+		if m.prior != nil {
+			w *= m.prior[rows[i]]
+		}
+		_, product := m.table.against(int32(rows[i]), *dense)
+		out[i] += w * product
+	}
+	for _, row := range items {
+		if row >= 0 && int(row) < m.table.items {
+			(*dense)[row] = 0
+		}
+	}
+	return true
+}
+
+// AttributeMoments implements models.Attributor: the moments are those of sums
+// whose terms are the rows of the table.
+func (m *Items) AttributeMoments(r *features.Request, moments models.Moments, rows []features.Row, mean, deviation []float32) bool {
+	if r.Scratch == nil {
+		return false
+	}
+	sums, ok := m.sums(r, r.Scratch)
+	if !ok {
+		return false
+	}
+	count := 1 / float32(m.table.items)
+	for i, w := range m.weigher.Weights(r, m.table.items, rows) {
+		if w == 0 {
+			continue
+		}
+		if m.prior != nil {
+			w *= m.prior[rows[i]]
+		}
+		total, product := m.table.against(int32(rows[i]), sums)
+		own := w * total * count
+		mean[i] += own
+		deviation[i] += (w*product*count - own*moments.Mean) / moments.Deviation
+	}
+	return true
 }
 
 // ranked is the rows of terms by descending score, ties by row.

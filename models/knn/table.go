@@ -47,6 +47,20 @@ func (t *table) at(from, to int32) float32 {
 	return 0
 }
 
+// against is the sum of the weights of row from, and of their products with
+// what sums has for each item.
+func (t *table) against(from int32, sums []float32) (total, product float32) {
+	if t.cols == nil {
+		row := t.vals[int(from)*t.items:][:t.items]
+		return linalg.Sum(row), linalg.Dot(row, sums)
+	}
+	for i := t.ptr[from]; i < t.ptr[from+1]; i++ {
+		total += t.vals[i]
+		product += t.vals[i] * sums[t.cols[i]]
+	}
+	return total, product
+}
+
 // neighbours appends the k largest weights above 0 of row that allow has.
 func (t *table) neighbours(row features.Row, k int, allow *features.Bitmap, dst []models.Neighbour) []models.Neighbour {
 	if row < 0 || int(row) >= t.items || k <= 0 {

@@ -2,8 +2,6 @@ package mf
 
 import (
 	"fmt"
-	"slices"
-	"sync"
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models"
@@ -18,12 +16,11 @@ import (
 // concurrent use.
 type ALS struct {
 	meta
-	weigher    *taste.Weigher
-	table      factor.Table
-	y          *system
-	userGram   linalg.Matrix // unobserved · Σ x·xᵀ over users: what folding in an item takes
-	content    *content.Map  // from what is said of an item to its vector; nil: none
-	explaining sync.Pool     // of *features.Scratch
+	weigher  *taste.Weigher
+	table    factor.Table
+	y        *system
+	userGram linalg.Matrix // unobserved · Σ x·xᵀ over users: what folding in an item takes
+	content  *content.Map  // from what is said of an item to its vector; nil: none
 }
 
 // meta is what a release keeps beside the tensors.
@@ -102,21 +99,25 @@ func (m *ALS) EmbedItem(it *features.Item, dst []float32) bool {
 }
 
 // Embed implements models.Embedder: the shopper's least squares solved exactly
-// against the items' vectors, as a step of training would.
+// against the items' vectors, as a step of training would. Where r has a
+// Scratch, what Attribute needs of the solution is kept there.
 func (m *ALS) Embed(r *features.Request, dst []float32) bool {
-	history := r.History()
-	if len(history) == 0 {
+	if len(r.History()) == 0 {
 		return false
 	}
-	scratch := r.Scratch
-	if scratch == nil {
-		scratch = new(features.Scratch)
+	if r.Scratch == nil {
+		scratch := new(features.Scratch)
+		p := m.weigher.Profile(r.History(), m.table.Items, scratch)
+		if p.Likes() <= 0 {
+			return false
+		}
+		_, ok := m.fold(p, dst, scratch)
+		return ok
 	}
-	p := m.weigher.Profile(history, m.table.Items, scratch)
-	if p.Likes() <= 0 {
-		return false
+	kept, ok := m.solved(r, taste.Items(r))
+	if ok {
+		copy(dst, kept[:m.table.Dim])
 	}
-	_, ok := m.fold(p, dst, scratch)
 	return ok
 }
 
@@ -154,53 +155,10 @@ func (m *ALS) FoldItem(shoppers, weights, dst []float32) error {
 	return nil
 }
 
-// Explain implements models.Explainer. With x = W⁻¹·Σ c_j·y_j the score of item
-// i is Σ c_j·y_iᵀ·W⁻¹·y_j, a sum over the history; the largest terms are put to
-// the test by solving again without them (Hu, Koren, Volinsky 2008, §5).
+// Explain implements models.Explainer (Hu, Koren, Volinsky 2008, §5); see
+// Attribute.
 func (m *ALS) Explain(r *features.Request, item features.Row) (models.Evidence, bool) {
-	none := models.Evidence{Item: features.NoRow}
-	if item < 0 || int(item) >= m.table.Items {
-		return none, false
-	}
-	scratch, _ := m.explaining.Get().(*features.Scratch)
-	if scratch == nil {
-		scratch = new(features.Scratch)
-	}
-	defer m.explaining.Put(scratch)
-	scratch.Reset()
-	p := m.weigher.Profile(r.History(), m.table.Items, scratch)
-	if p.Likes() <= 0 {
-		return none, false
-	}
-	solved, ok := m.fold(p, scratch.Floats(m.table.Dim), scratch)
-	if !ok {
-		return none, false
-	}
-	z := scratch.Floats(m.table.Dim)
-	copy(z, m.table.Row(item))
-	solved.apply(z)
-	terms := scratch.Floats(len(p.Rows))
-	linalg.DotGather(z, m.table.Data, p.Rows, terms)
-	order := scratch.Ints(len(p.Rows))[:0]
-	for i, w := range p.Weights {
-		if terms[i] *= w; terms[i] > 0 && w > 0 && p.Rows[i] != int32(item) {
-			order = append(order, int32(i))
-		}
-	}
-	slices.SortStableFunc(order, func(a, b int32) int {
-		switch {
-		case terms[a] > terms[b]:
-			return -1
-		case terms[a] < terms[b]:
-			return 1
-		}
-		return 0
-	})
-	candidates := scratch.Rows(len(order))
-	for i, at := range order {
-		candidates[i] = features.Row(p.Rows[at])
-	}
-	return m.weigher.Confirm(m, r, item, candidates)
+	return m.weigher.Attributed(m, r, item)
 }
 
 // Save implements models.Model.

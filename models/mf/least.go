@@ -67,6 +67,7 @@ type solution struct {
 	small  bool
 	z      linalg.Matrix // small: D^-½·Yᵀ·C^½, dim by observed rows
 	root   []float32     // small: the diagonal of D^-½
+	beta   []float32     // small: what is left of each target, by the root of its weight
 }
 
 // solve sets x to the minimum. All memory comes from scratch; the solution is
@@ -129,6 +130,7 @@ func (s *system) solveRows(rows []int32, weights []float32, reg float32, x []flo
 		return out, err
 	}
 	linalg.CholeskySolve(out.factor, beta)
+	out.beta = beta
 	linalg.DotRows(beta, out.z.Data, x)
 	for k, v := range out.root {
 		x[k] *= v
@@ -142,7 +144,7 @@ func (s *system) solveRows(rows []int32, weights []float32, reg float32, x []flo
 }
 
 // apply multiplies y by the inverse of the system's matrix, in place.
-func (s solution) apply(y []float32) {
+func (s solution) apply(y []float32, scratch *features.Scratch) {
 	if !s.small {
 		linalg.CholeskySolve(s.factor, y)
 		return
@@ -150,10 +152,10 @@ func (s solution) apply(y []float32) {
 	for k, v := range s.root {
 		y[k] *= v
 	}
-	inner := make([]float32, s.z.Cols)
+	inner := scratch.Floats(s.z.Cols)
 	linalg.AxpyRows(y, s.z.Data, inner)
 	linalg.CholeskySolve(s.factor, inner)
-	outer := make([]float32, len(y))
+	outer := scratch.Floats(len(y))
 	linalg.DotRows(inner, s.z.Data, outer)
 	for k, v := range s.root {
 		y[k] = v * (y[k] - outer[k])

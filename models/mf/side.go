@@ -104,7 +104,7 @@ func (s *side) solveRow(w *worker, y *system, row, steps int) (float64, error) {
 	// The prior adds reg·A⁻¹·prior to the minimum at x.
 	more := w.scratch.Floats(len(x))
 	copy(more, prior)
-	out.apply(more)
+	out.apply(more, &w.scratch)
 	linalg.Scale(s.reg[row], more)
 	out.value += float64(s.reg[row]) * float64(linalg.Dot(prior, prior)-2*linalg.Dot(prior, x)-linalg.Dot(prior, more))
 	linalg.Axpy(1, more, x)

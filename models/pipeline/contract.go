@@ -43,6 +43,14 @@ type Ranker interface {
 	Rank(ctx context.Context, r *features.Request, cs []Candidate) error
 }
 
+// Sourced is a ranker that tells candidates apart by who proposed them.
+type Sourced interface {
+	Ranker
+	// Among is the ranker for a recipe with these sources, in the order of the
+	// bits of From.
+	Among(sources []string) Ranker
+}
+
 // Selector orders and cuts what was ranked: diversity, quotas, slots,
 // exploration. It receives candidates by descending score, may reuse cs, and
 // invents none.
@@ -107,6 +115,13 @@ type Reason struct {
 // cannot say truthfully. Sources and rankers may implement it.
 type Reasoner interface {
 	Reason(r *features.Request, item features.Row) (Reason, bool)
+}
+
+// Judge is a ranker that knows what its scores rest on: a source's reason that
+// names an item of the history is only given where the ranker confirms it.
+type Judge interface {
+	Ranker
+	RestsOn(r *features.Request, item, evidence features.Row) bool
 }
 
 // Answered is one item of an answer.

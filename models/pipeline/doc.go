@@ -10,7 +10,7 @@
 //	├─ ask.go               sources within the budget, remote ones beside the request
 //	│  └─ source/           factors, interest, similar, related, bought, users, popular, new, recent, again
 //	├─ work.go              distinct candidates that the set has and every filter keeps
-//	├─ rank/                weighted, model, source
+//	├─ rank/                learnt, weighted, model, source
 //	├─ steer.go, rule/      the shop's rules: filters with the set, boosts after the ranker, pins and quotas last
 //	├─ selector/            caps, mmr, dpp, fatigue, sponsored, explore
 //	└─ reason.go            why each stands there: the ranker, its source, other sources

@@ -97,6 +97,13 @@ func New(recipe models.Recipe, parts Components, opts Options) (*Pipeline, error
 	if p.ranker, err = parts.Ranker(recipe.Ranker); err != nil {
 		return nil, bad("ranker", recipe.Ranker.Ranker, err)
 	}
+	if k, ok := p.ranker.(Sourced); ok {
+		names := make([]string, 0, len(specs))
+		for _, spec := range specs {
+			names = append(names, spec.Name)
+		}
+		p.ranker = k.Among(names)
+	}
 	for _, spec := range recipe.Selectors {
 		s, err := parts.Selector(spec)
 		if err != nil {
@@ -182,6 +189,17 @@ func (p *Pipeline) Propose(ctx context.Context, r *features.Request, ans *Answer
 	w.inOrder()
 	ans.Considered = len(w.found)
 	return append(dst, w.ranked...), ctx.Err()
+}
+
+// Score sets the scores of cs, candidates as Propose gives them, to what the
+// ranker makes of them for r: to ask what a score rests on.
+func (p *Pipeline) Score(ctx context.Context, r *features.Request, cs []Candidate) error {
+	again := *r
+	if again.Scratch == nil {
+		again.Scratch = new(features.Scratch)
+	}
+	again.Scratch.Reset()
+	return score(ctx, p.ranker, &again, cs)
 }
 
 // narrow makes the eligible set: what may be sold, what the request allows,
@@ -295,6 +313,8 @@ func (p *Pipeline) fill(w *work) {
 // the same for everyone.
 func (p *Pipeline) reason(w *work, c Candidate) Reason {
 	var plain Reason
+	judge, _ := p.ranker.(Judge)
+	ranker, _ := p.ranker.(Reasoner)
 	ask := func(q Reasoner) (Reason, bool) {
 		if q == nil {
 			return Reason{}, false
@@ -308,10 +328,11 @@ func (p *Pipeline) reason(w *work, c Candidate) Reason {
 				plain = why
 			}
 			return Reason{}, false
+		case judge != nil && q != ranker && inHistory(&w.req, why.Item) && why.Item != c.Row && !judge.RestsOn(&w.req, c.Row, why.Item):
+			return Reason{}, false
 		}
 		return why, true
 	}
-	ranker, _ := p.ranker.(Reasoner)
 	if why, ok := ask(ranker); ok {
 		return why
 	}
@@ -326,6 +347,15 @@ func (p *Pipeline) reason(w *work, c Candidate) Reason {
 		}
 	}
 	return plain
+}
+
+func inHistory(r *features.Request, row features.Row) bool {
+	for _, it := range r.History() {
+		if it.Row == row {
+			return true
+		}
+	}
+	return false
 }
 
 // personal tells reasons that rest on the shopper or the page from those that

@@ -15,6 +15,8 @@ const (
 	ModelContent = "content" // vectors by what is said of the items
 	ModelPopular = "popular" // by market
 	ModelHybrid  = "hybrid"  // all of them together
+	ModelNext    = "next"    // what follows what
+	ModelRanker  = "ranker"  // learnt on replayed requests
 )
 
 // Defaults is the recipes of the surfaces that every release answers. They are
@@ -80,6 +82,37 @@ func Defaults() []models.Recipe {
 			Selectors: []models.ComponentSpec{{Name: "caps", Params: map[string]any{"group": 1}}},
 			Fallback:  popular,
 		},
+	}
+}
+
+// SurfaceFull is the surface of Full.
+const SurfaceFull = "home-full"
+
+// Full is the home page with everything there is: nine sources, of which two
+// search vectors, the learnt ranker and what keeps a page varied. It is written
+// for a release that has all the models.
+func Full() models.Recipe {
+	return models.Recipe{
+		Surface: SurfaceFull,
+		Budget:  models.Duration(25 * time.Millisecond),
+		Sources: []models.SourceSpec{
+			{Name: "factors", Source: "factors", Model: ModelFactors, Limit: 150},
+			{Name: "similar", Source: "similar", Model: ModelItems, Limit: 120, Params: map[string]any{"items": 10, "each": 30}},
+			{Name: "interest", Source: "interest", Model: ModelContent, Limit: 80},
+			{Name: "next", Source: "next", Model: ModelNext, Limit: 60},
+			{Name: "favourites", Source: "favourites", Model: ModelPopular, Limit: 80},
+			{Name: "trending", Source: "popular", Model: ModelPopular, Limit: 50},
+			{Name: "new", Source: "new", Limit: 20, Params: map[string]any{"days": 30}},
+			{Name: "recent", Source: "recent", Limit: 20},
+			{Name: "again", Source: "again", Limit: 10},
+		},
+		Filters: []models.ComponentSpec{{Name: "hidden"}, {Name: "seen"}, {Name: "page"}},
+		Ranker:  models.RankerSpec{Ranker: "learnt", Model: ModelRanker},
+		Selectors: []models.ComponentSpec{
+			{Name: "caps", Params: map[string]any{"group": 1}},
+			{Name: "mmr", Params: map[string]any{"model": ModelContent, "lambda": .85}},
+		},
+		Fallback: []models.SourceSpec{{Name: "popular", Source: "popular", Model: ModelPopular, Limit: 100}},
 	}
 }
 

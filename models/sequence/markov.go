@@ -213,6 +213,21 @@ func (m *Chain) Explain(r *features.Request, item features.Row) (models.Evidence
 	return m.reader.weigher.Confirm(m, r, item, candidates)
 }
 
+// Neighbours implements models.Neighbourhood: what follows item most.
+func (m *Chain) Neighbours(item features.Row, k int, allow *features.Bitmap, dst []models.Neighbour) []models.Neighbour {
+	if item < 0 || int(item) >= m.reader.items {
+		return dst
+	}
+	lo, hi := m.ptr[item], m.ptr[item+1]
+	for i := lo; i < hi && k > 0; i++ {
+		if row := features.Row(m.to[i]); row != item && (allow == nil || allow.Has(row)) {
+			dst = append(dst, models.Neighbour{Row: row, Score: m.weight[i]})
+			k--
+		}
+	}
+	return dst
+}
+
 // chainHeader is what a release keeps beside the tensors.
 type chainHeader struct {
 	Params ChainParams `json:"params"`

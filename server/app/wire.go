@@ -22,6 +22,7 @@ import (
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/store"
+	"github.com/attune-rec/attune/models/ltr"
 	"github.com/attune-rec/attune/models/release"
 	"github.com/attune-rec/attune/models/vector/milvus"
 	"github.com/attune-rec/attune/server/api"
@@ -39,6 +40,7 @@ import (
 	"github.com/attune-rec/attune/server/recommend"
 	"github.com/attune-rec/attune/server/rpc"
 	"github.com/attune-rec/attune/server/shopper"
+	"github.com/attune-rec/attune/server/signals"
 	"github.com/attune-rec/attune/server/steer"
 	"github.com/attune-rec/attune/server/telemetry"
 )
@@ -60,6 +62,7 @@ type Server struct {
 	rules    *steer.Keeper
 	set      *live.Set[*engine.Engine]
 	journal  *journal.Journal
+	signals  *signals.Keeper
 
 	recommendation *api.Recommendation
 
@@ -147,8 +150,24 @@ func (s *Server) listen() (err error) {
 	return nil
 }
 
+// build makes a release ready, with the signals that its ranker looks at.
+func (s *Server) build(ctx context.Context, r *release.Release) (*engine.Engine, error) {
+	for _, part := range r.Models() {
+		if m, ok := part.Model.(*ltr.Model); ok && m.Set().Width() > 0 {
+			if err := s.signals.Load(ctx, r.Manifest.Shop); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return s.engines.Build(ctx, r)
+}
+
 // liveReleases is the part that serves releases and swaps them.
 func (s *Server) liveReleases() (err error) {
+	if s.signals, err = signals.New(signals.Options{Log: s.store, Logger: s.log}); err != nil {
+		return err
+	}
+	s.closing(s.signals.Close)
 	if s.rules, err = steer.New(steer.Options{Store: s.store, Load: s.config.StoreWait, Logger: s.log, Registerer: s.metrics}); err != nil {
 		return err
 	}
@@ -175,7 +194,7 @@ func (s *Server) liveReleases() (err error) {
 	s.metrics.MustRegister(events, current)
 	s.judge = s.watcher()
 	s.set, err = live.New(live.Options[*engine.Engine]{
-		Store: s.releases, Kinds: kinds, Build: s.engines.Build, Free: s.engines.Free, Warm: s.warm, Probe: probe,
+		Store: s.releases, Kinds: kinds, Build: s.build, Free: s.engines.Free, Warm: s.warm, Probe: probe,
 		Every: s.config.Follow, Idle: s.config.IdleShop, Log: s.log,
 		Observe: func(e live.Event) {
 			events.WithLabelValues(string(e.Shop), e.What).Inc()
@@ -223,14 +242,14 @@ func (s *Server) services() (rpc.Services, error) {
 		return none, err
 	}
 	collector, err := collect.New(collect.Options{
-		Log: s.store, Morgue: s.store, Links: s.store, Listener: listeners{shoppers, recently, profiles},
+		Log: s.store, Morgue: s.store, Links: s.store, Listener: listeners{shoppers, recently, profiles, s.signals},
 		MaxAge: s.config.EventAge, MaxAhead: s.config.ClockAhead, Logger: s.log, Registerer: s.metrics,
 	})
 	if err != nil {
 		return none, err
 	}
 	recommender, err := recommend.New(recommend.Options{
-		Releases: served{s.set}, Shoppers: profiled{shoppers, profiles}, Lately: recently, Journal: s.journal, Parallel: runtime.GOMAXPROCS(0), Logger: s.log,
+		Releases: served{s.set}, Shoppers: profiled{shoppers, profiles}, Lately: recently, States: s.signals, Journal: s.journal, Parallel: runtime.GOMAXPROCS(0), Logger: s.log,
 		Observe: s.observe(), Shadow: s.shadow(),
 	})
 	if err != nil {
@@ -250,7 +269,7 @@ func (s *Server) services() (rpc.Services, error) {
 		Releases: s.releaseService(tokens),
 		Rules:    &api.Rules{Keeper: s.rules, Served: s.store, Asked: s.recommendation, Tokens: tokens},
 		Privacy: &privacy.Service{
-			Store: s.store, Names: names, Forget: all(shoppers.Forget, recently.Forget, profiles.Erased), Profile: concluded(profiles),
+			Store: s.store, Names: names, Forget: all(shoppers.Forget, recently.Forget, profiles.Erased, s.signals.Forget), Profile: concluded(profiles),
 		},
 		Profiles: &api.Profiles{Keeper: profiles, Users: s.store, Names: names, Tokens: tokens},
 		Segments: &api.Segments{Keeper: profiles, Users: s.store, Names: names, Tokens: tokens},

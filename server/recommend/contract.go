@@ -66,6 +66,12 @@ type Shoppers interface {
 	Get(ctx context.Context, shop features.ShopID, user, session features.UserKey, v shopper.View) (*features.Shopper, error)
 }
 
+// States hands out what signals remember of a shop's log; nil where nothing
+// needs it.
+type States interface {
+	State(shop features.ShopID) features.State
+}
+
 // Journal takes the record of every answer.
 type Journal interface {
 	Put(shop features.ShopID, s store.Served)

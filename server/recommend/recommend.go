@@ -24,6 +24,7 @@ type Options struct {
 	Shoppers Shoppers
 	Journal  Journal          // nil: nothing is recorded
 	Lately   Lately           // nil: nothing is remembered of earlier answers
+	States   States           // nil: no signal remembers anything
 	Words    *reason.Words    // nil: made
 	Observe  func(Outcome)    // told what became of every question to Recommend; nil: nobody
 	Shadow   Shadow           // scores beside what is served; the zero value: nothing does
@@ -178,6 +179,9 @@ func (rec *Recommender) request(w *work, q *Query, surface string, rel Release, 
 			Text: q.Text, Now: rec.o.Clock().UTC(), Limit: q.Limit, PriceFrom: q.PriceFrom, PriceTo: q.PriceTo, Categories: q.Categories,
 		},
 		Shopper: who, Item: row, Cart: w.cart, Exclude: w.exclude, Catalog: items, Scratch: &w.scratch,
+	}
+	if rec.o.States != nil {
+		w.req.State = rec.o.States.State(q.Shop)
 	}
 	return nil
 }

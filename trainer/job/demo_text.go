@@ -44,6 +44,13 @@ func tellTraining(w io.Writer, out *retrain.Outcome) {
 		fmt.Fprintf(w, "the answers of %s to the %d purchase sessions of those days: NDCG@10 %s, at least one hit %s, a reason for %.0f %% of the items\n",
 			p.Surface, p.Sessions, replay.Text(p.New, "ndcg@10"), replay.Text(p.New, "hr@10"), 100*p.Reasons)
 	}
+	if r := out.Ranker; r != nil {
+		chosen, alone := r.Best()
+		fmt.Fprintf(w, "ranker learnt from %d replayed requests (%s): NDCG@10 %.4f on validation, %.4f by the best model alone\n", r.Lists, r.Chosen, chosen, alone)
+		for _, c := range r.Comparisons {
+			fmt.Fprintf(w, "  its %s on the test less that of the %s: %+.4f, 95 %% interval [%+.4f, %+.4f]\n", c.Metric, c.B, c.Difference, c.Low, c.High)
+		}
+	}
 	if out.Gate != nil {
 		fmt.Fprintln(w, out.Gate)
 	}

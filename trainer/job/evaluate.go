@@ -32,6 +32,7 @@ type Evaluate struct {
 	HTML        string   `help:"Write the report as a page to this file as well." placeholder:"FILE"`
 	Ties        string   `help:"Where a positive comes among sampled candidates of equal score: ${enum}." enum:"last,row,first" default:"last"`
 	On          string   `help:"Judge on: ${enum}." enum:"test,validate" default:"test"`
+	Reasons     int      `name:"test-reasons" help:"With --pipeline: put so many reasons to the test by ranking again without what they rest on." default:"0"`
 }
 
 // Validate implements kong's check of flags that depend on one another.

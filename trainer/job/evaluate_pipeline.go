@@ -122,7 +122,7 @@ func (e *Evaluate) answer(env *Env, st *store.Store, rs release.Store, version s
 	bar := env.Progress("replay " + e.Surface)
 	defer bar.Done()
 	return replay.Run(env.Ctx, st, e.shop(), subject, replay.Options{
-		From: from, To: to, Max: e.LimitUsers, Seed: e.Seed, Workers: e.Workers,
+		From: from, To: to, Max: e.LimitUsers, Seed: e.Seed, Workers: e.Workers, Reasons: e.Reasons,
 		Progress: func(done, total int) { bar.Step(done, total, "") },
 	})
 }

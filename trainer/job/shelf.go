@@ -13,9 +13,11 @@ import (
 
 // Shelf is the flags of learning from the log of a shop.
 type Shelf struct {
-	Dir   string  `name:"data" help:"Data directory of the shop's store, which is read beside a running server." type:"existingdir" placeholder:"DIR"`
-	Until string  `name:"train-until" help:"Learn from what happened before this time only: a date, or a time such as 2026-11-22T00:00:00Z." placeholder:"TIME"`
-	Last  float64 `name:"window-days" help:"Length of the test, and of the validation before it, in the log of --data." default:"30"`
+	Dir    string  `name:"data" help:"Data directory of the shop's store, which is read beside a running server." type:"existingdir" placeholder:"DIR"`
+	Until  string  `name:"train-until" help:"Learn from what happened before this time only: a date, or a time such as 2026-11-22T00:00:00Z." placeholder:"TIME"`
+	Last   float64 `name:"window-days" help:"Length of the test, and of the validation before it, in the log of --data." default:"30"`
+	Ranker string  `help:"What ranks the home page: learnt on replayed requests, where that is better than any model alone on validation, or hybrid." enum:"learnt,hybrid" default:"learnt"`
+	Beside bool    `name:"compare-rankers" help:"Judge the hybrid and a ranker without signals beside the learnt one."`
 }
 
 // unused reports flags that do nothing without --data.
@@ -80,6 +82,7 @@ func (m *Models) retraining(s *Shelf, seed uint64) (retrain.Plan, error) {
 	}
 	plan := retrain.Default()
 	plan.Models, plan.Seed, plan.Workers, plan.Weights, plan.Window = nil, seed, m.Workers, m.Weight, s.window()
+	plan.Learnt, plan.Compare = s.Ranker != "hybrid", s.Beside
 	if plan.Until, err = s.until(); err != nil {
 		return plan, err
 	}

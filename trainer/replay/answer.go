@@ -25,6 +25,8 @@ type outcome struct {
 	answer     []answered
 	degraded   []string
 	considered int
+	tested     int     // reasons that rest on the history
+	held       int     // of them, those without which the score is lower
 	reach      float64 // share of the ranker's best that were candidates; NaN: undefined
 }
 
@@ -47,10 +49,21 @@ type worker struct {
 	scores  []float32
 }
 
-func (p *player) play(ctx context.Context, shop features.ShopID, o *Options) error {
+func (p *player) play(ctx context.Context, log Store, shop features.ShopID, o *Options) error {
 	workers := o.Workers
 	if workers <= 0 {
 		workers = linalg.Workers()
+	}
+	if p.set != nil { // signals are those of the session's time: one after the other
+		w := worker{p: p, allowed: features.NewBitmap(p.subject.Items.Len())}
+		n := 0
+		return p.tape.walk(ctx, log, shop, p.set, func(i int, state features.State) error {
+			n++
+			if o.Progress != nil && n%64 == 0 {
+				o.Progress(n, len(p.cases))
+			}
+			return w.play(ctx, shop, p.tape.visits[i], state, &p.cases[i])
+		})
 	}
 	ws := make([]worker, workers)
 	for i := range ws {
@@ -61,7 +74,7 @@ func (p *player) play(ctx context.Context, shop features.ShopID, o *Options) err
 	var failed error
 	linalg.ParallelN(len(p.cases), 8, workers, func(id, lo, hi int) {
 		for i := lo; i < hi && ctx.Err() == nil; i++ {
-			if err := ws[id].play(ctx, shop, p.tape.visits[i], &p.cases[i]); err != nil {
+			if err := ws[id].play(ctx, shop, p.tape.visits[i], nil, &p.cases[i]); err != nil {
 				mu.Lock()
 				failed = err
 				mu.Unlock()
@@ -81,33 +94,11 @@ func (p *player) play(ctx context.Context, shop features.ShopID, o *Options) err
 // play answers one session. What stands in the request beside the shopper
 // depends on the surface: on an item page the first item bought, at a cart the
 // first half; only the rest is then to be found.
-func (w *worker) play(ctx context.Context, shop features.ShopID, v *visit, out *outcome) error {
+func (w *worker) play(ctx context.Context, shop features.ShopID, v *visit, state features.State, out *outcome) error {
 	items := w.p.subject.Items
-	given := 0
-	switch w.p.subject.Recipe.Surface {
-	case features.SurfaceItem:
-		given = 1
-	case features.SurfaceCart:
-		given = (len(v.items) + 1) / 2
-	}
-	if given >= len(v.items) {
+	r, given := w.request(shop, v, state)
+	if r == nil {
 		return nil
-	}
-	r := &features.Request{
-		Query: features.Query{Shop: shop, Surface: w.p.subject.Recipe.Surface, Market: v.market, Now: v.start, Limit: limit},
-		Item:  features.NoRow, Catalog: items, Scratch: &w.scratch, Eligible: w.made(v),
-	}
-	r.Shopper = w.p.tape.shopper(v, items)
-	for _, id := range v.items[:given] {
-		row, ok := items.Row(id)
-		if !ok {
-			continue
-		}
-		if r.Surface == features.SurfaceItem {
-			r.Item = row
-		} else {
-			r.Cart = append(r.Cart, row)
-		}
 	}
 	out.asked, out.cold = true, len(r.Shopper.Recent) == 0
 	before := map[features.Row]bool{}
@@ -147,7 +138,86 @@ func (w *worker) play(ctx context.Context, shop features.ShopID, v *visit, out *
 		out.hits, out.hitsFresh = append(out.hits, hit), append(out.hitsFresh, hit && fresh)
 		out.answer = append(out.answer, answered{row: a.Row, source: a.Source, reason: a.Reason.Kind})
 	}
+	if w.p.reasons.Load() > 0 {
+		return w.test(ctx, r, out)
+	}
 	return nil
+}
+
+// test takes the evidence of each reason out of the history and ranks the same
+// candidates again: the reason holds where the item's score is lower.
+func (w *worker) test(ctx context.Context, r *features.Request, out *outcome) error {
+	given := slices.Clone(w.ans.Items)
+	var err error
+	if w.found, err = w.p.pipe.Propose(ctx, r, &w.ans, w.found[:0]); err != nil {
+		return fmt.Errorf("propose: %w", err)
+	}
+	place := map[features.Row]int{}
+	for i, c := range w.found {
+		place[c.Row] = i
+	}
+	before := slices.Clone(w.found)
+	if err := w.p.pipe.Score(ctx, r, before); err != nil {
+		return err
+	}
+	without := map[features.Row][]pipeline.Candidate{} // by evidence
+	for _, a := range given {
+		why := a.Reason.Item
+		at, proposed := place[a.Row]
+		if why == features.NoRow || why == a.Row || a.Reason.Kind == "" || !proposed ||
+			!slices.ContainsFunc(r.Shopper.Recent, func(it features.Interaction) bool { return it.Row == why }) || w.p.reasons.Add(-1) < 0 {
+			continue
+		}
+		after := without[why]
+		if after == nil {
+			again, shopper := *r, *r.Shopper
+			shopper.Recent = slices.DeleteFunc(slices.Clone(shopper.Recent), func(it features.Interaction) bool { return it.Row == why })
+			again.Shopper = &shopper
+			after = slices.Clone(w.found)
+			if err := w.p.pipe.Score(ctx, &again, after); err != nil {
+				return err
+			}
+			without[why] = after
+		}
+		out.tested++
+		if b, c := before[at].Score, after[at].Score; c < b || c != c {
+			out.held++
+		}
+	}
+	return nil
+}
+
+// request is what a session asks, with the number of its items that stand in
+// the request; nil where nothing is left to be found.
+func (w *worker) request(shop features.ShopID, v *visit, state features.State) (*features.Request, int) {
+	items := w.p.subject.Items
+	given := 0
+	switch w.p.subject.Recipe.Surface {
+	case features.SurfaceItem:
+		given = 1
+	case features.SurfaceCart:
+		given = (len(v.items) + 1) / 2
+	}
+	if given >= len(v.items) {
+		return nil, 0
+	}
+	r := &features.Request{
+		Query: features.Query{Shop: shop, Surface: w.p.subject.Recipe.Surface, Market: v.market, Now: v.start, Limit: limit},
+		Item:  features.NoRow, Catalog: items, Scratch: &w.scratch, Eligible: w.made(v), State: state,
+	}
+	r.Shopper = w.p.tape.shopper(v, items)
+	for _, id := range v.items[:given] {
+		row, ok := items.Row(id)
+		if !ok {
+			continue
+		}
+		if r.Surface == features.SurfaceItem {
+			r.Item = row
+		} else {
+			r.Cart = append(r.Cart, row)
+		}
+	}
+	return r, given
 }
 
 // made is the items that were there when the session began.

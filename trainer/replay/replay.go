@@ -10,13 +10,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/catalog"
 	"github.com/attune-rec/attune/features/dataset"
+	"github.com/attune-rec/attune/features/signal"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/linalg"
+	"github.com/attune-rec/attune/models/ltr"
 	"github.com/attune-rec/attune/models/pipeline"
 	"github.com/attune-rec/attune/models/pipeline/kit"
 	"github.com/attune-rec/attune/models/release"
@@ -74,6 +77,7 @@ type Options struct {
 	Max      int       // a seeded sample of so many; 0: all
 	Seed     uint64    // of the sample and of the intervals
 	Workers  int       // goroutines; 0: GOMAXPROCS
+	Reasons  int       // that rest on the history are put to the test, at most; 0: none
 	Progress func(done, total int)
 }
 
@@ -99,7 +103,8 @@ func Run(ctx context.Context, log Store, shop features.ShopID, s Subject, o Opti
 		return nil, err
 	}
 	defer p.close()
-	if err := p.play(ctx, shop, &o); err != nil {
+	p.reasons.Store(int64(o.Reasons))
+	if err := p.play(ctx, log, shop, &o); err != nil {
 		return nil, err
 	}
 	r := p.report(&o)
@@ -113,9 +118,11 @@ type player struct {
 	tape    *tape
 	pipe    *pipeline.Pipeline
 	filters []pipeline.Filter
-	ranker  pipeline.Ranker // nil: it orders by retrieval, and there is nothing to compare with
+	ranker  pipeline.Ranker // nil: it ranks by how things were retrieved, and there is nothing to compare with
+	set     *signal.Set     // of the ranker; nil: it looks at none
 	indexes []models.Index
-	cases   []outcome // by visit
+	cases   []outcome    // by visit
+	reasons atomic.Int64 // that may still be put to the test
 }
 
 func newPlayer(s Subject, t *tape) (*player, error) {
@@ -146,7 +153,15 @@ func newPlayer(s Subject, t *tape) (*player, error) {
 		}
 		p.filters = append(p.filters, f)
 	}
-	if recipe.Ranker.Ranker != "source" {
+	switch recipe.Ranker.Ranker {
+	case "source":
+	case "learnt":
+		m, err := pipeline.ModelAs[*ltr.Model](env, recipe.Ranker.Model)
+		if err != nil {
+			return nil, err
+		}
+		p.set = m.Set()
+	default:
 		if p.ranker, err = parts.Ranker(recipe.Ranker); err != nil {
 			return nil, err
 		}

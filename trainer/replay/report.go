@@ -34,6 +34,8 @@ type Report struct {
 	Answered   float64               `json:"answered"`                   // items of an answer, mean
 	Coverage   float64               `json:"coverage"`                   // share of the catalogue in any answer
 	Reasons    float64               `json:"reasons"`                    // share of the items with a reason
+	Tested     int                   `json:"reasons_tested"`             // that rest on the history: the item is ranked again without what they name
+	Held       float64               `json:"reasons_held"`               // share of those: its score is then lower
 	ReasonKind map[string]float64    `json:"reason_kinds"`               // shares of the items
 	Sources    map[string]float64    `json:"sources"`                    // shares of the items
 	Degraded   float64               `json:"degraded"`                   // share of the answers
@@ -88,7 +90,7 @@ func (p *player) report(o *Options) *Report {
 		fresh[m], every[m] = newByShopper(r.Shoppers), newByShopper(r.Shoppers)
 	}
 	reach := newByShopper(r.Shoppers)
-	bought, missing, degraded := 0, 0, 0
+	bought, missing, degraded, held := 0, 0, 0, 0
 	shown := features.NewBitmap(p.subject.Items.Len())
 	for i := range p.cases {
 		c := &p.cases[i]
@@ -118,6 +120,8 @@ func (p *player) report(o *Options) *Report {
 				r.ReasonKind[string(a.reason)]++
 			}
 		}
+		r.Tested += c.tested
+		held += c.held
 		if len(c.degraded) > 0 {
 			degraded++
 		}
@@ -127,6 +131,7 @@ func (p *player) report(o *Options) *Report {
 	}
 	items := r.Answered
 	r.Reasons = share(r.Reasons, items)
+	r.Held = share(float64(held), float64(r.Tested))
 	for _, m := range []map[string]float64{r.Sources, r.ReasonKind} {
 		for k, n := range m {
 			m[k] = share(n, items)
@@ -222,6 +227,9 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	fmt.Fprintf(t, "candidates of an answer\t%.0f\nitems of an answer\t%.2f\ncatalogue in any answer\t%.1f %%\n", r.Considered, r.Answered, 100*r.Coverage)
 	fmt.Fprintf(t, "items with a reason\t%.1f %%\t%s\nitems by source\t\t%s\n", 100*r.Reasons, Shares(r.ReasonKind), Shares(r.Sources))
+	if r.Tested > 0 {
+		fmt.Fprintf(t, "reasons that hold\t%.2f %%\tof %d that rest on the history: without what they name the item's score is lower\n", 100*r.Held, r.Tested)
+	}
 	fmt.Fprintf(t, "bought and unknown to the release\t%.2f %%\ndegraded answers\t%.2f %%\t%s\n", 100*r.Missing, 100*r.Degraded, causes(r.Causes))
 	_ = t.Flush()
 	_, err := io.WriteString(w, b.String())

@@ -44,6 +44,7 @@ func Served(ctx context.Context, st release.Store, shop features.ShopID, kinds r
 	defer func() { err = errors.Join(err, r.Close()) }()
 	rival := &Rival{Version: r.Version(), Plan: Default()}
 	p, lineage := &rival.Plan, &r.Manifest.Lineage
+	p.Learnt = false
 	p.Recipes, p.Models, p.Seed, p.Weights = r.Recipes, nil, lineage.Seed, lineage.EventWeights
 	for _, part := range r.Models() {
 		s := Spec{Name: part.Name, Kind: part.Model.Kind()}
@@ -115,6 +116,9 @@ func (p *Plan) contest(ctx context.Context, store Store, shop features.ShopID, f
 		return err
 	}
 	out.Pipeline = report
+	if err := p.compare(ctx, store, shop, f, judged, report, out, watch); err != nil {
+		return err
+	}
 	if p.Rival == nil {
 		return nil
 	}

@@ -42,6 +42,9 @@ type Plan struct {
 	Blind   bool      // judge nothing: weights are chosen on the last window, and all else is left to others
 	Surface string    // whose answers are judged and pass the gate; "": none
 	Judged  int       // purchase sessions whose answers are judged, a seeded sample; 0: all
+	Learnt  bool      // rank the surface by a ranker learnt on the validation window, where it is better there than any model alone
+	Signals []string  // that the ranker sees, by name; nil: all
+	Compare bool      // judge the answers of the hybrid and of the ranker without signals too
 	Rival   *Rival    // what is served, for the gate; nil: there is no gate
 }
 
@@ -58,7 +61,7 @@ func Default() Plan {
 		},
 		Recipes: recipes(), Window: 30 * 24 * time.Hour, Seed: 1,
 		Metrics: []string{"ndcg@10", "recall@10", "hr@10", "coverage@10"}, Headline: "ndcg@10",
-		Surface: features.SurfaceHome, Judged: 3000,
+		Surface: features.SurfaceHome, Judged: 3000, Learnt: true,
 	}
 }
 

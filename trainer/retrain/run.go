@@ -38,6 +38,7 @@ type Outcome struct {
 	Report   *eval.Report                  `json:"report,omitempty"`
 	Pipeline *replay.Report                `json:"pipeline,omitempty"` // the answers of the plan's surface
 	Gate     *Verdict                      `json:"gate,omitempty"`
+	Ranker   *Ranker                       `json:"ranker,omitempty"` // learnt on replayed requests
 	Remarks  []string                      `json:"remarks,omitempty"`
 	Weights  map[string]map[string]float64 `json:"weights,omitempty"` // of composites, chosen on validation
 }
@@ -122,7 +123,10 @@ func (p *Plan) choose(ctx context.Context, store Store, shop features.ShopID, it
 	}
 	params, weights, err := learnt(tried)
 	out.Weights = weights
-	return params, err
+	if err != nil {
+		return nil, err
+	}
+	return params, p.learnRanker(ctx, store, shop, items, tried, end.Add(-p.Window), end, out, watch)
 }
 
 // judge chooses weights on the window before the last and judges on the last.
@@ -143,13 +147,16 @@ func (p *Plan) judge(ctx context.Context, store Store, shop features.ShopID, ite
 		return nil, err
 	}
 	out.Weights = weights
+	if err := p.learnRanker(ctx, store, shop, items, tried, testFrom.Add(-p.Window), testFrom, out, watch); err != nil {
+		return nil, err
+	}
 	before := dataset.Join(train, validate)
 	before.Catalog = items
 	judged, err := p.fit(ctx, before, nil, params, named(watch, "to judge: "))
 	if err != nil {
 		return nil, err
 	}
-	out.Report, err = p.report(ctx, judged, before, purchases(test), named(watch, "judge "))
+	out.Report, err = p.report(ctx, withoutRanker(judged), before, purchases(test), named(watch, "judge "))
 	if errors.Is(err, eval.ErrTask) {
 		out.Remarks = append(out.Remarks, fmt.Sprintf("not judged: %v", err))
 		err = nil

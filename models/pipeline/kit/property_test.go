@@ -25,7 +25,7 @@ import (
 var modelOf = map[string]string{
 	"factors": pipeline.ModelFactors, "interest": pipeline.ModelContent, "similar": pipeline.ModelItems,
 	"related": pipeline.ModelItems, "bought": pipeline.ModelItems, "users": pipeline.ModelFactors, "popular": pipeline.ModelPopular,
-	"new": "", "recent": "", "again": "",
+	"new": "", "recent": "", "again": "", "favourites": pipeline.ModelPopular, "next": pipeline.ModelItems,
 }
 
 // paramsOf is the parameters that each filter is tried with, and refuse says,

@@ -17,6 +17,7 @@ type maker func(spec models.RankerSpec, env pipeline.Env) (pipeline.Ranker, erro
 // makers is every ranker there is, by the name recipes use.
 func makers() map[string]maker {
 	return map[string]maker{
+		"learnt":   newLearnt,   // learnt from replayed requests
 		"weighted": newWeighted, // a weighted sum of models
 		"model":    newModel,    // one model
 		"source":   newOrder,    // as retrieved

@@ -13,16 +13,18 @@ type maker func(spec models.SourceSpec, env pipeline.Env) (pipeline.Source, erro
 // makers is every source there is, by the name recipes use.
 func makers() map[string]maker {
 	return map[string]maker{
-		"factors":  newFactors,  // the shopper's vector through the model's index
-		"interest": newInterest, // the same, with the categories it rests on as reasons
-		"similar":  newSimilar,  // beside the newest items of the history
-		"related":  newRelated,  // beside the page's item
-		"bought":   newBought,   // beside the items of the cart
-		"users":    newScored,   // what shoppers alike did: a model that scores every item
-		"popular":  newPopular,  // most wanted in the market
-		"new":      newArrivals, // newest first
-		"recent":   newRecent,   // what the shopper looked at
-		"again":    newAgain,    // what the shopper bought
+		"factors":    newFactors,    // the shopper's vector through the model's index
+		"interest":   newInterest,   // the same, with the categories it rests on as reasons
+		"similar":    newSimilar,    // beside the newest items of the history
+		"related":    newRelated,    // beside the page's item
+		"bought":     newBought,     // beside the items of the cart
+		"users":      newScored,     // what shoppers alike did: a model that scores every item
+		"popular":    newPopular,    // most wanted in the market
+		"favourites": newFavourites, // most wanted in the shopper's categories
+		"next":       newNext,       // what follows what the shopper did last
+		"new":        newArrivals,   // newest first
+		"recent":     newRecent,     // what the shopper looked at
+		"again":      newAgain,      // what the shopper bought
 	}
 }
 

@@ -29,6 +29,10 @@ func newSimilar(spec models.SourceSpec, env pipeline.Env) (pipeline.Source, erro
 	if err := pipeline.Params(spec.Params, &p); err != nil {
 		return nil, err
 	}
+	return makeSimilar(spec, env, p)
+}
+
+func makeSimilar(spec models.SourceSpec, env pipeline.Env, p similarParams) (*similar, error) {
 	if p.Items < 1 || p.Each < 1 || !(p.Decay > 0 && p.Decay <= 1) {
 		return nil, fmt.Errorf("parameters %+v: expected items and each of at least 1, decay above 0 to 1", p)
 	}

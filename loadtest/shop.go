@@ -1,0 +1,39 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/attune-rec/attune/loadtest/shop"
+)
+
+type shopCmd struct {
+	Data     string `required:"" help:"Data directory to make; it must not exist, or be empty." placeholder:"DIR" type:"path"`
+	Items    int    `default:"100000" help:"Items."`
+	Shoppers int    `default:"200000" help:"Shoppers, called u0, u1 and so on."`
+	Events   int    `default:"20" help:"Events of each shopper, at least."`
+	Factors  int    `default:"64" help:"Length of the items' vectors."`
+	Seed     uint64 `default:"1" help:"Of everything random."`
+}
+
+// Run implements the command.
+func (c *shopCmd) Run(ctx context.Context) error {
+	if c.Items < 100 || c.Shoppers < 100 || c.Events < 8 {
+		return errors.New("expected at least 100 items, 100 shoppers and 8 events of each")
+	}
+	if left, err := os.ReadDir(c.Data); err == nil && len(left) > 0 {
+		return fmt.Errorf("%s is not empty: name a new folder with --data", c.Data)
+	}
+	size := shop.Size{Items: c.Items, Shoppers: c.Shoppers, Events: c.Events, Seed: c.Seed}
+	err := shop.Make(ctx, c.Data, size, c.Factors, func(stage string, took time.Duration) {
+		fmt.Fprintf(os.Stderr, "%-28s %8.1f s\n", stage, took.Seconds())
+	})
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Printf("a shop of %d items and %d shoppers is in %s; serve it with 'server --data %s'\n", c.Items, c.Shoppers, c.Data, c.Data)
+	return err
+}

@@ -1,0 +1,183 @@
+package shop
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/catalog"
+	"github.com/attune-rec/attune/features/dataset"
+	"github.com/attune-rec/attune/features/store"
+	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/kind"
+	"github.com/attune-rec/attune/models/pipeline"
+	"github.com/attune-rec/attune/models/release"
+	"github.com/attune-rec/attune/models/vector"
+)
+
+// SurfaceOne is a surface of one model source, for the floor.
+const SurfaceOne = "one"
+
+// fits is the models of the release and their parameters.
+func fits(factors int) []struct{ name, kind, params string } {
+	return []struct{ name, kind, params string }{
+		{pipeline.ModelPopular, "popular", `{}`},
+		{pipeline.ModelFactors, "ials", fmt.Sprintf(`{"factors":%d,"epochs":4}`, factors)},
+		{pipeline.ModelItems, "item-cf", `{"neighbours":50}`},
+		{pipeline.ModelContent, "content", `{"factors":32}`},
+		{pipeline.ModelNext, "markov", `{"neighbours":60}`},
+	}
+}
+
+// Make builds the shop in dir: the store, and a release that is served. tell is
+// called as stages end. Shoppers are "u0", "u1" and so on.
+func Make(ctx context.Context, dir string, s Size, factors int, tell func(stage string, took time.Duration)) error {
+	began := time.Now()
+	stage := func(name string) {
+		tell(name, time.Since(began))
+		began = time.Now()
+	}
+	st, err := store.Open(ctx, store.Options{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return err
+	}
+	goods, acts := s.goods(), s.acts()
+	stage("draw the shop")
+	err = errors.Join(stock(ctx, st, goods), record(ctx, st, goods, acts), st.Close())
+	if err != nil {
+		return err
+	}
+	stage(fmt.Sprintf("store %d events", len(acts)))
+	d, err := s.data(goods, acts)
+	if err != nil {
+		return err
+	}
+	var parts []models.Part
+	for _, f := range fits(factors) {
+		k, err := kind.Of(f.kind)
+		if err != nil {
+			return err
+		}
+		m, err := k.Fit(ctx, models.FitInput{Train: d, Params: json.RawMessage(f.params), Seed: s.Seed})
+		if err != nil {
+			return fmt.Errorf("fit %s: %w", f.name, err)
+		}
+		parts = append(parts, models.Part{Name: f.name, Model: m})
+		stage("fit " + f.name)
+	}
+	ranker, err := learn(ctx, d, parts, acts, goods)
+	if err != nil {
+		return err
+	}
+	parts = append(parts, models.Part{Name: pipeline.ModelRanker, Model: ranker})
+	stage("learn the ranker")
+	index, err := vector.Files(ctx, parts, vector.Options{})
+	if err != nil {
+		return err
+	}
+	recipes := pipeline.Defaults()
+	for i := range recipes {
+		recipes[i] = pipeline.Trim(recipes[i], func(name string) bool { return name != pipeline.ModelHybrid })
+	}
+	recipes = append(recipes, pipeline.Full(), one())
+	to := release.NewFolder(filepath.Join(dir, "releases"))
+	m, err := release.Publish(ctx, to, release.Draft{
+		Shop: features.DefaultShop, Items: goods, Models: parts, Recipes: recipes, Index: index,
+		Lineage: release.Lineage{Events: int64(len(acts)), Users: s.Shoppers, Seed: s.Seed},
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := release.Promote(ctx, to, features.DefaultShop, m.Version, release.Change{By: "loadtest"}); err != nil {
+		return err
+	}
+	stage("publish")
+	return nil
+}
+
+func one() models.Recipe {
+	return models.Recipe{
+		Surface: SurfaceOne, Budget: models.Duration(25 * time.Millisecond),
+		Sources: []models.SourceSpec{{Name: "factors", Source: "factors", Model: pipeline.ModelFactors, Limit: 10}},
+		Filters: []models.ComponentSpec{{Name: "hidden"}, {Name: "seen"}},
+		Ranker:  models.RankerSpec{Ranker: "source"},
+	}
+}
+
+func stock(ctx context.Context, st *store.Store, goods []features.Item) error {
+	const batch = 1000
+	for len(goods) > 0 {
+		n := min(batch, len(goods))
+		if err := st.PutItems(ctx, features.DefaultShop, goods[:n]); err != nil {
+			return err
+		}
+		goods = goods[n:]
+	}
+	return nil
+}
+
+func record(ctx context.Context, st *store.Store, goods []features.Item, acts []act) error {
+	names, err := st.Pseudonyms(ctx, features.DefaultShop)
+	if err != nil {
+		return err
+	}
+	keys := map[int32]features.UserKey{}
+	events := make([]features.Event, 0, store.MaxBatch)
+	flush := func() error {
+		_, err := st.Append(ctx, features.DefaultShop, events)
+		events = events[:0]
+		return err
+	}
+	for i, a := range acts {
+		key, ok := keys[a.user]
+		if !ok {
+			key = names.User(fmt.Sprint("u", a.user))
+			keys[a.user] = key
+		}
+		events = append(events, features.Event{
+			Shop: features.DefaultShop, Type: a.kind, User: key, Item: goods[a.item].ID, Market: market(a.user), Quantity: 1,
+			Time: begin.Add(time.Duration(a.at)*time.Minute + time.Duration(i%60_000)*time.Millisecond), Price: goods[a.item].PriceIn(""),
+		})
+		if len(events) == cap(events) {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return flush()
+}
+
+// data is what models learn from: all but the newest visit of everyone.
+func (s Size) data(goods []features.Item, acts []act) (*dataset.Dataset, error) {
+	byUser := make([][]act, s.Shoppers)
+	for _, a := range acts {
+		byUser[a.user] = append(byUser[a.user], a)
+	}
+	d := &dataset.Dataset{Users: make([]string, s.Shoppers), Items: make([]string, len(goods)), Ptr: make([]int64, 1, s.Shoppers+1), Markets: markets}
+	for i := range goods {
+		d.Items[i] = goods[i].ID
+	}
+	for u, mine := range byUser {
+		d.Users[u] = fmt.Sprint("u", u)
+		for _, a := range mine[:len(mine)-4] {
+			d.Log = append(d.Log, interaction(a, goods))
+			d.Market = append(d.Market, uint16(int(a.user)%len(markets))) // #nosec G115 -- few
+		}
+		d.Ptr = append(d.Ptr, int64(len(d.Log)))
+	}
+	var err error
+	d.Catalog, err = catalog.Of(goods)
+	return d, err
+}
+
+func interaction(a act, goods []features.Item) features.Interaction {
+	return features.Interaction{
+		Row: features.Row(a.item), Type: a.kind, TimeMS: begin.Add(time.Duration(a.at) * time.Minute).UnixMilli(), Quantity: 1,
+		Price: float32(goods[a.item].PriceIn("").Units()),
+	}
+}

@@ -1,0 +1,186 @@
+package ltr
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/signal"
+	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/linalg"
+)
+
+// Model is a fitted ranker. Its score of an item is a calibrated chance that
+// the shopper takes it, given the candidates it stands among. It is immutable
+// and safe for concurrent use.
+type Model struct {
+	params Params
+	inputs *Inputs
+	keys   []int // what memoises what a part's moments rest on: the address of an element
+	inner  linalg.Matrix
+}
+
+var (
+	_ models.Model     = (*Model)(nil)
+	_ models.Composite = (*Model)(nil)
+	_ models.Chooser   = (*Model)(nil)
+)
+
+// Kind is the entry of models/kind.
+func Kind() models.Kind {
+	return models.Kind{
+		Name: KindName, Summary: "a ranker learnt from replayed requests: models' scores, sources and signals", Defaults: Defaults(),
+		Fit: fit, Open: open, Parts: Parts,
+	}
+}
+
+// Parts is why the kind is a composite: it is given its parts by name.
+func Parts(*dataset) []string { return nil }
+
+// fit puts a ranker that was learnt before (see Learn) on in.Parts.
+func fit(_ context.Context, in models.FitInput) (models.Model, error) {
+	var p Params
+	if err := models.DecodeParams(in.Params, &p); err != nil {
+		return nil, err
+	}
+	if len(p.Linear) == 0 {
+		return nil, fmt.Errorf("%w: a ranker is learnt from replayed requests, not from interactions: train on the log of a shop, with 'trainer fit --data DIR'", models.ErrParams)
+	}
+	return New(p, in.Parts)
+}
+
+// New is the ranker of p over the parts it names.
+func New(p Params, parts []models.Part) (*Model, error) {
+	inputs, err := NewInputs(p, parts)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.check(inputs.Width()); err != nil {
+		return nil, err
+	}
+	m := &Model{params: p, inputs: inputs}
+	if p.Hidden > 0 {
+		m.inner = linalg.MatrixOf(inputs.Width(), p.Hidden, p.Inner)
+	}
+	m.keys = make([]int, len(inputs.parts))
+	return m, nil
+}
+
+// Kind implements models.Model.
+func (m *Model) Kind() string { return KindName }
+
+// Items implements models.Model.
+func (m *Model) Items() int { return m.inputs.items }
+
+// Parts implements models.Composite.
+func (m *Model) Parts() []models.Part { return slices.Clone(m.inputs.parts) }
+
+// Params are what was learnt.
+func (m *Model) Params() Params { return m.params }
+
+// Set is the signals that must be folded for the ranker.
+func (m *Model) Set() *signal.Set { return m.inputs.set }
+
+// Score implements models.Scorer for items that no source brought.
+func (m *Model) Score(r *features.Request, items []features.Row, out []float32) {
+	m.ScoreFrom(r, items, nil, out)
+}
+
+// ScoreFrom scores items in the order in which they were retrieved; from[i] has
+// bit s where the s-th of Params.Sources proposed items[i]. It allocates nothing
+// where r has a Scratch in use.
+func (m *Model) ScoreFrom(r *features.Request, items []features.Row, from []uint64, out []float32) {
+	if len(items) == 0 {
+		return
+	}
+	if r.Scratch == nil {
+		own := *r
+		own.Scratch = new(features.Scratch)
+		r = &own
+	}
+	n, width, parts := len(items), m.inputs.Width(), len(m.inputs.parts)
+	kept := r.Scratch.Keep(&m.params, parts+n+n*width)
+	for i, row := range items {
+		kept[parts+i] = math.Float32frombits(uint32(row))
+	}
+	m.inputs.fill(r, items, from, kept[parts+n:], kept[:parts])
+	x := r.Scratch.Floats(n * width)
+	copy(x, kept[parts+n:])
+	m.score(x, r.Scratch.Floats(n*m.params.Hidden), out)
+}
+
+// ScoreInputs scores candidates by inputs that Inputs.Fill gave, row by row.
+func (m *Model) ScoreInputs(x []float32) []float32 {
+	out := make([]float32, len(x)/m.inputs.Width())
+	m.score(slices.Clone(x), make([]float32, len(out)*m.params.Hidden), out)
+	return out
+}
+
+func (m *Model) score(x, hidden, out []float32) {
+	m.params.standardise(x)
+	m.apply(x, hidden, out)
+	for i, v := range out {
+		out[i] = float32(1 / (1 + math.Exp(-m.params.Slope*float64(v)-m.params.Shift)))
+	}
+}
+
+// apply is the network on standardised inputs.
+func (m *Model) apply(x, hidden, out []float32) {
+	n, width := len(out), m.inputs.Width()
+	linalg.DotRows(m.params.Linear, x, out)
+	if m.params.Hidden == 0 {
+		return
+	}
+	h := linalg.MatrixOf(n, m.params.Hidden, hidden)
+	linalg.Gemm(false, false, 1, linalg.MatrixOf(n, width, x), m.inner, 0, h)
+	for i := range out {
+		for j, v := range h.Row(i) {
+			out[i] += max(v+m.params.Bias[j], 0) * m.params.Outer[j]
+		}
+	}
+}
+
+// standardise brings inputs, row by row, to the scale of training; what is
+// unknown becomes the mean.
+func (p *Params) standardise(x []float32) {
+	width := len(p.Mean)
+	for at := 0; at < len(x); at += width {
+		row := x[at : at+width]
+		for k, v := range row {
+			switch v = (v - p.Mean[k]) * p.Scale[k]; {
+			case v != v:
+				row[k] = 0
+			case v > extreme:
+				row[k] = extreme
+			case v < -extreme:
+				row[k] = -extreme
+			default:
+				row[k] = v
+			}
+		}
+	}
+}
+
+// extreme bounds an input, in deviations.
+const extreme = 6
+
+// Save implements models.Model; the parts are models of the release themselves.
+func (m *Model) Save(w models.Writer) error { return w.JSON("ltr", m.params) }
+
+func open(r models.Reader) (models.Model, error) {
+	var p Params
+	if err := r.JSON("ltr", &p); err != nil {
+		return nil, err
+	}
+	var parts []models.Part
+	for _, name := range p.Models {
+		part, err := r.Model(name)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, models.Part{Name: name, Model: part})
+	}
+	return New(p, parts)
+}
