@@ -33,6 +33,8 @@ type cli struct {
 	Filters filtersCmd       `cmd:"" help:"Our vector search under filters, without a peer."`
 	Mapped  mappedCmd        `cmd:"" help:"Our vector search from mapped files, without a peer."`
 	Open    openCmd          `cmd:"" hidden:"" help:"Open an index file; what index starts."`
+	Models  modelsCmd        `cmd:"" help:"Training of recommendation models against implicit and SciPy."`
+	Fit     fitCmd           `cmd:"" hidden:"" help:"Train one model; what models and growth start."`
 	Neural  neuralCmd        `cmd:"" help:"Training steps of neural networks against PyTorch."`
 	Serve   serveCmd         `cmd:"" hidden:"" help:"Answer jobs on standard input; what the other commands start."`
 	Serving neuralServingCmd `cmd:"" name:"neural-serving" help:"Requests to our own networks, one by one; no peer."`
