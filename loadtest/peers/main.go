@@ -34,6 +34,7 @@ type cli struct {
 	Mapped  mappedCmd        `cmd:"" help:"Our vector search from mapped files, without a peer."`
 	Open    openCmd          `cmd:"" hidden:"" help:"Open an index file; what index starts."`
 	Models  modelsCmd        `cmd:"" help:"Training of recommendation models against implicit and SciPy."`
+	Growth  growthCmd        `cmd:"" help:"Training time and memory by the size of the data, without a peer."`
 	Fit     fitCmd           `cmd:"" hidden:"" help:"Train one model; what models and growth start."`
 	Neural  neuralCmd        `cmd:"" help:"Training steps of neural networks against PyTorch."`
 	Serve   serveCmd         `cmd:"" hidden:"" help:"Answer jobs on standard input; what the other commands start."`

@@ -1,0 +1,105 @@
+package knn
+
+import (
+	"math"
+	"slices"
+)
+
+// picker keeps the k votes of the largest magnitude, ties by row, out of many.
+// Votes pile up behind a bar that rises each time the pile is cut back, which is
+// several times as fast as a heap where most votes lose. The zero value is ready
+// after reset; a picker serves one goroutine at a time.
+//
+// A vote is one number that orders as votes do: 31 bits of magnitude, 32 of the
+// row, negated, and the sign.
+type picker struct {
+	k    int
+	bar  uint32 // magnitudes below it, shifted as the sign is dropped, have lost
+	pile []uint64
+}
+
+func (p *picker) reset(k int) {
+	p.k, p.bar, p.pile = k, 1, p.pile[:0]
+	p.pile = slices.Grow(p.pile, 3*k+64)
+}
+
+// offer takes a vote. One of weight 0 is none.
+func (p *picker) offer(from int32, v float32) {
+	if math.Float32bits(v)<<1 >= p.bar {
+		p.add(from, v)
+	}
+}
+
+func (p *picker) add(from int32, v float32) {
+	if v != v {
+		return
+	}
+	bits := math.Float32bits(v)
+	p.pile = append(p.pile, uint64(bits&^(1<<31))<<33|uint64(^uint32(from))<<1|uint64(bits>>31))
+	if len(p.pile) >= 3*p.k+64 {
+		p.cut()
+	}
+}
+
+// cut leaves the k best, and raises the bar to the worst of them.
+func (p *picker) cut() {
+	if len(p.pile) <= p.k {
+		return
+	}
+	leading(p.pile, p.k)
+	p.pile = p.pile[:p.k]
+	p.bar = max(uint32(slices.Min(p.pile)>>33)<<1, 1)
+}
+
+// picked is the votes that are kept, in no order, valid until reset.
+func (p *picker) picked() []uint64 {
+	p.cut()
+	return p.pile
+}
+
+// unpacked takes a vote apart.
+func unpacked(key uint64) (from int32, v float32) {
+	return int32(^uint32(key >> 1)), math.Float32frombits(uint32(key>>33) | uint32(key)<<31)
+}
+
+// leading moves the k largest of keys to the front; keys are distinct and more
+// than k, and k is above 0.
+func leading(keys []uint64, k int) {
+	lo, hi := 0, len(keys)-1
+	for lo < hi {
+		// The pivot is the median of three, put in the middle.
+		mid := int(uint(lo+hi) / 2)
+		if keys[mid] > keys[lo] {
+			keys[mid], keys[lo] = keys[lo], keys[mid]
+		}
+		if keys[hi] > keys[lo] {
+			keys[hi], keys[lo] = keys[lo], keys[hi]
+		}
+		if keys[hi] > keys[mid] {
+			keys[hi], keys[mid] = keys[mid], keys[hi]
+		}
+		pivot := keys[mid]
+		i, j := lo, hi
+		for i <= j {
+			for keys[i] > pivot {
+				i++
+			}
+			for keys[j] < pivot {
+				j--
+			}
+			if i <= j {
+				keys[i], keys[j] = keys[j], keys[i]
+				i++
+				j--
+			}
+		}
+		switch {
+		case k-1 <= j:
+			hi = j
+		case k-1 >= i:
+			lo = i
+		default:
+			return
+		}
+	}
+}
