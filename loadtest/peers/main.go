@@ -11,6 +11,10 @@
 //	.cache/peers/bin/pip install -r loadtest/peers/requirements-index.txt
 //	go run ./loadtest/peers index --write docs/measurements/vector.md
 //
+//	python3 -m venv .cache/models
+//	.cache/models/bin/pip install -r loadtest/peers/requirements-models.txt
+//	go run ./loadtest/peers models --write docs/measurements/models.md
+//
 // Each side is a process of its own that answers jobs over a pipe: the peer's in Python (one file a
 // peer), ours this program again. They take turns, round by round, so that whatever else the
 // machine does meets both, and the figure is the median of the rounds' ratios.

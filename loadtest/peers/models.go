@@ -36,10 +36,8 @@ type modelsCmd struct {
 	Write      string   `help:"Markdown file whose table is replaced."`
 }
 
-// The weights of the objective, and BPR's aim there is none of.
-const (
-	factorUnseen, factorLambda = .02, 3
-)
+// factorUnseen and factorLambda are the objective's weights.
+const factorUnseen, factorLambda = .02, 3
 
 func (c *modelsCmd) Run(ctx context.Context) (err error) {
 	folder, err := os.MkdirTemp("", "peers")
@@ -119,8 +117,7 @@ func (r *modelsRun) theirs(ctx context.Context, p map[string]any) (fitted, error
 	return r.train(ctx, p, r.Python, r.Script)
 }
 
-// turns lets the sides take turns, and returns the CPU seconds of each round and
-// the largest memory.
+// turns is the CPU seconds of each round, and the largest memory.
 type turns struct {
 	ours, theirs         samples
 	ourPeak, theirPeak   float64
@@ -150,7 +147,7 @@ func (r *modelsRun) crowd() error {
 	return writePairs(r.folder, r.pairs)
 }
 
-// params is JSON of what is given.
+// paramsOf is JSON of what is given.
 func paramsOf(p map[string]any) json.RawMessage {
 	b, err := json.Marshal(p)
 	if err != nil {
@@ -160,9 +157,7 @@ func paramsOf(p map[string]any) json.RawMessage {
 }
 
 // factors compares implicit least squares. Both sides start at the same items'
-// vectors and minimise the same objective: theirs weighs a pair that was seen c
-// and one that was not 1, so with c = (1+a)/a and λ' = λ·(1+a)/a², its minimum
-// is ours with the vectors longer by √((1+a)) … ; see equivalent.
+// vectors and minimise the same objective; see equivalent.
 func (r *modelsRun) factors(ctx context.Context, solver string, iterations, rounds int, aim float64) error {
 	if err := r.crowd(); err != nil {
 		return err
