@@ -16,7 +16,13 @@ type picker struct {
 	k    int
 	bar  uint32 // magnitudes below it, shifted as the sign is dropped, have lost
 	pile []uint64
+	// counts is by the leading bits of the magnitudes.
+	counts [1 << (32 - coarse)]uint32
 }
+
+// coarse is how many bits of a magnitude, shifted as the sign is dropped, are
+// left out where votes are counted: 8 of the exponent and 3 stay.
+const coarse = 21
 
 func (p *picker) reset(k int) {
 	p.k, p.bar, p.pile = k, 1, p.pile[:0]
@@ -27,6 +33,31 @@ func (p *picker) reset(k int) {
 func (p *picker) offer(from int32, v float32) {
 	if math.Float32bits(v)<<1 >= p.bar {
 		p.add(from, v)
+	}
+}
+
+// offerAll takes votes[i] from rows[i] for every i but the row except. A count by
+// exponent and first bits of the mantissa tells beforehand which cannot win.
+func (p *picker) offerAll(rows []int32, votes []float32, except int32) {
+	if len(votes) > 2*p.k && len(p.pile) == 0 {
+		clear(p.counts[:])
+		for _, v := range votes {
+			p.counts[math.Float32bits(v)<<1>>coarse]++
+		}
+		// NaN stands in the highest counts and never wins; one more than k may
+		// win, since one may be left out.
+		left := p.k + 1
+		at := uint32(math.MaxUint8) << 24 >> coarse
+		for at > 0 && left > 0 {
+			at--
+			left -= int(p.counts[at])
+		}
+		p.bar = max(p.bar, at<<coarse)
+	}
+	for i, v := range votes {
+		if math.Float32bits(v)<<1 >= p.bar && rows[i] != except {
+			p.add(rows[i], v)
+		}
 	}
 }
 

@@ -32,11 +32,7 @@ func similar(ctx context.Context, x linalg.CSR, k, workers int, progress func(mo
 			dots[i] = sums[other]
 		}
 		weigh(others, int32(item), dots)
-		for i, v := range dots {
-			if other := others[i]; int(other) != item {
-				votes.offer(other, v)
-			}
-		}
+		votes.offerAll(others, dots, int32(item))
 	})
 	if err := ctx.Err(); err != nil {
 		return nil, err

@@ -127,9 +127,10 @@ func fillColumns(items, k, workers int, fill func(worker, item int, votes *picke
 	}
 	t.cols, t.vals = make([]int32, len(rows)), make([]float32, len(rows))
 	linalg.ParallelN(items, 256, workers, func(_, lo, hi int) {
+		var order sorter
 		for row := lo; row < hi; row++ {
 			part := rows[t.ptr[row]:t.ptr[row+1]]
-			slices.Sort(part)
+			order.sort(part)
 			for i, key := range part {
 				t.cols[t.ptr[row]+int64(i)], t.vals[t.ptr[row]+int64(i)] = unranked(key)
 			}

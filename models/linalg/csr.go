@@ -207,10 +207,11 @@ func (m CSR) GramRow(t CSR, j int, acc *Accumulator) (cols []int32, sums []float
 		if weights != nil {
 			w = weights[e]
 		}
-		row, vals := m.Row(int(u))
+		at, end := m.Ptr[u], m.Ptr[u+1]
+		row := m.Idx[at:end]
 		// Whether a column is new is hard to foretell, so it decides how far the
 		// list grows instead of a branch.
-		if vals == nil {
+		if m.Val == nil {
 			for _, i := range row {
 				list[n] = i
 				n += int(fresh[i])
@@ -219,6 +220,7 @@ func (m CSR) GramRow(t CSR, j int, acc *Accumulator) (cols []int32, sums []float
 			}
 			continue
 		}
+		vals := m.Val[at:end]
 		vals = vals[:len(row)]
 		for f, i := range row {
 			list[n] = i
