@@ -3,7 +3,7 @@ package linalg
 // CG holds the scratch memory of a conjugate gradient solve; the zero value is ready. A CG serves
 // one goroutine at a time and is meant to be kept between solves.
 type CG struct {
-	r, p, ap, t, x, z []float32
+	r, p, ap, t, x []float32
 }
 
 // Solve improves x as the solution of

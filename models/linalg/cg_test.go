@@ -48,37 +48,3 @@ func TestCGWithoutRows(t *testing.T) {
 		t.Errorf("got %v, want [1 2]", x)
 	}
 }
-
-// A solve with a diagonal is checked against the general one, which needs no
-// rows gathered, both run until nothing is left.
-func TestCGGathered(t *testing.T) {
-	rng := newRand(7)
-	for _, c := range []struct{ rows, dim int }{{1, 3}, {5, 16}, {40, 33}, {700, 24}} {
-		mat := NewMatrix(900, c.dim)
-		for i := range mat.Data {
-			mat.Data[i] = float32(rng.NormFloat64()) / 4
-		}
-		d, b, g := make([]float32, c.dim), make([]float32, c.dim), NewMatrix(c.dim, c.dim)
-		for i := range d {
-			d[i], b[i] = 1+float32(rng.Float64()), float32(rng.NormFloat64())
-			g.Set(i, i, d[i])
-		}
-		rows, weights := make([]int32, c.rows), make([]float32, c.rows)
-		for i := range rows {
-			rows[i], weights[i] = int32(rng.IntN(mat.Rows)), float32(rng.Float64())
-		}
-		var s CG
-		want, got := make([]float32, c.dim), make([]float32, c.dim)
-		s.Solve(g, mat, rows, weights, b, want, 4*c.dim, 1e-12)
-		s.Gather(mat, rows)
-		left := s.SolveGathered(d, weights, b, got, 4*c.dim)
-		for i := range want {
-			if math.Abs(float64(got[i]-want[i])) > 1e-4 {
-				t.Errorf("%d rows of %d: x[%d]: got %g, want %g", c.rows, c.dim, i, got[i], want[i])
-			}
-		}
-		if r := Norm2(left); r > 1e-3 {
-			t.Errorf("%d rows of %d: the residual is %g long, want next to nothing", c.rows, c.dim, r)
-		}
-	}
-}

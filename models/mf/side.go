@@ -45,6 +45,7 @@ func (s *side) row(row int) ([]int32, []float32) {
 // worker is the memory of one goroutine.
 type worker struct {
 	scratch features.Scratch
+	matrix  linalg.Matrix
 	cg      linalg.CG
 }
 
@@ -111,25 +112,42 @@ func (s *side) solveRow(w *worker, y *system, row, steps int) (float64, error) {
 }
 
 // gradient takes steps of conjugate gradient from x and returns the value
-// there, from what is left of the right-hand side: with A·x = b − r it is
-// Σ w·t² − b·x − r·x, and the prior's own length.
+// there, summed term by term, since it is not the minimum's.
 func (w *worker) gradient(y *system, rows []int32, weights []float32, reg float32, x, prior []float32, steps int) float64 {
 	n, dim := len(rows), y.fixed.Cols
-	magnitudes, likes, right, diagonal := w.scratch.Floats(n), w.scratch.Floats(n), w.scratch.Floats(dim), w.scratch.Floats(dim)
+	magnitudes, likes, right := w.scratch.Floats(n), w.scratch.Floats(n), w.scratch.Floats(dim)
 	for i, v := range weights {
 		magnitudes[i], likes[i] = max(v, -v), max(v, 0)
 	}
-	linalg.AxpyRows(likes, w.cg.Gather(y.fixed, rows), right)
-	value := float64(linalg.Sum(likes))
+	linalg.AxpyGather(likes, y.fixed.Data, rows, right)
 	if prior != nil {
 		linalg.Axpy(reg, prior, right)
-		value += float64(reg) * float64(linalg.Dot(prior, prior))
+	}
+	if w.matrix.Rows != dim {
+		w.matrix = linalg.NewMatrix(dim, dim)
 	}
 	for k, v := range y.spectrum {
-		diagonal[k] = v + reg
+		w.matrix.Data[k*dim+k] = v + reg
 	}
-	left := w.cg.SolveGathered(diagonal, magnitudes, right, x, steps)
-	return value - float64(linalg.Dot(right, x)) - float64(linalg.Dot(left, x))
+	w.cg.Solve(w.matrix, y.fixed, rows, magnitudes, right, x, steps, 0)
+	scores := w.scratch.Floats(n)
+	linalg.DotGather(x, y.fixed.Data, rows, scores)
+	var value float64
+	for i, score := range scores {
+		left := float64(score)
+		if weights[i] > 0 {
+			left--
+		}
+		value += float64(magnitudes[i]) * left * left
+	}
+	for k, v := range x {
+		off := v
+		if prior != nil {
+			off -= prior[k]
+		}
+		value += float64(y.spectrum[k])*float64(v)*float64(v) + float64(reg)*float64(off)*float64(off)
+	}
+	return value
 }
 
 // penalty is Σ reg·|x|² over the vectors.
