@@ -77,6 +77,21 @@ measure-index: ## Write docs/measurements/vector.md anew, beside faiss and hnswl
 	@python3 -m venv .cache/peers
 	@.cache/peers/bin/pip install --quiet $(addprefix -r ,$^)
 	@touch $@
+
+.PHONY: measure-models
+measure-models: ## Write docs/measurements/models.md anew, beside implicit and SciPy
+	@$(MAKE) --no-print-directory .cache/models/ready
+	$(GO) run -buildvcs=auto ./loadtest/peers models --write docs/measurements/models.md
+
+.PHONY: measure-growth
+measure-growth: ## Write docs/measurements/growth.md anew: training from 0.1 to 20 million pairs
+	$(GO) run -buildvcs=auto ./loadtest/peers growth --write docs/measurements/growth.md
+
+.cache/models/ready: loadtest/peers/requirements-models.txt
+	@python3 -m venv .cache/models
+	@.cache/models/bin/pip install --quiet -r $<
+	@touch $@
+
 .PHONY: measure-neural-serving
 measure-neural-serving: ## Time requests to the networks on one core, and write docs/measurements/neural-serving.md
 	GOMAXPROCS=1 $(GO) run ./loadtest/peers neural-serving --write docs/measurements/neural-serving.md
