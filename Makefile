@@ -95,6 +95,11 @@ measure-growth: ## Write docs/measurements/growth.md anew: training from 0.1 to 
 .PHONY: measure-neural-serving
 measure-neural-serving: ## Time requests to the networks on one core, and write docs/measurements/neural-serving.md
 	GOMAXPROCS=1 $(GO) run ./loadtest/peers neural-serving --write docs/measurements/neural-serving.md
+
+.PHONY: measure-goals
+measure-goals: ## What views and carts teach of purchases, into docs/measurements/neural.md; wants the public data sets and some minutes
+	$(GO) test -count=1 -timeout 120m -v -run GoalsHelpEachOther ./models/multitask -goals=$(CURDIR)/docs/measurements/neural.md
+
 .PHONY: trust-short
 trust-short: ## Faults, kills, hostile callers, a REST fuzzer: the short form, figures in docs/measurements/trust.md
 	@.ci/trust short
