@@ -27,7 +27,7 @@ func TestExplain(t *testing.T) {
 			t.Errorf("got %q, want the cause and then %q", got, c.last)
 		}
 	}
-	if plain := errors.New("unknown model"); Explain(plain) != plain { //nolint:errorlint // the very same
-		t.Error("an error that says enough was changed")
+	if got := Explain(errors.New("unknown model")); got.Error() != "unknown model" {
+		t.Errorf("got %q: an error that says enough was changed", got)
 	}
 }
