@@ -214,7 +214,7 @@ func openIALS(r models.Reader) (models.Model, error) {
 			return nil, fmt.Errorf("tensor %q: %w", part.name, err)
 		}
 	}
-	if m.meta.Map {
+	if m.Map {
 		if m.content, err = content.OpenMap(r, dim); err != nil {
 			return nil, err
 		}

@@ -42,7 +42,6 @@ type Exact struct {
 	norm []float32 // a bound of |x| and |x'| of each row; nil when rows are arranged
 	// The largest of off and norm in each run of runRows rows.
 	runOff, runNorm []float32
-	most            float32   // the largest of the norms
 	pool            sync.Pool // of *scan
 }
 
