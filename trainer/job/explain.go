@@ -14,9 +14,9 @@ import (
 func Explain(err error) error {
 	switch {
 	case errors.Is(err, store.ErrFull), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return howTo{err, "the disk is full: make room, or choose another folder with --data; what was stored before is whole"}
+		return howTo{err, "the disk is full: make room, or choose another folder; what was stored before is whole"}
 	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
-		return howTo{err, "the folder cannot be written to: give this user the right to, or choose another with --data"}
+		return howTo{err, "the folder cannot be written to: give this user the right to, or choose another"}
 	}
 	return err
 }
