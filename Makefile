@@ -47,8 +47,8 @@ arch: ## Imports go one way; never from the test cache
 	$(GO) test -count=1 ./server -run 'Imports|Vocabulary|Milvus|TopLevel|Policy'
 
 .PHONY: race
-race: ## Short tests under the race detector
-	$(GO) test -short -race ./...
+race: ## Short tests under the race detector, of the packages that share anything
+	@packages=$$(.ci/shared) && $(GO) test -short -race $$packages
 
 .PHONY: measure-demo
 measure-demo: ## Write docs/measurements/demo.md anew, from the raw file

@@ -197,14 +197,6 @@ func TestGoldenFiles(t *testing.T) {
 	}
 }
 
-func FuzzOpen(f *testing.F) {
-	for _, b := range small(f) {
-		f.Add(b[:min(len(b), 20000)])
-	}
-	f.Add(file(f, hnsw(f, vectortest.Vectors(70, 3, 1), 3, vector.HNSWOptions{M: 2})))
-	f.Fuzz(func(t *testing.T, b []byte) { harmless(t, b) })
-}
-
 func TestBuildChooses(t *testing.T) {
 	n, dim := graphRows(), 16
 	vecs := vectortest.Vectors(n, dim, 1)
