@@ -23,6 +23,7 @@ import (
 type running struct {
 	cmd     *exec.Cmd
 	address string
+	admin   string // where it is profiled; "": nowhere
 	said    said
 	Started time.Duration // until it answered
 }
@@ -57,8 +58,9 @@ func free() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-// serve starts the program on a data directory and waits until it takes events.
-func serve(ctx context.Context, program, dir string) (*running, error) {
+// serve starts the program on a data directory and waits until it takes events;
+// with admin it can be profiled.
+func serve(ctx context.Context, program, dir string, admin bool) (*running, error) {
 	r := &running{}
 	var err error
 	if r.address, err = free(); err != nil {
@@ -68,7 +70,12 @@ func serve(ctx context.Context, program, dir string) (*running, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.cmd = exec.Command(program, "--data", dir, "--grpc", r.address, "--http", rest, "--admin", "") // #nosec G204 -- the operator names the program
+	if admin {
+		if r.admin, err = free(); err != nil {
+			return nil, err
+		}
+	}
+	r.cmd = exec.Command(program, "--data", dir, "--grpc", r.address, "--http", rest, "--admin", r.admin) // #nosec G204 -- the operator names the program
 	r.cmd.Stdout, r.cmd.Stderr = &r.said, &r.said
 	began := time.Now()
 	if err := r.cmd.Start(); err != nil {
