@@ -98,7 +98,7 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 		return nil, err
 	}
 	began := time.Now()
-	server, err := serve(ctx, o.Server, o.Dir, o.Profiles != "")
+	server, err := serve(ctx, o.Server, o.Dir)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 	}
 	defer c.Close()
 	m := &measure{o: &o, c: c, server: server, run: fmt.Sprintf("%x", time.Now().UnixNano())}
-	if _, err := m.probe(ctx, 0, 10*time.Minute); err != nil { // the profiles have read their file
+	if err := server.followed(ctx); err != nil {
 		return nil, err
 	}
 	r.Ready = time.Since(began).Seconds()
@@ -147,20 +147,14 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 // make them.
 func (r *Result) starts(ctx context.Context, o *Options) error {
 	o.Tell("starting %s without profiles", o.Server)
-	server, err := serve(ctx, o.Server, o.Dir, false)
+	server, err := serve(ctx, o.Server, o.Dir)
 	if err != nil {
 		return err
 	}
 	r.FirstStart = server.Started.Seconds()
 	began := time.Now()
-	c, err := traffic.DialGRPC(server.address, 1)
-	if err != nil {
-		return errors.Join(err, server.stop())
-	}
-	m := &measure{o: o, c: c, run: fmt.Sprintf("first-%x", time.Now().UnixNano())}
-	_, err = m.probe(ctx, 0, 10*time.Minute)
+	err = server.followed(ctx)
 	r.CaughtUp = time.Since(began).Seconds() + r.FirstStart
-	c.Close()
 	return errors.Join(err, server.stop())
 }
 

@@ -196,11 +196,11 @@ func (s *shop) load(ctx context.Context, key features.UserKey, e *entry) error {
 	if err != nil {
 		return err
 	}
-	own = append(own, key)
-	events, err := s.k.o.Store.History(ctx, s.id, key, mostEvents)
+	events, err := s.k.o.Store.HistoryOf(ctx, s.id, key, own, mostEvents)
 	if err != nil {
 		return err
 	}
+	own = append(own, key)
 	state := new(profile.State)
 	for i := range events {
 		ev := &events[i]
