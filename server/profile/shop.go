@@ -43,8 +43,9 @@ type shop struct {
 	mu     sync.Mutex
 	linked [][2]features.UserKey // that the follower has not looked at
 
-	file fileState
-	sold ledger
+	file    fileState
+	sold    ledger
+	shelves shelves // of the follower
 }
 
 // entry is what is kept of one user or session.
