@@ -8,12 +8,13 @@ import (
 
 // Dunnhumby is the mapping of the transactions of The Complete Journey by
 // dunnhumby: lines of receipts of an American grocer, with what was paid for all
-// pieces of a line and what the loyalty price took off.
+// pieces of a line and what the loyalty price took off. Fuel is told in
+// thousandths of a gallon.
 func Dunnhumby() Mapping {
 	return Mapping{
 		Columns: map[string]string{"user": "household_id", "item": "product_id", "time": "transaction_timestamp", "quantity": "quantity",
 			"price": "sales_value", "discount": "retail_disc", "order": "basket_id", "attr.store": "store_id"},
-		Type: features.Purchase, Currency: "USD", Market: "US", LineTotals: true,
+		Type: features.Purchase, Currency: "USD", Market: "US", LineTotals: true, Measure: 200,
 	}
 }
 

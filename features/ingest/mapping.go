@@ -25,6 +25,7 @@ type Mapping struct {
 	UpperItem    bool               // letter case in item codes means nothing
 	Cancelled    string             // prefix of the orders that are cancellations; "": none
 	Names        map[string]string  // of markets in the file -> in the store; others stay as they are
+	Measure      int32              // quantities above it are a weight or a volume, of one piece; 0: none are
 	LineTotals   bool               // price and discount are of all pieces of a row together
 }
 

@@ -69,10 +69,13 @@ func (d *decoder) decode(row *Row, rec *Record) error {
 	return nil
 }
 
-// price makes prices of one piece of a row's totals, and the list price of what
-// was taken off.
+// price makes one piece of a measure, prices of one piece of a row's totals, and
+// the list price of what was taken off.
 func (d *decoder) price(rec *Record) {
 	e := &rec.Event
+	if d.m.Measure > 0 && e.Quantity > d.m.Measure {
+		rec.Quantity, e.Quantity = 1, 1
+	}
 	list := e.Price.Units() + rec.discount
 	if n := float64(e.Quantity); d.m.LineTotals && n > 1 {
 		e.Price.Micros = int64(math.Round(float64(e.Price.Micros) / n))
