@@ -62,15 +62,15 @@ func parse(r io.Reader) (Metrics, error) {
 type Part struct {
 	Stage     string  `json:"stage"`
 	Component string  `json:"component"`
-	Requests  float64 `json:"requests"` // that it was asked in
-	Items     float64 `json:"items"`    // candidates given, rows left, items chosen
-	Filled    float64 `json:"filled"`   // share of requests that it gave something in
-	Micros    float64 `json:"us"`       // on the request's goroutine: processor time, where nothing waits and the machine is free
+	Times     float64 `json:"times"`  // that it worked, a request
+	Items     float64 `json:"items"`  // candidates given, rows left, items chosen, each time
+	Filled    float64 `json:"filled"` // times that it gave something, a request
+	Micros    float64 `json:"us"`     // a request, on the request's goroutine: processor time, where nothing waits and the machine is free
 }
 
 // Report is what a server did between two looks.
 type Report struct {
-	Requests    float64 `json:"requests"` // ranked
+	Requests    float64 `json:"requests"`
 	Parts       []Part  `json:"parts"`
 	Steady      int     `json:"sources_in_90_percent"` // sources that give candidates in at least 90 % of requests
 	Ranked      float64 `json:"ranked"`                // distinct eligible candidates
@@ -92,27 +92,29 @@ func Between(before, after Metrics, surface string) Report {
 		}
 		n := delta(name)
 		rep.Parts = append(rep.Parts, Part{
-			Stage: label(labels, "stage"), Component: label(labels, "component"), Requests: n,
-			Items: delta("attune_component_items_total"+labels) / n, Filled: delta("attune_component_filled_total"+labels) / n,
-			Micros: delta("attune_component_seconds_sum"+labels) / n * 1e6,
+			Stage: label(labels, "stage"), Component: label(labels, "component"), Times: n,
+			Items: delta("attune_component_items_total"+labels) / n, Filled: delta("attune_component_filled_total" + labels),
+			Micros: delta("attune_component_seconds_sum"+labels) * 1e6,
 		})
+		if label(labels, "stage") == "eligible" { // once a request
+			rep.Requests += n
+		}
 	}
 	slices.SortFunc(rep.Parts, func(a, b Part) int {
 		return cmp.Or(strings.Compare(a.Stage, b.Stage), cmp.Compare(b.Micros, a.Micros), strings.Compare(a.Component, b.Component))
 	})
-	for _, p := range rep.Parts {
-		switch p.Stage {
-		case "source":
-			if p.Filled >= .9 {
-				rep.Steady++
-			}
-		case "rank":
-			rep.Requests += p.Requests
-			rep.Ranked = p.Items
-		}
-	}
 	if rep.Requests == 0 {
 		return rep
+	}
+	for i := range rep.Parts {
+		p := &rep.Parts[i]
+		p.Times, p.Filled, p.Micros = p.Times/rep.Requests, p.Filled/rep.Requests, p.Micros/rep.Requests
+		switch {
+		case p.Stage == "source" && p.Filled >= .9:
+			rep.Steady++
+		case p.Stage == "rank":
+			rep.Ranked = p.Items
+		}
 	}
 	for name := range after {
 		if labels, ok := strings.CutPrefix(name, "attune_component_degraded_total"); ok && label(labels, "surface") == surface {
@@ -138,17 +140,17 @@ func label(labels, name string) string {
 // Write prints the report.
 func (r Report) Write(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	_, _ = fmt.Fprintln(t, "\nstage\tcomponent\titems\tgives in\tus a request")
+	_, _ = fmt.Fprintln(t, "\nstage\tcomponent\ttimes\titems\tgives in\tus a request")
 	sum := 0.
 	for _, p := range r.Parts {
-		_, _ = fmt.Fprintf(t, "%s\t%s\t%.1f\t%.1f %%\t%.1f\n", p.Stage, p.Component, p.Items, 100*p.Filled, p.Micros)
-		sum += p.Micros * p.Requests
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%.2f\t%.1f\t%.1f %%\t%.1f\n", p.Stage, p.Component, p.Times, p.Items, 100*p.Filled, p.Micros)
+		sum += p.Micros
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(w, "\n%d sources give candidates in at least 90 %% of requests; %.0f distinct candidates ranked; degraded %.3f %%\n"+
 		"a request: %.0f us of the server's processor time, of which %.0f us in these parts; %.0f allocations, %.1f KB\n",
-		r.Steady, r.Ranked, 100*r.Degraded, r.CPU, sum/max(1, r.Requests), r.Allocations, r.Bytes/1e3)
+		r.Steady, r.Ranked, 100*r.Degraded, r.CPU, sum, r.Allocations, r.Bytes/1e3)
 	return err
 }

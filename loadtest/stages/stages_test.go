@@ -25,6 +25,7 @@ func TestWhatHappenedBetween(t *testing.T) {
 			one("attune_component_items_total", c, "source", 5000)
 			one("attune_component_filled_total", c, "source", []float64{95, 50}[i])
 		}
+		one("attune_component_seconds_count", "base", "eligible", 100)
 		one("attune_component_seconds_count", "learnt", "rank", 100)
 		one("attune_component_seconds_sum", "learnt", "rank", .02)
 		one("attune_component_items_total", "learnt", "rank", 32000)
@@ -43,11 +44,11 @@ func TestWhatHappenedBetween(t *testing.T) {
 	}
 	r := Between(before, after, "home")
 	near := func(got, want float64) bool { return math.Abs(got-want) < 1e-6 }
-	if r.Steady != 1 || !near(r.Ranked, 320) || !near(r.Degraded, .01) || !near(r.CPU, 1000) || !near(r.Allocations, 50) || len(r.Parts) != 3 || !near(r.Requests, 100) {
+	if r.Steady != 1 || !near(r.Ranked, 320) || !near(r.Degraded, .01) || !near(r.CPU, 1000) || !near(r.Allocations, 50) || len(r.Parts) != 4 || !near(r.Requests, 100) {
 		t.Errorf("got %+v", r)
 	}
-	if p := r.Parts[0]; p.Stage != "rank" || !near(p.Micros, 200) {
-		t.Errorf("got %+v first, want the ranker", p)
+	if p := r.Parts[1]; p.Stage != "rank" || !near(p.Micros, 200) {
+		t.Errorf("got %+v second, want the ranker", p)
 	}
 	var b bytes.Buffer
 	if err := r.Write(&b); err != nil || !strings.Contains(b.String(), "1 sources give") {
