@@ -52,10 +52,38 @@ func (k *Keeper) open(ctx context.Context, id features.ShopID, set *signal.Set) 
 		return nil, fmt.Errorf("%s: %w", k.path(id), err)
 	}
 	end, err := k.o.Log.End(ctx, id)
+	if err == nil {
+		err = k.untouched(ctx, id)
+	}
 	if err == nil && m.Seq() >= end {
 		err = fmt.Errorf("%s: is newer than the log, which ends at %d", k.path(id), end)
 	}
 	return m, err
+}
+
+// Toucher tells whose history as a whole was changed since a time, by an erasure
+// above all. features/store is one.
+type Toucher interface {
+	Touched(ctx context.Context, shop features.ShopID, since time.Time) ([]features.UserKey, error)
+}
+
+// untouched reports an error where somebody was erased, or linked, after the
+// file was written, as when a backup was put back: it may have what must be
+// gone.
+func (k *Keeper) untouched(ctx context.Context, id features.ShopID) error {
+	t, ok := k.o.Log.(Toucher)
+	if !ok {
+		return nil
+	}
+	info, err := os.Stat(k.path(id))
+	if err != nil {
+		return err
+	}
+	touched, err := t.Touched(ctx, id, info.ModTime())
+	if err == nil && len(touched) > 0 {
+		err = fmt.Errorf("%s: histories of %d shoppers were changed since", k.path(id), len(touched))
+	}
+	return err
 }
 
 // save writes the shop's file where the memory has something new: beside the

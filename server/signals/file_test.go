@@ -88,6 +88,10 @@ func TestStartsFromAFile(t *testing.T) {
 	if got, want := start(st, dir, nil), start(st, "", nil); !bytes.Equal(got, want) || !strings.Contains(said.String(), "checksum") {
 		t.Errorf("a damaged file: got another memory, or no word of it: %s", said.String())
 	}
+	said.Reset()
+	if got, want := start(&touching{Store: st}, dir, nil), start(st, "", nil); !bytes.Equal(got, want) || !strings.Contains(said.String(), "were changed") {
+		t.Errorf("somebody erased since: got another memory, or no word of it: %s", said.String())
+	}
 	other := open(t.TempDir())
 	if got, want := start(other, dir, nil), start(other, "", nil); !bytes.Equal(got, want) {
 		t.Error("a file that is newer than the log was taken")
@@ -98,6 +102,13 @@ func TestStartsFromAFile(t *testing.T) {
 			t.Errorf("the file of somebody forgotten: got %v, want %v", err, fs.ErrNotExist)
 		}
 	})
+}
+
+// touching says that somebody was erased.
+type touching struct{ *store.Store }
+
+func (*touching) Touched(context.Context, features.ShopID, time.Time) ([]features.UserKey, error) {
+	return []features.UserKey{{1}}, nil
 }
 
 // counting remembers where the log was read from.
