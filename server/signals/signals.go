@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -30,8 +31,14 @@ type Options struct {
 	Log Log
 	// Every is how often the log is looked at for events that others collected,
 	// or that came out of turn; 0: 100 ms.
-	Every  time.Duration
-	Logger *slog.Logger // nil: slog.Default
+	Every time.Duration
+	// Dir has a file for each shop, which a start reads in place of the log; "":
+	// none are written.
+	Dir string
+	// SaveEvery is how many events are folded before a file is written anew; 0: a
+	// million. One is written at Close too.
+	SaveEvery int64
+	Logger    *slog.Logger // nil: slog.Default
 }
 
 // Keeper has the signals of shops. It is safe for concurrent use.
@@ -52,6 +59,8 @@ type shop struct {
 	mu   sync.Mutex // of the writer
 	next int64      // the event to go on with
 	wait map[int64]features.Event
+
+	file file
 }
 
 // mostWaiting bounds the events that wait for one before them.
@@ -65,6 +74,9 @@ func New(o Options) (*Keeper, error) {
 	if o.Every <= 0 {
 		o.Every = 100 * time.Millisecond
 	}
+	if o.SaveEvery <= 0 {
+		o.SaveEvery = 1_000_000
+	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
@@ -74,11 +86,16 @@ func New(o Options) (*Keeper, error) {
 	return k, nil
 }
 
-// Close ends following the log.
+// Close ends following the log, and writes the files.
 func (k *Keeper) Close() error {
 	k.stop()
 	k.done.Wait()
-	return nil
+	var errs []error
+	k.shops.Range(func(id, s any) bool {
+		errs = append(errs, k.save(id.(features.ShopID), s.(*shop)))
+		return true
+	})
+	return errors.Join(errs...)
 }
 
 // State is what is remembered of a shop; nil where Load was not called.
@@ -91,8 +108,8 @@ func (k *Keeper) State(id features.ShopID) features.State {
 	return nil
 }
 
-// Load reads the shop's log, once: what is collected from now on is taken in as
-// it comes.
+// Load reads the shop's file, where there is one, and the log from there on,
+// once: what is collected from now on is taken in as it comes.
 func (k *Keeper) Load(ctx context.Context, id features.ShopID) error {
 	k.load.Lock()
 	defer k.load.Unlock()
@@ -104,7 +121,17 @@ func (k *Keeper) Load(ctx context.Context, id features.ShopID) error {
 		return err
 	}
 	s := &shop{next: 1, wait: map[int64]features.Event{}}
-	memory := signal.NewMemory(set)
+	memory, err := k.open(ctx, id, set)
+	switch {
+	case err == nil:
+		s.next = memory.Seq() + 1
+		s.file.seq = memory.Seq()
+	default:
+		if !errors.Is(err, fs.ErrNotExist) {
+			k.o.Logger.Warn("the file of signals is of no use; the log is read from its beginning", "shop", id, "error", err)
+		}
+		memory = signal.NewMemory(set)
+	}
 	k.shops.Store(id, s) // before the log is read: nothing may slip between
 	if err := k.catchUp(ctx, id, s, memory); err != nil {
 		k.shops.Delete(id)
@@ -196,6 +223,11 @@ func (k *Keeper) Forget(id features.ShopID, user features.UserKey) {
 	if m, ok := k.State(id).(*signal.Memory); ok {
 		m.Forget(user)
 	}
+	if s, ok := k.shops.Load(id); ok {
+		k.unwrite(id, s.(*shop))
+	} else {
+		k.unwrite(id, new(shop))
+	}
 }
 
 // follow looks at the log for what Stored was not told in turn.
@@ -223,6 +255,11 @@ func (k *Keeper) follow() {
 			}
 			if err != nil && k.ctx.Err() == nil {
 				k.o.Logger.Error("signals could not be kept up with the log; the next look tries again", "shop", id, "error", err)
+			}
+			if err == nil && s.file.stale(memory.Seq(), k.o.SaveEvery) {
+				if err := k.save(id, s); err != nil {
+					k.o.Logger.Error("signals could not be written; a start will read more of the log", "shop", id, "error", err)
+				}
 			}
 			return k.ctx.Err() == nil
 		})
