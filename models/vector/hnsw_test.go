@@ -119,7 +119,7 @@ func recall(t testing.TB, x models.Index, truth models.Index, qs []float32, dim,
 func TestHNSWFiltered(t *testing.T) {
 	n, dim, nq := 3*graphRows(), 32, 20
 	if underRace {
-		n, nq = 18000, 3 // so many that half of them are not looked at one by one
+		n, nq = 17000, 2 // so many that half of them are not looked at one by one
 	}
 	vecs, qs := vectortest.Vectors(n, dim, 4), vectortest.Vectors(nq, dim, 5)
 	truth := exact(t, vecs, dim)
