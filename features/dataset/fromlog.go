@@ -15,6 +15,8 @@ type Log interface {
 	Scan(ctx context.Context, shop features.ShopID, from, to int64, f func(*features.Event) error) error
 	Resolve(ctx context.Context, shop features.ShopID, key features.UserKey) (features.UserKey, error)
 	Consent(ctx context.Context, shop features.ShopID, key features.UserKey) (features.Purposes, error)
+	// Withheld tells the events that nothing may be learnt from; nil: there are none.
+	Withheld(ctx context.Context, shop features.ShopID) (func(*features.Event) bool, error)
 }
 
 // Window is a part of a log, as a dataset.
@@ -29,7 +31,7 @@ type Window struct {
 // there are cuts: what happened before the first, from then to the second, and
 // so on. All windows share users and items, which are the rows of items; events
 // on other items are left out, and so is everything of shoppers who did not
-// agree to analytics, as if it had never been. Histories are those of features/history, each
+// agree to analytics, and what is withheld, as if it had never been. Histories are those of features/history, each
 // window's by itself, so that a window knows nothing of a later one: a return
 // takes back a purchase of its own window only. Cuts ascend.
 func FromLog(ctx context.Context, log Log, shop features.ShopID, items features.Catalog, cuts ...time.Time) ([]Window, error) {
@@ -45,7 +47,14 @@ func FromLog(ctx context.Context, log Log, shop features.ShopID, items features.
 		agree bool
 	}
 	people := map[features.UserKey]person{}
-	err := log.Scan(ctx, shop, 0, 0, func(e *features.Event) error {
+	withheld, err := log.Withheld(ctx, shop)
+	if err != nil {
+		return nil, fmt.Errorf("replay the log of shop %s: %w", shop, err)
+	}
+	err = log.Scan(ctx, shop, 0, 0, func(e *features.Event) error {
+		if withheld != nil && withheld(e) {
+			return nil
+		}
 		key := e.Subject()
 		who, ok := people[key]
 		if !ok {

@@ -200,6 +200,7 @@ var erasedRows = []struct{ place, query string }{
 	{"refused rows", `DELETE FROM dead_letters WHERE shop = ?1 AND user_key = ?2 AND received <= ?3`},
 	{"surrogates of releases", `DELETE FROM surrogates WHERE shop = ?1 AND user_key = ?2`},
 	{"links of sessions", `DELETE FROM identities WHERE shop = ?1 AND (user_key = ?2 OR alias_key = ?2) AND time <= ?3`},
+	{"risk flags", `DELETE FROM risk_flags WHERE shop = ?1 AND user_key = ?2 AND first <= ?3`},
 	{"data keys", `UPDATE data_keys SET wrapped = x'', destroyed = ?4 WHERE shop = ?1 AND user_key = ?2 AND length(wrapped) > 0 AND created <= ?3`},
 }
 
