@@ -3,7 +3,6 @@ package risk
 import (
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/attune-rec/attune/features"
 )
@@ -78,9 +77,8 @@ func (c *clicks) fold(who features.UserKey, e *features.Event) {
 // habit is what one subject did at most to one thing.
 type habit struct {
 	day, all      int32 // on one day, and in all
-	dayOf, allOf  int32 // which thing
+	allOf         int32 // which thing
 	looks, things int32
-	busiest       int32 // day of day
 }
 
 func (c *clicks) habits() map[features.UserKey]*habit {
@@ -93,9 +91,7 @@ func (c *clicks) habits() map[features.UserKey]*habit {
 			all[l.who] = h
 		}
 		h.looks += n
-		if n > h.day || n == h.day && (l.thing < h.dayOf || l.thing == h.dayOf && l.day < h.busiest) {
-			h.day, h.dayOf, h.busiest = n, l.thing, l.day
-		}
+		h.day = max(h.day, n)
 		totals[l.pair] += n
 	}
 	for p, n := range totals {
@@ -163,24 +159,26 @@ const few = 3
 // else, and bought nothing of it.
 func (c *clicks) crowds(habits map[features.UserKey]*habit, found map[features.UserKey][]Reason) {
 	came := crowds{}
-	keys := make([]features.UserKey, 0, len(habits))
-	for who := range habits {
-		keys = append(keys, who)
-	}
-	slices.SortFunc(keys, func(x, y features.UserKey) int { return slices.Compare(x[:], y[:]) })
-	for _, who := range keys {
-		if h := habits[who]; h.things <= few && !c.wants[pair{who, h.dayOf}] {
-			came.add(h.dayOf, h.busiest, who)
+	for l := range c.looks {
+		if habits[l.who].things <= few && !c.wants[l.pair] {
+			came.add(l.thing, l.day, l.who)
 		}
 	}
 	days := float64(c.ended-c.began)/dayMS + 1
+	most := map[features.UserKey]Reason{}
 	came.sudden(days, func(x crowd) {
 		n := float64(len(x.who))
 		for _, who := range x.who {
-			found[who] = append(found[who], Reason{
+			if most[who].Value >= n {
+				continue
+			}
+			most[who] = Reason{
 				Signal: "crowd", Value: n, Usual: x.usual, Weight: .9 * (1 - x.usual/n),
 				Text: fmt.Sprintf("one of %.0f who came on one day to one item and to hardly anything else, where %.1f are usual", n, x.usual),
-			})
+			}
 		}
 	})
+	for who, r := range most {
+		found[who] = append(found[who], r)
+	}
 }

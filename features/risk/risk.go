@@ -53,8 +53,9 @@ type Flag struct {
 	Kind    Kind             `json:"kind"`
 	Score   float64          `json:"score"` // 0 to 1: 1 less the chance that every reason is wrong, were they independent
 	Reasons []Reason         `json:"reasons"`
-	From    int64            `json:"from"` // sequence number of the first event that is affected
-	To      int64            `json:"to"`   // and of the last; 0: all that come
+	From    int64            `json:"from"`            // sequence number of the first event that is affected
+	To      int64            `json:"to"`              // and of the last; 0: all that come
+	Parts   [][2]int64       `json:"parts,omitempty"` // stretches within, first and last; none: all of it
 	First   time.Time        `json:"first"`
 	Last    time.Time        `json:"last"`
 	Events  int64            `json:"events"` // of the subject that spoke for it
@@ -75,7 +76,10 @@ func ParseID(id string) (Kind, features.UserKey, error) {
 
 // Covers reports whether an event is in the range that the flag affects.
 func (f *Flag) Covers(e *features.Event) bool {
-	return e.Seq >= f.From && (f.To == 0 || e.Seq <= f.To) && (e.User == f.Subject || e.User.IsZero() && e.Session == f.Subject)
+	if e.Seq < f.From || f.To != 0 && e.Seq > f.To || e.User != f.Subject && !(e.User.IsZero() && e.Session == f.Subject) {
+		return false
+	}
+	return len(f.Parts) == 0 || slices.ContainsFunc(f.Parts, func(p [2]int64) bool { return e.Seq >= p[0] && e.Seq <= p[1] })
 }
 
 // Options of an Assessor; the zero value takes the defaults.

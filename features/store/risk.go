@@ -49,6 +49,10 @@ func (s *Store) PutFlags(ctx context.Context, shop features.ShopID, flags []risk
 			if err != nil {
 				return err
 			}
+			parts, err := json.Marshal(f.Parts)
+			if err != nil {
+				return err
+			}
 			state, decided := RiskFlagged, int64(0)
 			err = tx.get([]any{&state, &decided}, `SELECT state, decided FROM risk_flags WHERE shop = ? AND id = ?`, string(shop), f.ID())
 			if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -59,12 +63,12 @@ func (s *Store) PutFlags(ctx context.Context, shop features.ShopID, flags []risk
 				state, decided, by = RiskQuarantined, now.UnixMilli(), actor
 				kept = append(kept, RiskFlag{Flag: *f, State: state, Found: now, Decided: now, Actor: actor})
 			}
-			if _, err := tx.exec(`INSERT INTO risk_flags (shop, id, user_key, kind, score, reasons, from_seq, to_seq, first, last, events, found, state, decided, actor)
-				VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+			if _, err := tx.exec(`INSERT INTO risk_flags (shop, id, user_key, kind, score, reasons, from_seq, to_seq, first, last, events, found, state, decided, actor, parts)
+				VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
 				ON CONFLICT (shop, id) DO UPDATE SET score = ?5, reasons = ?6, from_seq = ?7, to_seq = ?8, first = ?9, last = ?10, events = ?11, found = ?12,
-				state = ?13, decided = ?14, actor = CASE ?15 WHEN '' THEN actor ELSE ?15 END`,
+				state = ?13, decided = ?14, parts = ?16, actor = CASE ?15 WHEN '' THEN actor ELSE ?15 END`,
 				string(shop), f.ID(), f.Subject[:], string(f.Kind), f.Score, string(reasons), f.From, f.To, f.First.UnixMilli(), f.Last.UnixMilli(),
-				f.Events, now.UnixMilli(), string(state), decided, by); err != nil {
+				f.Events, now.UnixMilli(), string(state), decided, by, string(parts)); err != nil {
 				return err
 			}
 		}
@@ -114,7 +118,7 @@ func (s *Store) ListFlags(ctx context.Context, shop features.ShopID, state RiskS
 	return all, nil
 }
 
-const flagColumns = `user_key, kind, score, reasons, from_seq, to_seq, first, last, events, found, state, decided, actor, note`
+const flagColumns = `user_key, kind, score, reasons, from_seq, to_seq, first, last, events, found, state, decided, actor, note, parts`
 
 func (s *Store) flags(ctx context.Context, query string, args ...any) (all []RiskFlag, err error) {
 	rows, err := s.read.QueryContext(ctx, query, args...)
@@ -125,9 +129,9 @@ func (s *Store) flags(ctx context.Context, query string, args ...any) (all []Ris
 	for rows.Next() {
 		var f RiskFlag
 		var key []byte
-		var reasons string
+		var reasons, parts string
 		var first, last, found, decided int64
-		if err := rows.Scan(&key, &f.Kind, &f.Score, &reasons, &f.From, &f.To, &first, &last, &f.Events, &found, &f.State, &decided, &f.Actor, &f.Note); err != nil {
+		if err := rows.Scan(&key, &f.Kind, &f.Score, &reasons, &f.From, &f.To, &first, &last, &f.Events, &found, &f.State, &decided, &f.Actor, &f.Note, &parts); err != nil {
 			return nil, err
 		}
 		if f.Subject, err = keyFrom(key); err != nil {
@@ -135,6 +139,9 @@ func (s *Store) flags(ctx context.Context, query string, args ...any) (all []Ris
 		}
 		if err := json.Unmarshal([]byte(reasons), &f.Reasons); err != nil {
 			return nil, fmt.Errorf("%w: reasons of risk flag %s: %w", ErrCorrupt, f.ID(), err)
+		}
+		if err := json.Unmarshal([]byte(parts), &f.Parts); err != nil {
+			return nil, fmt.Errorf("%w: parts of risk flag %s: %w", ErrCorrupt, f.ID(), err)
 		}
 		f.First, f.Last, f.Found = time.UnixMilli(first).UTC(), time.UnixMilli(last).UTC(), time.UnixMilli(found).UTC()
 		if decided != 0 {

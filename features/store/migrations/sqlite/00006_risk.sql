@@ -11,6 +11,7 @@ CREATE TABLE risk_flags (
   reasons        TEXT    NOT NULL,             -- JSON
   from_seq       INTEGER NOT NULL,
   to_seq         INTEGER NOT NULL,             -- 0: no end
+  parts          TEXT    NOT NULL,             -- JSON: stretches within, of first and last number; null: all
   first          INTEGER NOT NULL,             -- times of the events that spoke for it
   last           INTEGER NOT NULL,
   events         INTEGER NOT NULL,
