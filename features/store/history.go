@@ -71,6 +71,9 @@ func (s *Store) eventsOf(ctx context.Context, shop features.ShopID, key features
 	if limit <= 0 || key.IsZero() {
 		return nil, nil
 	}
+	if _, going := s.going.Load(goer{shop, key}); going {
+		return nil, nil
+	}
 	l, err := s.knownShop(ctx, shop)
 	if errors.Is(err, ErrNotFound) {
 		return nil, nil
