@@ -111,7 +111,7 @@ type candidate struct {
 }
 
 const (
-	doubted    = .52 // who is in bad company needs a reason of their own
+	doubted    = .49 // who is in bad company needs a reason of their own: a new device is one
 	companyFor = 30 * 24 * time.Hour
 )
 
