@@ -116,6 +116,11 @@ soak: ## Half an hour at 70 % load
 fuzz-long: ## Two million executions of every fuzz target
 	@.ci/fuzz 2000000x
 
+.PHONY: measure-risk
+measure-risk: ## Write docs/measurements/risk.md anew: attacks planted in the bundled shop
+	@mkdir -p bin && $(GO) build -buildvcs=auto -o bin/ ./trainer
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && bin/trainer demo --data "$$dir" --judged 1 >/dev/null 2>&1 && .ci/measure-risk "$$dir" > docs/measurements/risk.md
+
 ##@ Generate
 
 .PHONY: generate

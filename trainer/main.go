@@ -39,6 +39,7 @@ type flags struct {
 	Forecast    job.ForecastCmd `cmd:"" help:"Forecast series, with intervals."`
 	Demand      job.Demand      `cmd:"" help:"Forecast what a shop will sell, by item, category or market."`
 	Customers   job.Customers   `cmd:"" help:"Predict which shoppers come back, and what they are worth."`
+	Risk        job.Risk        `cmd:"" help:"Tell which shoppers look like an attack, and keep nothing."`
 }
 
 func main() { os.Exit(run(os.Args[1:])) }

@@ -15,6 +15,8 @@ type Log interface {
 	Scan(ctx context.Context, shop features.ShopID, from, to int64, f func(*features.Event) error) error
 	Resolve(ctx context.Context, shop features.ShopID, key features.UserKey) (features.UserKey, error)
 	Consent(ctx context.Context, shop features.ShopID, key features.UserKey) (features.Purposes, error)
+	// Withheld tells the events that nothing may be learnt from; nil: there are none.
+	Withheld(ctx context.Context, shop features.ShopID) (func(*features.Event) bool, error)
 }
 
 // Agreed reads a shop's whole log and calls f with every event whose person
@@ -61,7 +63,7 @@ type Window struct {
 // there are cuts: what happened before the first, from then to the second, and
 // so on. All windows share users and items, which are the rows of items; events
 // on other items are left out, and so is everything of shoppers who did not
-// agree to analytics, as if it had never been. Histories are those of features/history, each
+// agree to analytics, and what is withheld, as if it had never been. Histories are those of features/history, each
 // window's by itself, so that a window knows nothing of a later one: a return
 // takes back a purchase of its own window only. Cuts ascend.
 func FromLog(ctx context.Context, log Log, shop features.ShopID, items features.Catalog, cuts ...time.Time) ([]Window, error) {
@@ -72,8 +74,14 @@ func FromLog(ctx context.Context, log Log, shop features.ShopID, items features.
 		items: items, cuts: cuts, users: map[features.UserKey]int{}, windows: make([]Window, len(cuts)+1),
 		books: make([][]*history.Book, len(cuts)+1),
 	}
-	err := Agreed(ctx, log, shop, features.Analytics, func(person features.UserKey, e *features.Event) error {
-		r.take(person, e)
+	withheld, err := log.Withheld(ctx, shop)
+	if err != nil {
+		return nil, fmt.Errorf("replay the log of shop %s: %w", shop, err)
+	}
+	err = Agreed(ctx, log, shop, features.Analytics, func(person features.UserKey, e *features.Event) error {
+		if withheld == nil || !withheld(e) {
+			r.take(person, e)
+		}
 		return nil
 	})
 	if err != nil {

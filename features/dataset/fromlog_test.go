@@ -60,6 +60,32 @@ func TestFromLogLeavesOutWhoDidNotAgree(t *testing.T) {
 	}
 }
 
+// Withheld keeps out what was done on surface "attack".
+func (l tape) Withheld(context.Context, features.ShopID) (func(*features.Event) bool, error) {
+	return func(e *features.Event) bool { return e.Surface == "attack" }, nil
+}
+
+// What is withheld changes nothing.
+func TestFromLogWithheld(t *testing.T) {
+	items, err := catalog.Of([]features.Item{{ID: "a"}, {ID: "b"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := tape{
+		{Type: features.Purchase, User: features.UserKey{1}, Item: "a"},
+		{Type: features.Purchase, User: features.UserKey{2}, Item: "b", Surface: "attack"},
+		{Type: features.Purchase, User: features.UserKey{1}, Item: "b", Surface: "attack"},
+		{Type: features.View, User: features.UserKey{1}, Item: "b"},
+	}
+	got, err := FromLog(context.Background(), l, features.DefaultShop, items)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := got[0]; w.Events != 2 || w.Data.NumUsers() != 1 || len(w.Data.Log) != 2 {
+		t.Errorf("got %d events of %d users, want those 2 of 1 that are not withheld", w.Events, w.Data.NumUsers())
+	}
+}
+
 func TestFromLog(t *testing.T) {
 	day := func(n int) time.Time { return time.Date(2011, 11, n, 0, 0, 0, 0, time.UTC) }
 	one, two, session := features.UserKey{1}, features.UserKey{2}, features.UserKey{9}

@@ -111,3 +111,52 @@ func (s *Store) ScanAudit(ctx context.Context, shop features.ShopID, f func(*Aud
 	}
 	return rows.Err()
 }
+
+// AuditQuery says which entries of the audit log are wanted; the zero value
+// means all.
+type AuditQuery struct {
+	Actor    string
+	Subject  string // whom or what it was about, or a person among those read
+	Method   string
+	From, To time.Time // not before, and before
+	Before   int64     // entries with a smaller ID; 0: any
+	Limit    int       // 0: 100
+}
+
+// ListAudit returns entries, newest first. It does not check the chain: see
+// ScanAudit.
+func (s *Store) ListAudit(ctx context.Context, shop features.ShopID, q AuditQuery) ([]Audited, error) {
+	if q.Limit <= 0 {
+		q.Limit = 100
+	}
+	if q.Before <= 0 {
+		q.Before = 1<<63 - 1
+	}
+	to := q.To
+	if to.IsZero() {
+		to = endOfTime
+	}
+	from := int64(0)
+	if !q.From.IsZero() {
+		from = q.From.UnixMilli()
+	}
+	rows, err := s.read.QueryContext(ctx, `SELECT id, time, actor, method, subject, detail, hash FROM audit
+		WHERE shop = ?1 AND id < ?2 AND time >= ?3 AND time < ?4 AND (?5 = '' OR actor = ?5) AND (?6 = '' OR method = ?6)
+		AND (?7 = '' OR subject = ?7 OR instr(detail, ?7) > 0) ORDER BY id DESC LIMIT ?8`,
+		string(shop), q.Before, from, to.UnixMilli(), q.Actor, q.Method, q.Subject, q.Limit)
+	if err != nil {
+		return nil, fmt.Errorf("list audit: %w", err)
+	}
+	defer rows.Close()
+	var all []Audited
+	for rows.Next() {
+		var a Audited
+		var ms int64
+		if err := rows.Scan(&a.ID, &ms, &a.Actor, &a.Method, &a.Subject, &a.Detail, &a.Hash); err != nil {
+			return nil, fmt.Errorf("list audit: %w", err)
+		}
+		a.Time = time.UnixMilli(ms).UTC()
+		all = append(all, a)
+	}
+	return all, rows.Err()
+}

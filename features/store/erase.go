@@ -49,7 +49,11 @@ type erasure struct {
 // or not; places in the log stay counted. It is done when it returns, and taken
 // up again at the next start when the program ends within. Events received
 // later are not touched. A person who is not known gets a certificate too.
-func (s *Store) Erase(ctx context.Context, shop features.ShopID, key features.UserKey) (*Certificate, error) {
+//
+// From before begun is called until Erase returns, History and Opinions know
+// nothing of the keys that begun is given: who drops there what is remembered of
+// them serves nothing of them any more, however long the erasure takes.
+func (s *Store) Erase(ctx context.Context, shop features.ShopID, key features.UserKey, begun ...func([]features.UserKey)) (*Certificate, error) {
 	if err := s.writable(); err != nil {
 		return nil, fmt.Errorf("erase: %w", err)
 	}
@@ -64,17 +68,31 @@ func (s *Store) Erase(ctx context.Context, shop features.ShopID, key features.Us
 		return nil, fmt.Errorf("erase: %w", err)
 	}
 	e := erasure{Shop: shop, Time: s.now().UnixMilli()}
-	for _, k := range append([]features.UserKey{key}, aliases...) {
+	keys := append([]features.UserKey{key}, aliases...)
+	for _, k := range keys {
 		e.Keys = append(e.Keys, k.String())
 	}
 	if err := s.noteErasure(e); err != nil {
 		return nil, fmt.Errorf("erase: %w", err)
+	}
+	for _, k := range keys {
+		s.going.Store(goer{shop, k}, true)
+		defer s.going.Delete(goer{shop, k})
+	}
+	for _, f := range begun {
+		f(keys)
 	}
 	c, err := s.erase(ctx, e, endOfTime)
 	if err != nil {
 		return nil, fmt.Errorf("erase: it is taken up again at the next start: %w", err)
 	}
 	return c, nil
+}
+
+// goer is somebody who is being erased.
+type goer struct {
+	shop features.ShopID
+	key  features.UserKey
 }
 
 // noteErasure writes down who is to be erased, durable when it returns.
@@ -200,6 +218,7 @@ var erasedRows = []struct{ place, query string }{
 	{"refused rows", `DELETE FROM dead_letters WHERE shop = ?1 AND user_key = ?2 AND received <= ?3`},
 	{"surrogates of releases", `DELETE FROM surrogates WHERE shop = ?1 AND user_key = ?2`},
 	{"links of sessions", `DELETE FROM identities WHERE shop = ?1 AND (user_key = ?2 OR alias_key = ?2) AND time <= ?3`},
+	{"risk flags", `DELETE FROM risk_flags WHERE shop = ?1 AND user_key = ?2 AND first <= ?3`},
 	{"data keys", `UPDATE data_keys SET wrapped = x'', destroyed = ?4 WHERE shop = ?1 AND user_key = ?2 AND length(wrapped) > 0 AND created <= ?3`},
 }
 
@@ -256,6 +275,11 @@ func (l *shopLog) erasePages(ctx context.Context, c *Certificate) (n int64, err 
 	}
 	l.mu.RUnlock()
 	slices.Sort(seqs)
+	return l.blankPages(ctx, seqs, c.of)
+}
+
+// blankPages blanks what goes in the pages that hold the ascending numbers.
+func (l *shopLog) blankPages(ctx context.Context, seqs []int64, goes func(*stored) bool) (n int64, err error) {
 	for len(seqs) > 0 {
 		var done int64
 		err := l.store.writer.doThen(ctx, func(tx *transaction) (err error) {
@@ -264,7 +288,7 @@ func (l *shopLog) erasePages(ctx context.Context, c *Certificate) (n int64, err 
 				if len(seqs) == 0 {
 					return nil
 				}
-				last, k, err := l.erasePage(tx, seqs[0], c)
+				last, k, err := l.erasePage(tx, seqs[0], goes)
 				if err != nil {
 					return err
 				}
@@ -283,8 +307,8 @@ func (l *shopLog) erasePages(ctx context.Context, c *Certificate) (n int64, err 
 	return n, nil
 }
 
-// erasePage blanks what is the person's in the page that holds an event.
-func (l *shopLog) erasePage(tx *transaction, seq int64, c *Certificate) (last, n int64, err error) {
+// erasePage blanks what goes in the page that holds an event.
+func (l *shopLog) erasePage(tx *transaction, seq int64, goes func(*stored) bool) (last, n int64, err error) {
 	var p page
 	err = tx.get([]any{&p.first, &p.last, &p.body}, `SELECT first_seq, last_seq, body FROM pages
 		WHERE shop = ? AND first_seq <= ? ORDER BY first_seq DESC LIMIT 1`, string(l.shop), seq)
@@ -302,7 +326,7 @@ func (l *shopLog) erasePage(tx *transaction, seq int64, c *Certificate) (last, n
 	}
 	w.reset(p.first)
 	for r.next(&e) {
-		if c.of(&e) {
+		if goes(&e) {
 			e = blank(l.shop, e.Seq)
 			n++
 		}
@@ -334,7 +358,7 @@ func (l *shopLog) eraseSegments(ctx context.Context, c *Certificate) (n int64, e
 		if !holds {
 			continue
 		}
-		removed, err := l.eraseSegment(ctx, g.Segment, c)
+		removed, err := l.eraseSegment(ctx, g.Segment, c.of, c.Time)
 		n += removed
 		if err != nil {
 			return n, err
@@ -343,16 +367,18 @@ func (l *shopLog) eraseSegments(ctx context.Context, c *Certificate) (n int64, e
 	return n, nil
 }
 
-func (l *shopLog) eraseSegment(ctx context.Context, old Segment, c *Certificate) (n int64, err error) {
+// eraseSegment writes a segment anew without what goes; stamp tells it from the
+// one before.
+func (l *shopLog) eraseSegment(ctx context.Context, old Segment, goes func(*stored) bool, stamp time.Time) (n int64, err error) {
 	g := Segment{First: old.First, Last: old.Last, Sealed: old.Sealed, File: filepath.ToSlash(filepath.Join("segments", string(l.shop),
-		fmt.Sprintf("%012d-%012d-%d.parquet", old.First, old.Last, c.Time.UnixMilli())))}
+		fmt.Sprintf("%012d-%012d-%d.parquet", old.First, old.Last, stamp.UnixMilli())))}
 	if g.File == old.File {
 		return 0, nil // done before the program ended
 	}
 	path := filepath.Join(l.store.opts.Dir, old.File)
 	err = l.writeSegment(&g, func(f func(*stored) error) error {
 		return l.readSegment(ctx, path, func(e *stored) error {
-			if !c.of(e) {
+			if !goes(e) {
 				return f(e)
 			}
 			b := blank(l.shop, e.Seq)

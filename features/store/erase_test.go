@@ -14,6 +14,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/risk"
 )
 
 // marks are what names a person, in every place that can hold it.
@@ -54,6 +55,10 @@ func plant(t *testing.T, s *Store, who string) (user, session features.UserKey) 
 		t.Fatal(err)
 	}
 	if err := s.PutServed(ctx, shop, []Served{{Recommendation: m[9], Time: noon, User: user, Surface: "home", Items: []ServedItem{{Item: "item-1"}}}}); err != nil {
+		t.Fatal(err)
+	}
+	flag := risk.Flag{Subject: user, Kind: risk.ClickFraud, Score: .9, From: 1, First: noon, Last: noon}
+	if _, err := s.PutFlags(ctx, shop, []risk.Flag{flag}, 0, ""); err != nil {
 		t.Fatal(err)
 	}
 	return user, session

@@ -30,6 +30,9 @@ func (s *Store) History(ctx context.Context, shop features.ShopID, key features.
 
 // HistoryOf is History for who has read the Aliases of key already.
 func (s *Store) HistoryOf(ctx context.Context, shop features.ShopID, key features.UserKey, aliases []features.UserKey, limit int) ([]features.Event, error) {
+	if s.leaving(shop, key) {
+		return nil, nil
+	}
 	events, err := s.inChains(ctx, shop, append(slices.Clone(aliases), key, known(key)), limit)
 	if err != nil {
 		return nil, fmt.Errorf("history: %w", err)
@@ -75,9 +78,18 @@ func (s *Store) Anonymous(ctx context.Context, shop features.ShopID, key feature
 	return false, fmt.Errorf("anonymous: %w", err)
 }
 
+// leaving reports whether somebody is being erased, who has no history then.
+func (s *Store) leaving(shop features.ShopID, key features.UserKey) bool {
+	_, going := s.going.Load(goer{shop, key})
+	return going
+}
+
 // eventsOf is the newest events in the chains of a subject, oldest first.
 func (s *Store) eventsOf(ctx context.Context, shop features.ShopID, key features.UserKey, limit int, chains func(aliases []features.UserKey) []features.UserKey) ([]features.Event, error) {
 	if limit <= 0 || key.IsZero() {
+		return nil, nil
+	}
+	if s.leaving(shop, key) {
 		return nil, nil
 	}
 	aliases, err := s.Aliases(ctx, shop, key)

@@ -13,12 +13,26 @@ import (
 // Choices is what the persons of a shop agreed to.
 type Choices struct {
 	Default features.Purposes                      // of who said nothing
+	Markets map[string]features.Purposes           // likewise, in markets that have a default of their own
+	Homes   map[features.UserKey]string            // markets of who said nothing and has one
 	Said    map[features.UserKey]features.Purposes // of the others
 }
 
 // Of is what a person agreed to.
 func (c *Choices) Of(key features.UserKey) features.Purposes {
+	return c.In(key, "")
+}
+
+// In is what a person agreed to who is in a market now: what they said, or the
+// default of their home market, or of that one.
+func (c *Choices) In(key features.UserKey, market string) features.Purposes {
 	if p, ok := c.Said[key]; ok {
+		return p
+	}
+	if home, ok := c.Homes[key]; ok {
+		market = home
+	}
+	if p, ok := c.Markets[market]; ok {
 		return p
 	}
 	return c.Default
@@ -27,7 +41,10 @@ func (c *Choices) Of(key features.UserKey) features.Purposes {
 // Choices reads the consents of all persons of a shop at once, for who reads
 // the whole log.
 func (s *Store) Choices(ctx context.Context, shop features.ShopID) (*Choices, error) {
-	c := &Choices{Default: features.AllPurposes, Said: map[features.UserKey]features.Purposes{}}
+	c := &Choices{
+		Default: features.AllPurposes, Said: map[features.UserKey]features.Purposes{}, Markets: map[string]features.Purposes{},
+		Homes: map[features.UserKey]string{},
+	}
 	var p int64
 	err := s.read.QueryRowContext(ctx, `SELECT consent FROM shops WHERE shop = ?`, string(shop)).Scan(&p)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -37,23 +54,50 @@ func (s *Store) Choices(ctx context.Context, shop features.ShopID) (*Choices, er
 		return nil, fmt.Errorf("consents: %w", err)
 	}
 	c.Default = features.Purposes(p)
-	rows, err := s.read.QueryContext(ctx, `SELECT user_key, consent FROM users WHERE shop = ? AND consent IS NOT NULL`, string(shop))
+	if err := s.marketConsents(ctx, shop, c.Markets); err != nil {
+		return nil, fmt.Errorf("consents: %w", err)
+	}
+	rows, err := s.read.QueryContext(ctx, `SELECT user_key, consent, market FROM users WHERE shop = ? AND (consent IS NOT NULL OR market <> '')`, string(shop))
 	if err != nil {
 		return nil, fmt.Errorf("consents: %w", err)
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var key []byte
-		if err := rows.Scan(&key, &p); err != nil {
+		var said sql.NullInt64
+		var market string
+		if err := rows.Scan(&key, &said, &market); err != nil {
 			return nil, fmt.Errorf("consents: %w", err)
 		}
 		k, err := keyFrom(key)
 		if err != nil {
 			return nil, err
 		}
-		c.Said[k] = features.Purposes(p)
+		switch {
+		case said.Valid:
+			c.Said[k] = features.Purposes(said.Int64)
+		case len(c.Markets) > 0:
+			c.Homes[k] = market
+		}
 	}
 	return c, rows.Err()
+}
+
+func (s *Store) marketConsents(ctx context.Context, shop features.ShopID, into map[string]features.Purposes) error {
+	rows, err := s.read.QueryContext(ctx, `SELECT market, consent FROM market_consents WHERE shop = ?`, string(shop))
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var market string
+		var p int64
+		if err := rows.Scan(&market, &p); err != nil {
+			return err
+		}
+		into[market] = features.Purposes(p)
+	}
+	return rows.Err()
 }
 
 // Links reads all links of a shop at once: from each alias to the one it is

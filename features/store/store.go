@@ -53,6 +53,7 @@ type Store struct {
 	sealQueue  chan *shopLog
 	sealing    sync.Mutex // one segment is made at a time
 	erasing    sync.Mutex // the list of erased persons is written
+	going      sync.Map   // goer -> true: who is being erased
 }
 
 var (

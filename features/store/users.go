@@ -217,12 +217,22 @@ func (s *Store) DeleteUser(ctx context.Context, shop features.ShopID, key featur
 	return nil
 }
 
-// Consent is what the person agreed to, or the shop's default.
+// Consent is what the person agreed to, or the default: see ConsentIn.
 func (s *Store) Consent(ctx context.Context, shop features.ShopID, key features.UserKey) (features.Purposes, error) {
+	return s.ConsentIn(ctx, shop, key, "")
+}
+
+// ConsentIn is what the person agreed to, or, of a session, what the user it is
+// linked to did. Who said nothing has the default of their home market, of the
+// market they are in now where they have none, or of the shop.
+func (s *Store) ConsentIn(ctx context.Context, shop features.ShopID, key features.UserKey, market string) (features.Purposes, error) {
 	var p sql.NullInt64
-	err := s.read.QueryRowContext(ctx, `SELECT coalesce(
-		(SELECT consent FROM users WHERE shop = ?1 AND user_key = ?2), (SELECT consent FROM shops WHERE shop = ?1))`,
-		string(shop), key[:]).Scan(&p)
+	err := s.read.QueryRowContext(ctx, `WITH who AS (SELECT consent, market FROM users WHERE shop = ?1 AND user_key IN (?2,
+		(SELECT user_key FROM identities WHERE shop = ?1 AND alias_key = ?2 AND undone = 0 ORDER BY seq DESC LIMIT 1)))
+		SELECT coalesce((SELECT min(consent) FROM who WHERE consent IS NOT NULL),
+		(SELECT consent FROM market_consents WHERE shop = ?1 AND market = coalesce((SELECT max(market) FROM who WHERE market <> ''), ?3)),
+		(SELECT consent FROM shops WHERE shop = ?1))`,
+		string(shop), key[:], market).Scan(&p)
 	if err != nil {
 		return 0, fmt.Errorf("consent: %w", err)
 	}
@@ -230,6 +240,63 @@ func (s *Store) Consent(ctx context.Context, shop features.ShopID, key features.
 		return features.AllPurposes, nil // what a new shop begins with
 	}
 	return features.Purposes(p.Int64), nil
+}
+
+// SetConsent is what a person agreed to from now on; nil takes back what they
+// said, so that the default holds again. Who is not known becomes known by it.
+// Nothing else of the person changes.
+func (s *Store) SetConsent(ctx context.Context, shop features.ShopID, id string, key features.UserKey, p *features.Purposes) error {
+	if _, err := s.ensureShop(ctx, shop); err != nil {
+		return fmt.Errorf("set consent: %w", err)
+	}
+	if err := s.keys.ensure(ctx, shop, []features.UserKey{key}); err != nil {
+		return fmt.Errorf("set consent: %w", err)
+	}
+	row, err := s.userRow(ctx, shop, User{Key: key, ID: id, Consent: p})
+	if err != nil {
+		return fmt.Errorf("set consent: %w", err)
+	}
+	err = s.writer.do(ctx, func(tx *transaction) error {
+		change, err := nextChange(tx, shop)
+		if err != nil {
+			return err
+		}
+		r, err := tx.exec(`UPDATE users SET consent = ?, change = ?, updated = ? WHERE shop = ? AND user_key = ?`,
+			row.consent, change, row.updated, string(shop), key[:])
+		if err != nil {
+			return err
+		}
+		if n, err := r.RowsAffected(); err != nil || n > 0 {
+			return err
+		}
+		return s.putUser(tx, shop, &row)
+	})
+	if err != nil {
+		return fmt.Errorf("set consent: %w", err)
+	}
+	return nil
+}
+
+// SetMarketConsents makes these the defaults by market, and no others.
+func (s *Store) SetMarketConsents(ctx context.Context, shop features.ShopID, by map[string]features.Purposes) error {
+	if _, err := s.ensureShop(ctx, shop); err != nil {
+		return fmt.Errorf("default consents: %w", err)
+	}
+	err := s.writer.do(ctx, func(tx *transaction) error {
+		if _, err := tx.exec(`DELETE FROM market_consents WHERE shop = ?`, string(shop)); err != nil {
+			return err
+		}
+		for market, p := range by {
+			if _, err := tx.exec(`INSERT INTO market_consents (shop, market, consent) VALUES (?, ?, ?)`, string(shop), market, int64(p)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("default consents: %w", err)
+	}
+	return nil
 }
 
 // SetDefaultConsent is what a shopper of the shop who said nothing counts as

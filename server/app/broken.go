@@ -17,7 +17,7 @@ type broken struct {
 		History(ctx context.Context, shop features.ShopID, key features.UserKey, limit int) ([]features.Event, error)
 		Aliases(ctx context.Context, shop features.ShopID, user features.UserKey) ([]features.UserKey, error)
 		Opinions(ctx context.Context, shop features.ShopID, key features.UserKey, limit int) ([]features.Event, error)
-		Consent(ctx context.Context, shop features.ShopID, key features.UserKey) (features.Purposes, error)
+		ConsentIn(ctx context.Context, shop features.ShopID, key features.UserKey, market string) (features.Purposes, error)
 	}
 	breaker *breaker.Breaker
 }
@@ -62,7 +62,9 @@ func (s *broken) Opinions(ctx context.Context, shop features.ShopID, key feature
 	return through(ctx, s.breaker, func(ctx context.Context) ([]features.Event, error) { return s.store.Opinions(ctx, shop, key, limit) })
 }
 
-// Consent implements shopper.Consents.
-func (s *broken) Consent(ctx context.Context, shop features.ShopID, key features.UserKey) (features.Purposes, error) {
-	return through(ctx, s.breaker, func(ctx context.Context) (features.Purposes, error) { return s.store.Consent(ctx, shop, key) })
+// ConsentIn implements shopper.Consents.
+func (s *broken) ConsentIn(ctx context.Context, shop features.ShopID, key features.UserKey, market string) (features.Purposes, error) {
+	return through(ctx, s.breaker, func(ctx context.Context) (features.Purposes, error) {
+		return s.store.ConsentIn(ctx, shop, key, market)
+	})
 }

@@ -27,7 +27,7 @@ func (s *sick) Opinions(ctx context.Context, _ features.ShopID, _ features.UserK
 	return nil, s.do(ctx)
 }
 
-func (s *sick) Consent(ctx context.Context, _ features.ShopID, _ features.UserKey) (features.Purposes, error) {
+func (s *sick) ConsentIn(ctx context.Context, _ features.ShopID, _ features.UserKey, _ string) (features.Purposes, error) {
 	return features.AllPurposes, s.do(ctx)
 }
 
@@ -49,7 +49,7 @@ func TestStoreBreaker(t *testing.T) {
 	st := &sick{hang}
 	b := &broken{store: st, breaker: breaker.New(breaker.Options{Clock: func() time.Time { return now }})}
 	read := func(limit time.Duration) error {
-		_, err := b.Consent(near{context.Background(), time.Now().Add(limit)}, "default", features.UserKey{1})
+		_, err := b.ConsentIn(near{context.Background(), time.Now().Add(limit)}, "default", features.UserKey{1}, "")
 		return err
 	}
 	for range 5 {
@@ -85,7 +85,7 @@ func TestStoreBreakerIgnoresThoseWhoLeave(t *testing.T) {
 	cancel()
 	b := &broken{store: &sick{func(ctx context.Context) error { return ctx.Err() }}, breaker: breaker.New(breaker.Options{})}
 	for range 20 {
-		if _, err := b.Consent(ctx, "default", features.UserKey{1}); !errors.Is(err, context.Canceled) {
+		if _, err := b.ConsentIn(ctx, "default", features.UserKey{1}, ""); !errors.Is(err, context.Canceled) {
 			t.Fatalf("got %v, want context.Canceled", err)
 		}
 	}

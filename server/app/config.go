@@ -26,6 +26,7 @@ type Config struct {
 
 	Milvus milvus.Flags `embed:"" prefix:"milvus-"`
 	Care   `embed:""`
+	Trust  `embed:""`
 
 	GRPC  string `name:"grpc" help:"Address of gRPC." default:"127.0.0.1:9090" placeholder:"HOST:PORT"`
 	HTTP  string `name:"http" help:"Address of REST, /openapi.json and /docs." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
@@ -93,7 +94,10 @@ func (c *Config) Validate() error {
 	if err := c.Milvus.Check(); err != nil {
 		return fmt.Errorf("--milvus-...: %w", err)
 	}
-	if wrong := c.wrong(); wrong != "" {
+	if wrong := c.Trust.wrong(); wrong != "" {
+		return fmt.Errorf("--%s", wrong)
+	}
+	if wrong := c.Care.wrong(); wrong != "" {
 		return fmt.Errorf("--%s", wrong)
 	}
 	for _, n := range []struct {

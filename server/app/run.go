@@ -53,6 +53,8 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 	}
 	s.load(ctx)
 	wg.Go(func() { s.follow(ctx) })
+	wg.Go(func() { s.risk.Run(ctx) })
+	wg.Go(func() { s.retain(ctx) })
 	if s.judge != nil {
 		wg.Go(func() { s.judge.Run(ctx, lookEvery) })
 	}
@@ -170,7 +172,7 @@ func (s *Server) serving(yes bool) {
 		s.health.SetServingStatus(service, status)
 	}
 	for _, service := range []string{
-		"attune.v1.EventService", "attune.v1.CatalogService", "attune.v1.UserService", "attune.v1.ReleaseService", "attune.v1.PrivacyService",
+		"attune.v1.EventService", "attune.v1.CatalogService", "attune.v1.UserService", "attune.v1.ReleaseService", "attune.v1.PrivacyService", "attune.v1.RiskService",
 		"attune.v1.ProfileService", "attune.v1.SegmentService",
 	} {
 		s.health.SetServingStatus(service, healthpb.HealthCheckResponse_SERVING)

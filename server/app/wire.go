@@ -38,6 +38,7 @@ import (
 	"github.com/attune-rec/attune/server/live"
 	"github.com/attune-rec/attune/server/privacy"
 	"github.com/attune-rec/attune/server/recommend"
+	"github.com/attune-rec/attune/server/risk"
 	"github.com/attune-rec/attune/server/rpc"
 	"github.com/attune-rec/attune/server/shopper"
 	"github.com/attune-rec/attune/server/signals"
@@ -54,6 +55,8 @@ type Server struct {
 	health  *health.Server
 
 	store    *store.Store
+	withheld *withheld
+	risk     *risk.Keeper
 	releases release.Store
 	engines  *engine.Engines
 	breakers *breaker.Set
@@ -106,6 +109,10 @@ func Build(ctx context.Context, c Config, log *slog.Logger, version string) (s *
 		return s, explain(c.Data, err)
 	}
 	s.closing(s.store.Close)
+	s.withheld = &withheld{store: s.store}
+	if err := s.consents(ctx); err != nil {
+		return s, err
+	}
 	if s.releases, err = release.OpenStore(ctx, c.releases(), filepath.Join(c.Data, "cache")); err != nil {
 		return s, err
 	}
@@ -164,7 +171,7 @@ func (s *Server) build(ctx context.Context, r *release.Release) (*engine.Engine,
 
 // liveReleases is the part that serves releases and swaps them.
 func (s *Server) liveReleases() (err error) {
-	if s.signals, err = signals.New(signals.Options{Log: s.store, Dir: filepath.Join(s.config.Data, "signals"), Logger: s.log}); err != nil {
+	if s.signals, err = signals.New(signals.Options{Log: s.store, Withheld: s.withheld.holds, Dir: filepath.Join(s.config.Data, "signals"), Logger: s.log}); err != nil {
 		return err
 	}
 	s.closing(s.signals.Close)
@@ -268,8 +275,10 @@ func (s *Server) services() (rpc.Services, error) {
 		Users:    &api.Users{Store: s.store, Validate: validate, Tokens: tokens, Changed: all(shoppers.Forget, recently.Forget, profiles.Forget)},
 		Releases: s.releaseService(tokens),
 		Rules:    &api.Rules{Keeper: s.rules, Served: s.store, Asked: s.recommendation, Tokens: tokens},
+		Risk:     &risk.Service{Keeper: s.risks(), Tokens: tokens},
 		Privacy: &privacy.Service{
-			Store: s.store, Names: names, Forget: all(shoppers.Forget, recently.Forget, profiles.Erased, s.signals.Forget), Profile: concluded(profiles),
+			Store: s.store, Names: names, Tokens: tokens, Changed: all(shoppers.Forget, recently.Forget, profiles.Forget),
+			Forget: all(shoppers.Forget, recently.Forget, profiles.Erased, s.signals.Forget), Profile: concluded(profiles),
 		},
 		Profiles: &api.Profiles{Keeper: profiles, Users: s.store, Names: names, Tokens: tokens},
 		Segments: &api.Segments{Keeper: profiles, Users: s.store, Names: names, Tokens: tokens},
@@ -297,7 +306,7 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 		return err
 	}
 	o := rpc.Options{
-		Callers: callers, Audit: &privacy.Auditor{Policies: policies, Names: shopper.NewNames(s.store), Log: s.store, Logger: s.log},
+		Callers: callers, Audit: &privacy.Auditor{Policies: policies, Names: shopper.NewNames(s.store), Log: s.store, Logger: s.log, Alarm: privacy.NewAlarm(s.config.BulkReads, s.config.BulkWindow, s.metrics)},
 		Validate: validate, Logger: s.log, Traces: s.traces, MaxMessage: s.config.MaxMessage,
 		Calls: rpc.NewCalls(s.metrics, telemetry.Buckets()), Refused: s.events.Refused, Stopping: s.stopping,
 	}

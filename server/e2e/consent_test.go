@@ -10,14 +10,15 @@ import (
 )
 
 // Two shoppers with opposite histories who take back their consent get the same
-// answers from the next call on, apart from their ids; and their own again when
-// they give it.
+// answers from the next call on, apart from their ids, whatever they hid; and
+// their own again when they give it.
 func TestConsentTakenBack(t *testing.T) {
 	dir := stock(t)
 	promote(t, dir, publish(t, dir, 1, items()))
 	c := start(t, config(dir))
 	ctx := context.Background()
 	mugs, scarves := somebody(4), somebody(5)
+	c.collect(t, &attunev1.Event{Id: "hidden", Type: attunev1.EventType_EVENT_TYPE_HIDE, User: mugs, Item: thing(4)})
 	agree := func(yes bool) {
 		for _, who := range []string{mugs, scarves} {
 			_, err := c.users.UpsertUser(ctx, &attunev1.UpsertUserRequest{User: &attunev1.User{

@@ -73,6 +73,7 @@ func New(ctx context.Context, conn *grpc.ClientConn, o Options) (http.Handler, e
 		attunev1.RegisterReleaseServiceHandler,
 		attunev1.RegisterRuleServiceHandler,
 		attunev1.RegisterPrivacyServiceHandler,
+		attunev1.RegisterRiskServiceHandler,
 		attunev1.RegisterProfileServiceHandler,
 		attunev1.RegisterSegmentServiceHandler,
 		// The last is asked first: items/{item}:similar before items/{id}.

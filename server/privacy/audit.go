@@ -27,6 +27,7 @@ type Auditor struct {
 	Names    Names
 	Log      Log
 	Logger   *slog.Logger
+	Alarm    *Alarm // nil: none
 }
 
 // Begin writes a call down; the call must not go on when that fails.
@@ -79,9 +80,13 @@ func (a *Auditor) subject(ctx context.Context, shop features.ShopID, policy *att
 	return names.User(id).String(), nil
 }
 
-// segmentOf is the name of the segment that a request is about: no person's.
+// segmentOf is the name of the segment, or the id of the risk flag, that a
+// request is about: no person's own id.
 func segmentOf(m protoreflect.Message) string {
 	fields := m.Descriptor().Fields()
+	if f := fields.ByName("flag"); f != nil && f.Kind() == protoreflect.StringKind {
+		return m.Get(f).String()
+	}
 	if f := fields.ByName("segment"); f != nil && f.Message() != nil {
 		m, fields = m.Get(f).Message(), f.Message().Fields()
 	}

@@ -37,12 +37,16 @@ func must(t *testing.T, err error) {
 }
 
 // serve runs a server over dir until stop.
-func serve(t *testing.T, dir string) (conn *grpc.ClientConn, stop func()) {
+func serve(t *testing.T, dir string, change func(*app.Config)) (conn *grpc.ClientConn, stop func()) {
 	t.Helper()
-	s, err := app.Build(context.Background(), app.Config{
+	c := app.Config{
 		Data: dir, GRPC: "127.0.0.1:0", HTTP: "127.0.0.1:0", LogFormat: "text", Follow: time.Second, Shoppers: 100, Queue: 100,
 		EventAge: time.Hour, ClockAhead: time.Minute, MaxMessage: 1 << 20, Grace: 10 * time.Second, StoreWait: 5 * time.Second,
-	}, slog.New(slog.DiscardHandler), "test")
+	}
+	if change != nil {
+		change(&c)
+	}
+	s, err := app.Build(context.Background(), c, slog.New(slog.DiscardHandler), "test")
 	must(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, done := make(chan struct{}), make(chan error, 1)
@@ -61,7 +65,7 @@ func serve(t *testing.T, dir string) (conn *grpc.ClientConn, stop func()) {
 // their own name, the audit log included, which tells of all of it.
 func TestExportEraseAudit(t *testing.T) {
 	ctx, dir := context.Background(), t.TempDir()
-	conn, stop := serve(t, dir)
+	conn, stop := serve(t, dir, nil)
 	users, events, private := attunev1.NewUserServiceClient(conn), attunev1.NewEventServiceClient(conn), attunev1.NewPrivacyServiceClient(conn)
 	for _, id := range []string{"planted-gone", "planted-control"} {
 		_, err := users.UpsertUser(ctx, &attunev1.UpsertUserRequest{User: &attunev1.User{Id: id, Market: "DE"}})

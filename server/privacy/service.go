@@ -36,6 +36,9 @@ type Service struct {
 	Names  Names
 	Forget func(features.ShopID, features.UserKey) // told who is not to be remembered; nil: nobody
 
+	Changed func(features.ShopID, features.UserKey) // told whose consent is another now; nil: nobody
+	Tokens  *api.Tokens
+
 	// Profile is what is concluded of a person; nil when there is none. A nil
 	// function knows of none.
 	Profile func(context.Context, features.ShopID, features.UserKey) (*features.Profile, error)
@@ -72,11 +75,18 @@ func (s *Service) ExportUser(ctx context.Context, r *attunev1.ExportUserRequest)
 			return nil, api.Status(err)
 		}
 	}
+	out := &attunev1.ExportUserResponse{Data: &structpb.Struct{}}
+	if r.GetFormat() == attunev1.ExportFormat_EXPORT_FORMAT_CSV {
+		out.Data = nil
+		if out.Tables, err = tablesOf(data); err != nil {
+			return nil, api.Status(err)
+		}
+		return out, nil
+	}
 	b, err := json.Marshal(data)
 	if err != nil {
 		return nil, api.Status(err)
 	}
-	out := &attunev1.ExportUserResponse{Data: &structpb.Struct{}}
 	if err := out.GetData().UnmarshalJSON(b); err != nil {
 		return nil, api.Status(err)
 	}
@@ -89,15 +99,18 @@ func (s *Service) EraseUser(ctx context.Context, r *attunev1.EraseUserRequest) (
 	if err != nil {
 		return nil, api.Status(err)
 	}
-	c, err := s.Store.Erase(ctx, shop, key)
+	forget := func(keys []features.UserKey) {
+		if s.Forget != nil {
+			for _, k := range keys {
+				s.Forget(shop, k)
+			}
+		}
+	}
+	c, err := s.Store.Erase(ctx, shop, key, forget)
 	if err != nil {
 		return nil, api.Status(err)
 	}
-	if s.Forget != nil {
-		for _, k := range c.Keys {
-			s.Forget(shop, k)
-		}
-	}
+	forget(c.Keys) // again: what was begun before may have come to be remembered
 	out := &attunev1.EraseUserResponse{Time: timestamppb.New(c.Time)}
 	for _, p := range c.Places {
 		out.Places = append(out.Places, &attunev1.ErasedPlace{Name: p.Name, Removed: p.Removed})

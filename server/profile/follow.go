@@ -168,11 +168,11 @@ func (f *folding) resolve(key features.UserKey) (features.UserKey, error) {
 	return key, nil
 }
 
-func (f *folding) consent(key features.UserKey) (features.Purposes, error) {
+func (f *folding) consent(key features.UserKey, market string) (features.Purposes, error) {
 	if f.choices == nil {
-		return f.s.k.o.Store.Consent(f.ctx, f.s.id, key)
+		return f.s.k.o.Store.ConsentIn(f.ctx, f.s.id, key, market)
 	}
-	return f.choices.Of(key), nil
+	return f.choices.In(key, market), nil
 }
 
 // take folds one event.
@@ -206,7 +206,7 @@ func (f *folding) take(e *features.Event) error {
 		if !isNew {
 			return nil // not kept: made anew when it is asked for
 		}
-		consent, err := f.consent(key)
+		consent, err := f.consent(key, e.Market)
 		if err != nil || !consent.Has(features.Personalisation) {
 			return err
 		}

@@ -41,6 +41,7 @@ type Store interface {
 	Anonymous(ctx context.Context, shop features.ShopID, session features.UserKey) (bool, error)
 	Resolve(ctx context.Context, shop features.ShopID, key features.UserKey) (features.UserKey, error)
 	Consent(ctx context.Context, shop features.ShopID, key features.UserKey) (features.Purposes, error)
+	ConsentIn(ctx context.Context, shop features.ShopID, key features.UserKey, market string) (features.Purposes, error)
 	Choices(ctx context.Context, shop features.ShopID) (*store.Choices, error)
 	Links(ctx context.Context, shop features.ShopID) (map[features.UserKey]features.UserKey, error)
 	Touched(ctx context.Context, shop features.ShopID, since time.Time) ([]features.UserKey, error)

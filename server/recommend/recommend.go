@@ -144,7 +144,7 @@ func surfaceOf(q *Query) string {
 // shopper is who asks; lost is why the store could not tell: the answer is then
 // one for nobody.
 func (rec *Recommender) shopper(ctx context.Context, q *Query, rel Release, items features.Catalog) (who *features.Shopper, lost string) {
-	who, err := rec.o.Shoppers.Get(ctx, q.Shop, q.User, q.Session, shopper.View{Release: rel.Version(), Items: items})
+	who, err := rec.o.Shoppers.Get(ctx, q.Shop, q.User, q.Session, shopper.View{Release: rel.Version(), Items: items, Market: q.Market})
 	switch {
 	case err == nil:
 		return who, ""

@@ -68,8 +68,14 @@ func (c chain) audited(ctx context.Context, req any, method string, next grpc.Un
 	resp, err := next(ctx, req)
 	if err != nil {
 		c.o.Audit.Failed(ctx, method, m, status.Code(api.Status(err)).String())
+		return resp, err
 	}
-	return resp, err
+	if told, ok := resp.(proto.Message); ok {
+		if err := c.o.Audit.Done(ctx, method, m, told); err != nil {
+			return nil, err
+		}
+	}
+	return resp, nil
 }
 
 func (c chain) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
@@ -108,7 +114,8 @@ type validated struct {
 	c      chain
 	caller *auth.Caller
 
-	audited string // the method that is written down with its one request; "": none
+	audited string        // the method that is written down with its one request; "": none
+	asked   proto.Message // that request
 }
 
 func (v *validated) Context() context.Context { return v.ctx }
@@ -125,10 +132,21 @@ func (v *validated) RecvMsg(m any) error {
 			return api.Status(err)
 		}
 		if v.audited != "" && v.c.o.Audit != nil {
+			v.asked = pm
 			return v.c.o.Audit.Begin(v.ctx, v.audited, pm)
 		}
 	}
 	return nil
+}
+
+// SendMsg tells the audit log of what is answered before it is.
+func (v *validated) SendMsg(m any) error {
+	if pm, ok := m.(proto.Message); ok && v.asked != nil {
+		if err := v.c.o.Audit.Done(v.ctx, v.audited, v.asked, pm); err != nil {
+			return err
+		}
+	}
+	return v.ServerStream.SendMsg(m)
 }
 
 func (c chain) rescued(ctx context.Context, method string, p any) error {

@@ -40,6 +40,7 @@ type Services struct {
 	Privacy        attunev1.PrivacyServiceServer // nil: not offered
 	Profiles       attunev1.ProfileServiceServer // nil: not offered
 	Segments       attunev1.SegmentServiceServer // nil: not offered
+	Risk           attunev1.RiskServiceServer    // nil: not offered
 	Health         *health.Server
 }
 
@@ -64,6 +65,8 @@ type Auditor interface {
 	// Begin is told of an admitted, valid call, which does not go on when it fails.
 	Begin(ctx context.Context, method string, req proto.Message) error
 	Failed(ctx context.Context, method string, req proto.Message, code string)
+	// Done is told of the answer, which is not given when it fails.
+	Done(ctx context.Context, method string, req, resp proto.Message) error
 }
 
 // New returns a server with all services registered, ready to serve.
@@ -104,6 +107,9 @@ func New(s Services, o Options) *grpc.Server {
 	if s.Privacy != nil {
 		attunev1.RegisterPrivacyServiceServer(g, s.Privacy)
 	}
+	if s.Risk != nil {
+		attunev1.RegisterRiskServiceServer(g, s.Risk)
+	}
 	if s.Profiles != nil {
 		attunev1.RegisterProfileServiceServer(g, s.Profiles)
 	}
@@ -129,6 +135,8 @@ func NewValidator() (protovalidate.Validator, error) {
 		&attunev1.PromoteReleaseRequest{}, &attunev1.RollbackReleaseRequest{},
 		&attunev1.UpsertRuleSetRequest{}, &attunev1.GetRuleSetRequest{}, &attunev1.ListRuleSetsRequest{}, &attunev1.DeleteRuleSetRequest{}, &attunev1.DryRunRulesRequest{},
 		&attunev1.ExportUserRequest{}, &attunev1.EraseUserRequest{},
+		&attunev1.GetConsentRequest{}, &attunev1.SetConsentRequest{}, &attunev1.ListAccessesRequest{}, &attunev1.ListAffectedRequest{},
+		&attunev1.AssessRiskRequest{}, &attunev1.ListRiskFlagsRequest{}, &attunev1.QuarantineRiskFlagRequest{}, &attunev1.ReleaseRiskFlagRequest{},
 		&attunev1.ListDeadLettersRequest{}, &attunev1.ReplayDeadLettersRequest{},
 		&attunev1.GetProfileRequest{}, &attunev1.BatchGetProfilesRequest{}, &attunev1.ListProfilesRequest{},
 		&attunev1.UpsertSegmentRequest{}, &attunev1.TrainSegmentRequest{}, &attunev1.DiscoverSegmentsRequest{}, &attunev1.GetSegmentRequest{},

@@ -31,7 +31,8 @@ type History interface {
 
 // Consents is what persons agreed to.
 type Consents interface {
-	Consent(ctx context.Context, shop features.ShopID, key features.UserKey) (features.Purposes, error)
+	// ConsentIn is what they said, or the default of the market.
+	ConsentIn(ctx context.Context, shop features.ShopID, key features.UserKey, market string) (features.Purposes, error)
 }
 
 // Options are what a Cache works with. History and Consents are needed.
@@ -93,6 +94,7 @@ func New(o Options) (*Cache, error) {
 type View struct {
 	Release string           // the version the rows belong to
 	Items   features.Catalog // of that version, with its live tail
+	Market  string           // where the shopper is now, for the default of consent
 }
 
 // Get is the state of a user, of a session, or of both as one: the user's
@@ -108,14 +110,14 @@ func (c *Cache) Get(ctx context.Context, shop features.ShopID, user, session fea
 	case session.IsZero():
 		return c.one(ctx, id{shop, user}, v)
 	}
-	known, err := c.load(ctx, id{shop, user})
+	known, err := c.load(ctx, id{shop, user}, v.Market)
 	if err != nil {
 		return nil, err
 	}
 	if who := known.unasked(v); who != nil {
 		return who, nil
 	}
-	visit, err := c.load(ctx, id{shop, session})
+	visit, err := c.load(ctx, id{shop, session}, v.Market)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +134,7 @@ func (c *Cache) Get(ctx context.Context, shop features.ShopID, user, session fea
 }
 
 func (c *Cache) one(ctx context.Context, k id, v View) (*features.Shopper, error) {
-	e, err := c.load(ctx, k)
+	e, err := c.load(ctx, k, v.Market)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +144,7 @@ func (c *Cache) one(ctx context.Context, k id, v View) (*features.Shopper, error
 }
 
 // load is the entry of k with its history read.
-func (c *Cache) load(ctx context.Context, k id) (*entry, error) {
+func (c *Cache) load(ctx context.Context, k id, market string) (*entry, error) {
 	e, ok := c.entries.Get(k)
 	if !ok {
 		e = &entry{key: k.key, memory: c.kept.New(), together: c.kept.New()}
@@ -152,16 +154,20 @@ func (c *Cache) load(ctx context.Context, k id) (*entry, error) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.loaded {
+	if e.loaded && e.market == market {
 		c.reads.WithLabelValues("memory").Inc()
 		return e, nil
 	}
 	c.reads.WithLabelValues("store").Inc()
 	ctx, cancel := context.WithTimeout(ctx, c.o.Load)
 	defer cancel()
-	consent, err := c.o.Consents.Consent(ctx, k.shop, k.key)
+	consent, err := c.o.Consents.ConsentIn(ctx, k.shop, k.key, market)
 	if err != nil {
 		return nil, fmt.Errorf("read shopper's consent: %w", err)
+	}
+	e.market = market
+	if e.loaded && consent == e.consent {
+		return e, nil // another market, and the same holds
 	}
 	if !consent.Has(features.Personalisation) {
 		e.fill(nil, nil, nil, consent) // nothing of them is read
@@ -254,4 +260,4 @@ func (c *Cache) Forget(shop features.ShopID, key features.UserKey) {
 // Clear forgets everyone.
 func (c *Cache) Clear() { c.entries.Purge() }
 
-var _ Consents = store.Users(nil)
+var _ Consents = (*store.Store)(nil)

@@ -63,7 +63,7 @@ func (l *log) Aliases(_ context.Context, _ features.ShopID, user features.UserKe
 	return out, nil
 }
 
-func (l *log) Consent(context.Context, features.ShopID, features.UserKey) (features.Purposes, error) {
+func (l *log) ConsentIn(context.Context, features.ShopID, features.UserKey, string) (features.Purposes, error) {
 	return l.consent, nil
 }
 
@@ -163,7 +163,7 @@ func TestSwapAndNewItemsMakeNewViewsWithoutReading(t *testing.T) {
 	for _, step := range []struct {
 		v    View
 		want string
-	}{{abc, "ac"}, {View{"2", rows("cba")}, "ac"}, {View{"2", rows("cbad")}, "adc"}, {abc, "ac"}} {
+	}{{abc, "ac"}, {View{Release: "2", Items: rows("cba")}, "ac"}, {View{Release: "2", Items: rows("cbad")}, "adc"}, {abc, "ac"}} {
 		if got := letters(t, c, 1, 0, step.v); got != step.want {
 			t.Fatalf("release %s: got %q, want %q", step.v.Release, got, step.want)
 		}
@@ -294,7 +294,7 @@ func TestHidesOlderThanTheHistoryHold(t *testing.T) {
 	}
 	c := cache(t, l)
 	hidden := func(session byte) string {
-		s, err := c.Get(context.Background(), "default", key(1), key(session), View{"1", rows("abcde")})
+		s, err := c.Get(context.Background(), "default", key(1), key(session), View{Release: "1", Items: rows("abcde")})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -21,6 +21,7 @@ type entry struct {
 	unknown history.Book // the part of book that was done before anyone was known
 	last    int64        // number of the newest event taken in
 	consent features.Purposes
+	market  string // that consent was asked for
 	version uint64
 
 	view view

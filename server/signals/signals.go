@@ -38,7 +38,10 @@ type Options struct {
 	// SaveEvery is how many events are folded before a file is written anew; 0: a
 	// million. One is written at Close too.
 	SaveEvery int64
-	Logger    *slog.Logger // nil: slog.Default
+	// Withheld tells the events that are not counted; nil: there are none. After
+	// it changed its mind, Reload.
+	Withheld func(context.Context, features.ShopID, *features.Event) bool
+	Logger   *slog.Logger // nil: slog.Default
 }
 
 // Keeper has the signals of shops. It is safe for concurrent use.
@@ -55,6 +58,8 @@ type Keeper struct {
 // shop is one shop's memory and where it stands in the log.
 type shop struct {
 	memory atomic.Pointer[signal.Memory] // nil: not read yet
+
+	counts func(*features.Event) bool
 
 	mu   sync.Mutex // of the writer
 	next int64      // the event to go on with
@@ -120,7 +125,7 @@ func (k *Keeper) Load(ctx context.Context, id features.ShopID) error {
 	if err != nil {
 		return err
 	}
-	s := &shop{next: 1, wait: map[int64]features.Event{}}
+	s := k.begin(id)
 	memory, err := k.open(ctx, id, set)
 	switch {
 	case err == nil:
@@ -141,6 +146,43 @@ func (k *Keeper) Load(ctx context.Context, id features.ShopID) error {
 	return nil
 }
 
+func (k *Keeper) begin(id features.ShopID) *shop {
+	return &shop{next: 1, wait: map[int64]features.Event{}, counts: func(e *features.Event) bool {
+		return k.o.Withheld == nil || !k.o.Withheld(k.ctx, id, e)
+	}}
+}
+
+// Reload reads the log of a shop that was loaded anew, beside what is there,
+// and then takes its place: what is withheld is another now.
+func (k *Keeper) Reload(id features.ShopID) error {
+	k.load.Lock()
+	defer k.load.Unlock()
+	if k.State(id) == nil {
+		return nil
+	}
+	set, err := signal.NewSet()
+	if err != nil {
+		return err
+	}
+	if old, ok := k.shops.Load(id); ok {
+		k.unwrite(id, old.(*shop)) // it has what is withheld from now on
+	}
+	s, memory := k.begin(id), signal.NewMemory(set)
+	if err := k.catchUp(k.ctx, id, s, memory); err != nil {
+		return fmt.Errorf("read the signals of shop %s: %w", id, err)
+	}
+	s.memory.Store(memory)
+	k.shops.Store(id, s)
+	return k.catchUp(k.ctx, id, s, memory) // what came meanwhile
+}
+
+// fold takes an event in that counts. The caller holds mu.
+func (s *shop) fold(memory *signal.Memory, e *features.Event) {
+	if s.counts(e) {
+		memory.Fold(*e)
+	}
+}
+
 // catchUp folds what the log has and the memory has not.
 func (k *Keeper) catchUp(ctx context.Context, id features.ShopID, s *shop, memory *signal.Memory) error {
 	s.mu.Lock()
@@ -153,7 +195,7 @@ func (k *Keeper) catchUp(ctx context.Context, id features.ShopID, s *shop, memor
 		defer s.mu.Unlock()
 		for i := range events {
 			if events[i].Seq >= s.next {
-				memory.Fold(events[i])
+				s.fold(memory, &events[i])
 				s.next = events[i].Seq + 1
 			}
 		}
@@ -183,7 +225,7 @@ func (s *shop) drain(memory *signal.Memory) {
 			return
 		}
 		delete(s.wait, s.next)
-		memory.Fold(e)
+		s.fold(memory, &e)
 		s.next++
 	}
 }
@@ -203,7 +245,7 @@ func (k *Keeper) Stored(id features.ShopID, events []features.Event) {
 		switch seq := events[i].Seq; {
 		case seq < s.next:
 		case seq == s.next && memory != nil && len(s.wait) == 0:
-			memory.Fold(events[i])
+			s.fold(memory, &events[i])
 			s.next++
 		case len(s.wait) < mostWaiting: // the log has the others
 			s.wait[seq] = events[i]

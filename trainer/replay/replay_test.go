@@ -35,6 +35,10 @@ func (memory) Resolve(_ context.Context, _ features.ShopID, key features.UserKey
 	return key, nil
 }
 
+func (memory) Withheld(context.Context, features.ShopID) (func(*features.Event) bool, error) {
+	return nil, nil
+}
+
 func (memory) Consent(_ context.Context, _ features.ShopID, key features.UserKey) (features.Purposes, error) {
 	if key[0] == 3 {
 		return features.Personalisation, nil

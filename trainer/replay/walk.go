@@ -31,14 +31,20 @@ func (t *tape) walk(ctx context.Context, log Store, shop features.ShopID, set *s
 		}
 		return nil
 	}
-	err := log.Scan(ctx, shop, 0, 0, func(e *features.Event) error {
+	withheld, err := log.Withheld(ctx, shop)
+	if err != nil {
+		return fmt.Errorf("replay the log of shop %s: %w", shop, err)
+	}
+	err = log.Scan(ctx, shop, 0, 0, func(e *features.Event) error {
 		if next == len(order) {
 			return nil
 		}
 		if err := reach(e.Seq); err != nil {
 			return err
 		}
-		memory.Fold(*e)
+		if withheld == nil || !withheld(e) {
+			memory.Fold(*e)
+		}
 		return nil
 	})
 	if err != nil {

@@ -25,13 +25,68 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// The form of an export.
+type ExportFormat int32
+
+const (
+	// JSON.
+	ExportFormat_EXPORT_FORMAT_UNSPECIFIED ExportFormat = 0
+	// One JSON document.
+	ExportFormat_EXPORT_FORMAT_JSON ExportFormat = 1
+	// A CSV table for each kind of data.
+	ExportFormat_EXPORT_FORMAT_CSV ExportFormat = 2
+)
+
+// Enum value maps for ExportFormat.
+var (
+	ExportFormat_name = map[int32]string{
+		0: "EXPORT_FORMAT_UNSPECIFIED",
+		1: "EXPORT_FORMAT_JSON",
+		2: "EXPORT_FORMAT_CSV",
+	}
+	ExportFormat_value = map[string]int32{
+		"EXPORT_FORMAT_UNSPECIFIED": 0,
+		"EXPORT_FORMAT_JSON":        1,
+		"EXPORT_FORMAT_CSV":         2,
+	}
+)
+
+func (x ExportFormat) Enum() *ExportFormat {
+	p := new(ExportFormat)
+	*p = x
+	return p
+}
+
+func (x ExportFormat) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ExportFormat) Descriptor() protoreflect.EnumDescriptor {
+	return file_attune_v1_privacy_service_proto_enumTypes[0].Descriptor()
+}
+
+func (ExportFormat) Type() protoreflect.EnumType {
+	return &file_attune_v1_privacy_service_proto_enumTypes[0]
+}
+
+func (x ExportFormat) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ExportFormat.Descriptor instead.
+func (ExportFormat) EnumDescriptor() ([]byte, []int) {
+	return file_attune_v1_privacy_service_proto_rawDescGZIP(), []int{0}
+}
+
 // Whose data is wanted.
 type ExportUserRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The shop.
 	Shop string `protobuf:"bytes,1,opt,name=shop,proto3" json:"shop,omitempty"`
 	// The shop's own id of the person.
-	Id            string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// The form of the export; unspecified means JSON.
+	Format        ExportFormat `protobuf:"varint,3,opt,name=format,proto3,enum=attune.v1.ExportFormat" json:"format,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -80,12 +135,21 @@ func (x *ExportUserRequest) GetId() string {
 	return ""
 }
 
+func (x *ExportUserRequest) GetFormat() ExportFormat {
+	if x != nil {
+		return x.Format
+	}
+	return ExportFormat_EXPORT_FORMAT_UNSPECIFIED
+}
+
 // Everything about a person.
 type ExportUserResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What the store holds, decrypted: user, consent, events, answers, refused
 	// rows.
-	Data          *structpb.Struct `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	Data *structpb.Struct `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	// The same as tables, where CSV was asked for.
+	Tables        []*ExportTable `protobuf:"bytes,2,rep,name=tables,proto3" json:"tables,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -127,6 +191,771 @@ func (x *ExportUserResponse) GetData() *structpb.Struct {
 	return nil
 }
 
+func (x *ExportUserResponse) GetTables() []*ExportTable {
+	if x != nil {
+		return x.Tables
+	}
+	return nil
+}
+
+// A table of an export.
+type ExportTable struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// user, events, answers or refused.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The rows with a header, as RFC 4180 has them.
+	Csv           string `protobuf:"bytes,2,opt,name=csv,proto3" json:"csv,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportTable) Reset() {
+	*x = ExportTable{}
+	mi := &file_attune_v1_privacy_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportTable) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportTable) ProtoMessage() {}
+
+func (x *ExportTable) ProtoReflect() protoreflect.Message {
+	mi := &file_attune_v1_privacy_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportTable.ProtoReflect.Descriptor instead.
+func (*ExportTable) Descriptor() ([]byte, []int) {
+	return file_attune_v1_privacy_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ExportTable) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ExportTable) GetCsv() string {
+	if x != nil {
+		return x.Csv
+	}
+	return ""
+}
+
+// Whose consent is wanted.
+type GetConsentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The shop.
+	Shop string `protobuf:"bytes,1,opt,name=shop,proto3" json:"shop,omitempty"`
+	// The shop's own id of the person.
+	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// The market they are in now, for its default.
+	Market        string `protobuf:"bytes,3,opt,name=market,proto3" json:"market,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetConsentRequest) Reset() {
+	*x = GetConsentRequest{}
+	mi := &file_attune_v1_privacy_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetConsentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetConsentRequest) ProtoMessage() {}
+
+func (x *GetConsentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_attune_v1_privacy_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetConsentRequest.ProtoReflect.Descriptor instead.
+func (*GetConsentRequest) Descriptor() ([]byte, []int) {
+	return file_attune_v1_privacy_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *GetConsentRequest) GetShop() string {
+	if x != nil {
+		return x.Shop
+	}
+	return ""
+}
+
+func (x *GetConsentRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *GetConsentRequest) GetMarket() string {
+	if x != nil {
+		return x.Market
+	}
+	return ""
+}
+
+// What a person agreed to.
+type GetConsentResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By purpose.
+	Consent *Consent `protobuf:"bytes,1,opt,name=consent,proto3" json:"consent,omitempty"`
+	// They said so themselves; otherwise it is the default.
+	Said          bool `protobuf:"varint,2,opt,name=said,proto3" json:"said,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetConsentResponse) Reset() {
+	*x = GetConsentResponse{}
+	mi := &file_attune_v1_privacy_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetConsentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetConsentResponse) ProtoMessage() {}
+
+func (x *GetConsentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_attune_v1_privacy_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetConsentResponse.ProtoReflect.Descriptor instead.
+func (*GetConsentResponse) Descriptor() ([]byte, []int) {
+	return file_attune_v1_privacy_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *GetConsentResponse) GetConsent() *Consent {
+	if x != nil {
+		return x.Consent
+	}
+	return nil
+}
+
+func (x *GetConsentResponse) GetSaid() bool {
+	if x != nil {
+		return x.Said
+	}
+	return false
+}
+
+// What a person agrees to from now on.
+type SetConsentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The shop.
+	Shop string `protobuf:"bytes,1,opt,name=shop,proto3" json:"shop,omitempty"`
+	// The shop's own id of the person.
+	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// Recommendations from their own history.
+	Personalisation *bool `protobuf:"varint,3,opt,name=personalisation,proto3,oneof" json:"personalisation,omitempty"`
+	// Messages, campaigns and audiences.
+	Marketing *bool `protobuf:"varint,4,opt,name=marketing,proto3,oneof" json:"marketing,omitempty"`
+	// Figures and training.
+	Analytics *bool `protobuf:"varint,5,opt,name=analytics,proto3,oneof" json:"analytics,omitempty"`
+	// They take back all they said: the default holds again.
+	Unsay         bool `protobuf:"varint,6,opt,name=unsay,proto3" json:"unsay,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetConsentRequest) Reset() {
+	*x = SetConsentRequest{}
+	mi := &file_attune_v1_privacy_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetConsentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetConsentRequest) ProtoMessage() {}
+
+func (x *SetConsentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_attune_v1_privacy_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetConsentRequest.ProtoReflect.Descriptor instead.
+func (*SetConsentRequest) Descriptor() ([]byte, []int) {
+	return file_attune_v1_privacy_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *SetConsentRequest) GetShop() string {
+	if x != nil {
+		return x.Shop
+	}
+	return ""
+}
+
+func (x *SetConsentRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *SetConsentRequest) GetPersonalisation() bool {
+	if x != nil && x.Personalisation != nil {
+		return *x.Personalisation
+	}
+	return false
+}
+
+func (x *SetConsentRequest) GetMarketing() bool {
+	if x != nil && x.Marketing != nil {
+		return *x.Marketing
+	}
+	return false
+}
+
+func (x *SetConsentRequest) GetAnalytics() bool {
+	if x != nil && x.Analytics != nil {
+		return *x.Analytics
+	}
+	return false
+}
+
+func (x *SetConsentRequest) GetUnsay() bool {
+	if x != nil {
+		return x.Unsay
+	}
+	return false
+}
+
+// What became of it.
+type SetConsentResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What holds now.
+	Consent       *Consent `protobuf:"bytes,1,opt,name=consent,proto3" json:"consent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetConsentResponse) Reset() {
+	*x = SetConsentResponse{}
+	mi := &file_attune_v1_privacy_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetConsentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetConsentResponse) ProtoMessage() {}
+
+func (x *SetConsentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_attune_v1_privacy_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetConsentResponse.ProtoReflect.Descriptor instead.
+func (*SetConsentResponse) Descriptor() ([]byte, []int) {
+	return file_attune_v1_privacy_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *SetConsentResponse) GetConsent() *Consent {
+	if x != nil {
+		return x.Consent
+	}
+	return nil
+}
+
+// Which entries of the audit log are wanted.
+type ListAccessesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The shop.
+	Shop string `protobuf:"bytes,1,opt,name=shop,proto3" json:"shop,omitempty"`
+	// About this person, by the shop's own id; empty means anyone.
+	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// By this caller, such as key:abc; empty means anyone.
+	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Not before; absent means from the beginning.
+	From *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=from,proto3" json:"from,omitempty"`
+	// Before; absent means up to now.
+	To *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=to,proto3" json:"to,omitempty"`
+	// Entries on a page; 0 means 100.
+	PageSize int32 `protobuf:"varint,6,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// From the page before.
+	PageToken     string `protobuf:"bytes,7,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAccessesRequest) Reset() {
+	*x = ListAccessesRequest{}
+	mi := &file_attune_v1_privacy_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAccessesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAccessesRequest) ProtoMessage() {}
+
+func (x *ListAccessesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_attune_v1_privacy_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAccessesRequest.ProtoReflect.Descriptor instead.
+func (*ListAccessesRequest) Descriptor() ([]byte, []int) {
+	return file_attune_v1_privacy_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ListAccessesRequest) GetShop() string {
+	if x != nil {
+		return x.Shop
+	}
+	return ""
+}
+
+func (x *ListAccessesRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ListAccessesRequest) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *ListAccessesRequest) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *ListAccessesRequest) GetTo() *timestamppb.Timestamp {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *ListAccessesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListAccessesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// A page of entries.
+type ListAccessesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The entries.
+	Accesses []*Access `protobuf:"bytes,1,rep,name=accesses,proto3" json:"accesses,omitempty"`
+	// For the next page; empty when there is none.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAccessesResponse) Reset() {
+	*x = ListAccessesResponse{}
+	mi := &file_attune_v1_privacy_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAccessesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAccessesResponse) ProtoMessage() {}
+
+func (x *ListAccessesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_attune_v1_privacy_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAccessesResponse.ProtoReflect.Descriptor instead.
+func (*ListAccessesResponse) Descriptor() ([]byte, []int) {
+	return file_attune_v1_privacy_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ListAccessesResponse) GetAccesses() []*Access {
+	if x != nil {
+		return x.Accesses
+	}
+	return nil
+}
+
+func (x *ListAccessesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// An entry of the audit log.
+type Access struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its number within the shop.
+	Number int64 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	// When it was.
+	Time *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
+	// Who called.
+	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
+	// What.
+	Method string `protobuf:"bytes,4,opt,name=method,proto3" json:"method,omitempty"`
+	// About whom or what; persons by pseudonym.
+	Subject string `protobuf:"bytes,5,opt,name=subject,proto3" json:"subject,omitempty"`
+	// What became of it.
+	Detail        string `protobuf:"bytes,6,opt,name=detail,proto3" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Access) Reset() {
+	*x = Access{}
+	mi := &file_attune_v1_privacy_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Access) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Access) ProtoMessage() {}
+
+func (x *Access) ProtoReflect() protoreflect.Message {
+	mi := &file_attune_v1_privacy_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Access.ProtoReflect.Descriptor instead.
+func (*Access) Descriptor() ([]byte, []int) {
+	return file_attune_v1_privacy_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Access) GetNumber() int64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Access) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *Access) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *Access) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *Access) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *Access) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+// Whose reading is in question.
+type ListAffectedRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The shop.
+	Shop string `protobuf:"bytes,1,opt,name=shop,proto3" json:"shop,omitempty"`
+	// The caller, such as key:abc.
+	Actor string `protobuf:"bytes,2,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Not before; absent means from the beginning.
+	From *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
+	// Before; absent means up to now.
+	To *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=to,proto3" json:"to,omitempty"`
+	// Persons on a page; 0 means 1000.
+	PageSize int32 `protobuf:"varint,5,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// From the page before.
+	PageToken     string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAffectedRequest) Reset() {
+	*x = ListAffectedRequest{}
+	mi := &file_attune_v1_privacy_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAffectedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAffectedRequest) ProtoMessage() {}
+
+func (x *ListAffectedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_attune_v1_privacy_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAffectedRequest.ProtoReflect.Descriptor instead.
+func (*ListAffectedRequest) Descriptor() ([]byte, []int) {
+	return file_attune_v1_privacy_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ListAffectedRequest) GetShop() string {
+	if x != nil {
+		return x.Shop
+	}
+	return ""
+}
+
+func (x *ListAffectedRequest) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *ListAffectedRequest) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *ListAffectedRequest) GetTo() *timestamppb.Timestamp {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *ListAffectedRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListAffectedRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// A page of persons.
+type ListAffectedResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The persons, by pseudonym.
+	Persons []*Affected `protobuf:"bytes,1,rep,name=persons,proto3" json:"persons,omitempty"`
+	// For the next page; empty when there is none.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAffectedResponse) Reset() {
+	*x = ListAffectedResponse{}
+	mi := &file_attune_v1_privacy_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAffectedResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAffectedResponse) ProtoMessage() {}
+
+func (x *ListAffectedResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_attune_v1_privacy_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAffectedResponse.ProtoReflect.Descriptor instead.
+func (*ListAffectedResponse) Descriptor() ([]byte, []int) {
+	return file_attune_v1_privacy_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ListAffectedResponse) GetPersons() []*Affected {
+	if x != nil {
+		return x.Persons
+	}
+	return nil
+}
+
+func (x *ListAffectedResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// A person whose data was read.
+type Affected struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Their pseudonym.
+	Subject string `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
+	// The shop's own id; empty where it is not known any more.
+	Id            string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Affected) Reset() {
+	*x = Affected{}
+	mi := &file_attune_v1_privacy_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Affected) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Affected) ProtoMessage() {}
+
+func (x *Affected) ProtoReflect() protoreflect.Message {
+	mi := &file_attune_v1_privacy_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Affected.ProtoReflect.Descriptor instead.
+func (*Affected) Descriptor() ([]byte, []int) {
+	return file_attune_v1_privacy_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Affected) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *Affected) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
 // Who is to be erased.
 type EraseUserRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -140,7 +969,7 @@ type EraseUserRequest struct {
 
 func (x *EraseUserRequest) Reset() {
 	*x = EraseUserRequest{}
-	mi := &file_attune_v1_privacy_service_proto_msgTypes[2]
+	mi := &file_attune_v1_privacy_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -152,7 +981,7 @@ func (x *EraseUserRequest) String() string {
 func (*EraseUserRequest) ProtoMessage() {}
 
 func (x *EraseUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_attune_v1_privacy_service_proto_msgTypes[2]
+	mi := &file_attune_v1_privacy_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -165,7 +994,7 @@ func (x *EraseUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EraseUserRequest.ProtoReflect.Descriptor instead.
 func (*EraseUserRequest) Descriptor() ([]byte, []int) {
-	return file_attune_v1_privacy_service_proto_rawDescGZIP(), []int{2}
+	return file_attune_v1_privacy_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *EraseUserRequest) GetShop() string {
@@ -195,7 +1024,7 @@ type EraseUserResponse struct {
 
 func (x *EraseUserResponse) Reset() {
 	*x = EraseUserResponse{}
-	mi := &file_attune_v1_privacy_service_proto_msgTypes[3]
+	mi := &file_attune_v1_privacy_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -207,7 +1036,7 @@ func (x *EraseUserResponse) String() string {
 func (*EraseUserResponse) ProtoMessage() {}
 
 func (x *EraseUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_attune_v1_privacy_service_proto_msgTypes[3]
+	mi := &file_attune_v1_privacy_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -220,7 +1049,7 @@ func (x *EraseUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EraseUserResponse.ProtoReflect.Descriptor instead.
 func (*EraseUserResponse) Descriptor() ([]byte, []int) {
-	return file_attune_v1_privacy_service_proto_rawDescGZIP(), []int{3}
+	return file_attune_v1_privacy_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *EraseUserResponse) GetTime() *timestamppb.Timestamp {
@@ -250,7 +1079,7 @@ type ErasedPlace struct {
 
 func (x *ErasedPlace) Reset() {
 	*x = ErasedPlace{}
-	mi := &file_attune_v1_privacy_service_proto_msgTypes[4]
+	mi := &file_attune_v1_privacy_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -262,7 +1091,7 @@ func (x *ErasedPlace) String() string {
 func (*ErasedPlace) ProtoMessage() {}
 
 func (x *ErasedPlace) ProtoReflect() protoreflect.Message {
-	mi := &file_attune_v1_privacy_service_proto_msgTypes[4]
+	mi := &file_attune_v1_privacy_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -275,7 +1104,7 @@ func (x *ErasedPlace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErasedPlace.ProtoReflect.Descriptor instead.
 func (*ErasedPlace) Descriptor() ([]byte, []int) {
-	return file_attune_v1_privacy_service_proto_rawDescGZIP(), []int{4}
+	return file_attune_v1_privacy_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ErasedPlace) GetName() string {
@@ -296,13 +1125,77 @@ var File_attune_v1_privacy_service_proto protoreflect.FileDescriptor
 
 const file_attune_v1_privacy_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1fattune/v1/privacy_service.proto\x12\tattune.v1\x1a\x16attune/v1/policy.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"h\n" +
+	"\x1fattune/v1/privacy_service.proto\x12\tattune.v1\x1a\x16attune/v1/policy.proto\x1a\x1cattune/v1/user_service.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa3\x01\n" +
 	"\x11ExportUserRequest\x127\n" +
 	"\x04shop\x18\x01 \x01(\tB#\xbaH r\x1e2\x1c^([a-z0-9][a-z0-9-]{0,62})?$R\x04shop\x12\x1a\n" +
 	"\x02id\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x02id\"A\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x02id\x129\n" +
+	"\x06format\x18\x03 \x01(\x0e2\x17.attune.v1.ExportFormatB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06format\"q\n" +
 	"\x12ExportUserResponse\x12+\n" +
-	"\x04data\x18\x01 \x01(\v2\x17.google.protobuf.StructR\x04data\"g\n" +
+	"\x04data\x18\x01 \x01(\v2\x17.google.protobuf.StructR\x04data\x12.\n" +
+	"\x06tables\x18\x02 \x03(\v2\x16.attune.v1.ExportTableR\x06tables\"3\n" +
+	"\vExportTable\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
+	"\x03csv\x18\x02 \x01(\tR\x03csv\"\x89\x01\n" +
+	"\x11GetConsentRequest\x127\n" +
+	"\x04shop\x18\x01 \x01(\tB#\xbaH r\x1e2\x1c^([a-z0-9][a-z0-9-]{0,62})?$R\x04shop\x12\x1a\n" +
+	"\x02id\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x02id\x12\x1f\n" +
+	"\x06market\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x06market\"V\n" +
+	"\x12GetConsentResponse\x12,\n" +
+	"\aconsent\x18\x01 \x01(\v2\x12.attune.v1.ConsentR\aconsent\x12\x12\n" +
+	"\x04said\x18\x02 \x01(\bR\x04said\"\xa3\x02\n" +
+	"\x11SetConsentRequest\x127\n" +
+	"\x04shop\x18\x01 \x01(\tB#\xbaH r\x1e2\x1c^([a-z0-9][a-z0-9-]{0,62})?$R\x04shop\x12\x1a\n" +
+	"\x02id\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x02id\x12-\n" +
+	"\x0fpersonalisation\x18\x03 \x01(\bH\x00R\x0fpersonalisation\x88\x01\x01\x12!\n" +
+	"\tmarketing\x18\x04 \x01(\bH\x01R\tmarketing\x88\x01\x01\x12!\n" +
+	"\tanalytics\x18\x05 \x01(\bH\x02R\tanalytics\x88\x01\x01\x12\x14\n" +
+	"\x05unsay\x18\x06 \x01(\bR\x05unsayB\x12\n" +
+	"\x10_personalisationB\f\n" +
+	"\n" +
+	"_marketingB\f\n" +
+	"\n" +
+	"_analytics\"B\n" +
+	"\x12SetConsentResponse\x12,\n" +
+	"\aconsent\x18\x01 \x01(\v2\x12.attune.v1.ConsentR\aconsent\"\xb6\x02\n" +
+	"\x13ListAccessesRequest\x127\n" +
+	"\x04shop\x18\x01 \x01(\tB#\xbaH r\x1e2\x1c^([a-z0-9][a-z0-9-]{0,62})?$R\x04shop\x12\x18\n" +
+	"\x02id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x02id\x12\x1e\n" +
+	"\x05actor\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x05actor\x12.\n" +
+	"\x04from\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
+	"\x02to\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x12'\n" +
+	"\tpage_size\x18\x06 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"m\n" +
+	"\x14ListAccessesResponse\x12-\n" +
+	"\baccesses\x18\x01 \x03(\v2\x11.attune.v1.AccessR\baccesses\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb0\x01\n" +
+	"\x06Access\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x03R\x06number\x12.\n" +
+	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
+	"\x05actor\x18\x03 \x01(\tR\x05actor\x12\x16\n" +
+	"\x06method\x18\x04 \x01(\tR\x06method\x12\x18\n" +
+	"\asubject\x18\x05 \x01(\tR\asubject\x12\x16\n" +
+	"\x06detail\x18\x06 \x01(\tR\x06detail\"\x9e\x02\n" +
+	"\x13ListAffectedRequest\x127\n" +
+	"\x04shop\x18\x01 \x01(\tB#\xbaH r\x1e2\x1c^([a-z0-9][a-z0-9-]{0,62})?$R\x04shop\x12 \n" +
+	"\x05actor\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x05actor\x12.\n" +
+	"\x04from\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
+	"\x02to\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x12'\n" +
+	"\tpage_size\x18\x05 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"m\n" +
+	"\x14ListAffectedResponse\x12-\n" +
+	"\apersons\x18\x01 \x03(\v2\x13.attune.v1.AffectedR\apersons\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"4\n" +
+	"\bAffected\x12\x18\n" +
+	"\asubject\x18\x01 \x01(\tR\asubject\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\"g\n" +
 	"\x10EraseUserRequest\x127\n" +
 	"\x04shop\x18\x01 \x01(\tB#\xbaH r\x1e2\x1c^([a-z0-9][a-z0-9-]{0,62})?$R\x04shop\x12\x1a\n" +
 	"\x02id\x18\x02 \x01(\tB\n" +
@@ -312,13 +1205,28 @@ const file_attune_v1_privacy_service_proto_rawDesc = "" +
 	"\x06places\x18\x02 \x03(\v2\x16.attune.v1.ErasedPlaceR\x06places\";\n" +
 	"\vErasedPlace\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
-	"\aremoved\x18\x02 \x01(\x03R\aremoved2\x97\x02\n" +
+	"\aremoved\x18\x02 \x01(\x03R\aremoved*\\\n" +
+	"\fExportFormat\x12\x1d\n" +
+	"\x19EXPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12EXPORT_FORMAT_JSON\x10\x01\x12\x15\n" +
+	"\x11EXPORT_FORMAT_CSV\x10\x022\xb0\x06\n" +
 	"\x0ePrivacyService\x12\x81\x01\n" +
 	"\n" +
 	"ExportUser\x12\x1c.attune.v1.ExportUserRequest\x1a\x1d.attune.v1.ExportUserResponse\"6\xca\xf3\x18\b\n" +
 	"\x02\x06\a\x18\x01 \x01\x82\xd3\xe4\x93\x02$\x12\"/v1/shops/{shop}/users/{id}:export\x12\x80\x01\n" +
 	"\tEraseUser\x12\x1b.attune.v1.EraseUserRequest\x1a\x1c.attune.v1.EraseUserResponse\"8\xca\xf3\x18\b\n" +
-	"\x02\x06\a\x18\x02 \x01\x82\xd3\xe4\x93\x02&:\x01*\"!/v1/shops/{shop}/users/{id}:eraseB7Z5github.com/attune-rec/attune/proto/attune/v1;attunev1b\x06proto3"
+	"\x02\x06\a\x18\x02 \x01\x82\xd3\xe4\x93\x02&:\x01*\"!/v1/shops/{shop}/users/{id}:erase\x12\x82\x01\n" +
+	"\n" +
+	"GetConsent\x12\x1c.attune.v1.GetConsentRequest\x1a\x1d.attune.v1.GetConsentResponse\"7\xca\xf3\x18\b\n" +
+	"\x04\x01\x02\x06\a \x01\x82\xd3\xe4\x93\x02%\x12#/v1/shops/{shop}/users/{id}/consent\x12\x87\x01\n" +
+	"\n" +
+	"SetConsent\x12\x1c.attune.v1.SetConsentRequest\x1a\x1d.attune.v1.SetConsentResponse\"<\xca\xf3\x18\n" +
+	"\n" +
+	"\x04\x01\x02\x06\a\x18\x02 \x01\x82\xd3\xe4\x93\x02(:\x01*\x1a#/v1/shops/{shop}/users/{id}/consent\x12~\n" +
+	"\fListAccesses\x12\x1e.attune.v1.ListAccessesRequest\x1a\x1f.attune.v1.ListAccessesResponse\"-\xca\xf3\x18\b\n" +
+	"\x02\x06\a\x18\x01 \x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/shops/{shop}/accesses\x12\x87\x01\n" +
+	"\fListAffected\x12\x1e.attune.v1.ListAffectedRequest\x1a\x1f.attune.v1.ListAffectedResponse\"6\xca\xf3\x18\b\n" +
+	"\x02\x06\a\x18\x01 \x01\x82\xd3\xe4\x93\x02$\x12\"/v1/shops/{shop}/accesses:affectedB7Z5github.com/attune-rec/attune/proto/attune/v1;attunev1b\x06proto3"
 
 var (
 	file_attune_v1_privacy_service_proto_rawDescOnce sync.Once
@@ -332,29 +1240,62 @@ func file_attune_v1_privacy_service_proto_rawDescGZIP() []byte {
 	return file_attune_v1_privacy_service_proto_rawDescData
 }
 
-var file_attune_v1_privacy_service_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_attune_v1_privacy_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_attune_v1_privacy_service_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_attune_v1_privacy_service_proto_goTypes = []any{
-	(*ExportUserRequest)(nil),     // 0: attune.v1.ExportUserRequest
-	(*ExportUserResponse)(nil),    // 1: attune.v1.ExportUserResponse
-	(*EraseUserRequest)(nil),      // 2: attune.v1.EraseUserRequest
-	(*EraseUserResponse)(nil),     // 3: attune.v1.EraseUserResponse
-	(*ErasedPlace)(nil),           // 4: attune.v1.ErasedPlace
-	(*structpb.Struct)(nil),       // 5: google.protobuf.Struct
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
+	(ExportFormat)(0),             // 0: attune.v1.ExportFormat
+	(*ExportUserRequest)(nil),     // 1: attune.v1.ExportUserRequest
+	(*ExportUserResponse)(nil),    // 2: attune.v1.ExportUserResponse
+	(*ExportTable)(nil),           // 3: attune.v1.ExportTable
+	(*GetConsentRequest)(nil),     // 4: attune.v1.GetConsentRequest
+	(*GetConsentResponse)(nil),    // 5: attune.v1.GetConsentResponse
+	(*SetConsentRequest)(nil),     // 6: attune.v1.SetConsentRequest
+	(*SetConsentResponse)(nil),    // 7: attune.v1.SetConsentResponse
+	(*ListAccessesRequest)(nil),   // 8: attune.v1.ListAccessesRequest
+	(*ListAccessesResponse)(nil),  // 9: attune.v1.ListAccessesResponse
+	(*Access)(nil),                // 10: attune.v1.Access
+	(*ListAffectedRequest)(nil),   // 11: attune.v1.ListAffectedRequest
+	(*ListAffectedResponse)(nil),  // 12: attune.v1.ListAffectedResponse
+	(*Affected)(nil),              // 13: attune.v1.Affected
+	(*EraseUserRequest)(nil),      // 14: attune.v1.EraseUserRequest
+	(*EraseUserResponse)(nil),     // 15: attune.v1.EraseUserResponse
+	(*ErasedPlace)(nil),           // 16: attune.v1.ErasedPlace
+	(*structpb.Struct)(nil),       // 17: google.protobuf.Struct
+	(*Consent)(nil),               // 18: attune.v1.Consent
+	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
 }
 var file_attune_v1_privacy_service_proto_depIdxs = []int32{
-	5, // 0: attune.v1.ExportUserResponse.data:type_name -> google.protobuf.Struct
-	6, // 1: attune.v1.EraseUserResponse.time:type_name -> google.protobuf.Timestamp
-	4, // 2: attune.v1.EraseUserResponse.places:type_name -> attune.v1.ErasedPlace
-	0, // 3: attune.v1.PrivacyService.ExportUser:input_type -> attune.v1.ExportUserRequest
-	2, // 4: attune.v1.PrivacyService.EraseUser:input_type -> attune.v1.EraseUserRequest
-	1, // 5: attune.v1.PrivacyService.ExportUser:output_type -> attune.v1.ExportUserResponse
-	3, // 6: attune.v1.PrivacyService.EraseUser:output_type -> attune.v1.EraseUserResponse
-	5, // [5:7] is the sub-list for method output_type
-	3, // [3:5] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	0,  // 0: attune.v1.ExportUserRequest.format:type_name -> attune.v1.ExportFormat
+	17, // 1: attune.v1.ExportUserResponse.data:type_name -> google.protobuf.Struct
+	3,  // 2: attune.v1.ExportUserResponse.tables:type_name -> attune.v1.ExportTable
+	18, // 3: attune.v1.GetConsentResponse.consent:type_name -> attune.v1.Consent
+	18, // 4: attune.v1.SetConsentResponse.consent:type_name -> attune.v1.Consent
+	19, // 5: attune.v1.ListAccessesRequest.from:type_name -> google.protobuf.Timestamp
+	19, // 6: attune.v1.ListAccessesRequest.to:type_name -> google.protobuf.Timestamp
+	10, // 7: attune.v1.ListAccessesResponse.accesses:type_name -> attune.v1.Access
+	19, // 8: attune.v1.Access.time:type_name -> google.protobuf.Timestamp
+	19, // 9: attune.v1.ListAffectedRequest.from:type_name -> google.protobuf.Timestamp
+	19, // 10: attune.v1.ListAffectedRequest.to:type_name -> google.protobuf.Timestamp
+	13, // 11: attune.v1.ListAffectedResponse.persons:type_name -> attune.v1.Affected
+	19, // 12: attune.v1.EraseUserResponse.time:type_name -> google.protobuf.Timestamp
+	16, // 13: attune.v1.EraseUserResponse.places:type_name -> attune.v1.ErasedPlace
+	1,  // 14: attune.v1.PrivacyService.ExportUser:input_type -> attune.v1.ExportUserRequest
+	14, // 15: attune.v1.PrivacyService.EraseUser:input_type -> attune.v1.EraseUserRequest
+	4,  // 16: attune.v1.PrivacyService.GetConsent:input_type -> attune.v1.GetConsentRequest
+	6,  // 17: attune.v1.PrivacyService.SetConsent:input_type -> attune.v1.SetConsentRequest
+	8,  // 18: attune.v1.PrivacyService.ListAccesses:input_type -> attune.v1.ListAccessesRequest
+	11, // 19: attune.v1.PrivacyService.ListAffected:input_type -> attune.v1.ListAffectedRequest
+	2,  // 20: attune.v1.PrivacyService.ExportUser:output_type -> attune.v1.ExportUserResponse
+	15, // 21: attune.v1.PrivacyService.EraseUser:output_type -> attune.v1.EraseUserResponse
+	5,  // 22: attune.v1.PrivacyService.GetConsent:output_type -> attune.v1.GetConsentResponse
+	7,  // 23: attune.v1.PrivacyService.SetConsent:output_type -> attune.v1.SetConsentResponse
+	9,  // 24: attune.v1.PrivacyService.ListAccesses:output_type -> attune.v1.ListAccessesResponse
+	12, // 25: attune.v1.PrivacyService.ListAffected:output_type -> attune.v1.ListAffectedResponse
+	20, // [20:26] is the sub-list for method output_type
+	14, // [14:20] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_attune_v1_privacy_service_proto_init() }
@@ -363,18 +1304,21 @@ func file_attune_v1_privacy_service_proto_init() {
 		return
 	}
 	file_attune_v1_policy_proto_init()
+	file_attune_v1_user_service_proto_init()
+	file_attune_v1_privacy_service_proto_msgTypes[5].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_attune_v1_privacy_service_proto_rawDesc), len(file_attune_v1_privacy_service_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   5,
+			NumEnums:      1,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_attune_v1_privacy_service_proto_goTypes,
 		DependencyIndexes: file_attune_v1_privacy_service_proto_depIdxs,
+		EnumInfos:         file_attune_v1_privacy_service_proto_enumTypes,
 		MessageInfos:      file_attune_v1_privacy_service_proto_msgTypes,
 	}.Build()
 	File_attune_v1_privacy_service_proto = out.File

@@ -19,8 +19,12 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	PrivacyService_ExportUser_FullMethodName = "/attune.v1.PrivacyService/ExportUser"
-	PrivacyService_EraseUser_FullMethodName  = "/attune.v1.PrivacyService/EraseUser"
+	PrivacyService_ExportUser_FullMethodName   = "/attune.v1.PrivacyService/ExportUser"
+	PrivacyService_EraseUser_FullMethodName    = "/attune.v1.PrivacyService/EraseUser"
+	PrivacyService_GetConsent_FullMethodName   = "/attune.v1.PrivacyService/GetConsent"
+	PrivacyService_SetConsent_FullMethodName   = "/attune.v1.PrivacyService/SetConsent"
+	PrivacyService_ListAccesses_FullMethodName = "/attune.v1.PrivacyService/ListAccesses"
+	PrivacyService_ListAffected_FullMethodName = "/attune.v1.PrivacyService/ListAffected"
 )
 
 // PrivacyServiceClient is the client API for PrivacyService service.
@@ -34,6 +38,18 @@ type PrivacyServiceClient interface {
 	// Takes a person out of every place: what they told the shop, their events,
 	// answers and refused rows. It is done when it returns, and final.
 	EraseUser(ctx context.Context, in *EraseUserRequest, opts ...grpc.CallOption) (*EraseUserResponse, error)
+	// Returns what a person agreed to, by purpose: what they said, or the default
+	// of the shop and market.
+	GetConsent(ctx context.Context, in *GetConsentRequest, opts ...grpc.CallOption) (*GetConsentResponse, error)
+	// Changes what a person agreed to, from the next call on, and nothing else of
+	// them. A purpose that is not named stays as it was.
+	SetConsent(ctx context.Context, in *SetConsentRequest, opts ...grpc.CallOption) (*SetConsentResponse, error)
+	// Lists who read or changed what of a person, or what somebody did, from the
+	// audit log, newest first.
+	ListAccesses(ctx context.Context, in *ListAccessesRequest, opts ...grpc.CallOption) (*ListAccessesResponse, error)
+	// Lists the persons whose data a caller read within a time: those who are to
+	// be told of a breach.
+	ListAffected(ctx context.Context, in *ListAffectedRequest, opts ...grpc.CallOption) (*ListAffectedResponse, error)
 }
 
 type privacyServiceClient struct {
@@ -64,6 +80,46 @@ func (c *privacyServiceClient) EraseUser(ctx context.Context, in *EraseUserReque
 	return out, nil
 }
 
+func (c *privacyServiceClient) GetConsent(ctx context.Context, in *GetConsentRequest, opts ...grpc.CallOption) (*GetConsentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetConsentResponse)
+	err := c.cc.Invoke(ctx, PrivacyService_GetConsent_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *privacyServiceClient) SetConsent(ctx context.Context, in *SetConsentRequest, opts ...grpc.CallOption) (*SetConsentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetConsentResponse)
+	err := c.cc.Invoke(ctx, PrivacyService_SetConsent_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *privacyServiceClient) ListAccesses(ctx context.Context, in *ListAccessesRequest, opts ...grpc.CallOption) (*ListAccessesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListAccessesResponse)
+	err := c.cc.Invoke(ctx, PrivacyService_ListAccesses_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *privacyServiceClient) ListAffected(ctx context.Context, in *ListAffectedRequest, opts ...grpc.CallOption) (*ListAffectedResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListAffectedResponse)
+	err := c.cc.Invoke(ctx, PrivacyService_ListAffected_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PrivacyServiceServer is the server API for PrivacyService service.
 // All implementations must embed UnimplementedPrivacyServiceServer
 // for forward compatibility.
@@ -75,6 +131,18 @@ type PrivacyServiceServer interface {
 	// Takes a person out of every place: what they told the shop, their events,
 	// answers and refused rows. It is done when it returns, and final.
 	EraseUser(context.Context, *EraseUserRequest) (*EraseUserResponse, error)
+	// Returns what a person agreed to, by purpose: what they said, or the default
+	// of the shop and market.
+	GetConsent(context.Context, *GetConsentRequest) (*GetConsentResponse, error)
+	// Changes what a person agreed to, from the next call on, and nothing else of
+	// them. A purpose that is not named stays as it was.
+	SetConsent(context.Context, *SetConsentRequest) (*SetConsentResponse, error)
+	// Lists who read or changed what of a person, or what somebody did, from the
+	// audit log, newest first.
+	ListAccesses(context.Context, *ListAccessesRequest) (*ListAccessesResponse, error)
+	// Lists the persons whose data a caller read within a time: those who are to
+	// be told of a breach.
+	ListAffected(context.Context, *ListAffectedRequest) (*ListAffectedResponse, error)
 	mustEmbedUnimplementedPrivacyServiceServer()
 }
 
@@ -90,6 +158,18 @@ func (UnimplementedPrivacyServiceServer) ExportUser(context.Context, *ExportUser
 }
 func (UnimplementedPrivacyServiceServer) EraseUser(context.Context, *EraseUserRequest) (*EraseUserResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method EraseUser not implemented")
+}
+func (UnimplementedPrivacyServiceServer) GetConsent(context.Context, *GetConsentRequest) (*GetConsentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetConsent not implemented")
+}
+func (UnimplementedPrivacyServiceServer) SetConsent(context.Context, *SetConsentRequest) (*SetConsentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetConsent not implemented")
+}
+func (UnimplementedPrivacyServiceServer) ListAccesses(context.Context, *ListAccessesRequest) (*ListAccessesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListAccesses not implemented")
+}
+func (UnimplementedPrivacyServiceServer) ListAffected(context.Context, *ListAffectedRequest) (*ListAffectedResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListAffected not implemented")
 }
 func (UnimplementedPrivacyServiceServer) mustEmbedUnimplementedPrivacyServiceServer() {}
 func (UnimplementedPrivacyServiceServer) testEmbeddedByValue()                        {}
@@ -148,6 +228,78 @@ func _PrivacyService_EraseUser_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PrivacyService_GetConsent_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetConsentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PrivacyServiceServer).GetConsent(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PrivacyService_GetConsent_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PrivacyServiceServer).GetConsent(ctx, req.(*GetConsentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PrivacyService_SetConsent_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetConsentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PrivacyServiceServer).SetConsent(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PrivacyService_SetConsent_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PrivacyServiceServer).SetConsent(ctx, req.(*SetConsentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PrivacyService_ListAccesses_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListAccessesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PrivacyServiceServer).ListAccesses(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PrivacyService_ListAccesses_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PrivacyServiceServer).ListAccesses(ctx, req.(*ListAccessesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PrivacyService_ListAffected_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListAffectedRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PrivacyServiceServer).ListAffected(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PrivacyService_ListAffected_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PrivacyServiceServer).ListAffected(ctx, req.(*ListAffectedRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // PrivacyService_ServiceDesc is the grpc.ServiceDesc for PrivacyService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -162,6 +314,22 @@ var PrivacyService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "EraseUser",
 			Handler:    _PrivacyService_EraseUser_Handler,
+		},
+		{
+			MethodName: "GetConsent",
+			Handler:    _PrivacyService_GetConsent_Handler,
+		},
+		{
+			MethodName: "SetConsent",
+			Handler:    _PrivacyService_SetConsent_Handler,
+		},
+		{
+			MethodName: "ListAccesses",
+			Handler:    _PrivacyService_ListAccesses_Handler,
+		},
+		{
+			MethodName: "ListAffected",
+			Handler:    _PrivacyService_ListAffected_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

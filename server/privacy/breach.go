@@ -1,0 +1,131 @@
+package privacy
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/store"
+	"github.com/attune-rec/attune/server/api"
+)
+
+func timeOf(t *timestamppb.Timestamp) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.AsTime()
+}
+
+func pageOf(size int32, otherwise int) int {
+	if size > 0 {
+		return int(size)
+	}
+	return otherwise
+}
+
+// ListAccesses implements the RPC.
+func (s *Service) ListAccesses(ctx context.Context, r *attunev1.ListAccessesRequest) (*attunev1.ListAccessesResponse, error) {
+	shop, key, err := s.locate(ctx, r.GetShop(), r.GetId())
+	if err != nil {
+		return nil, api.Status(err)
+	}
+	size := pageOf(r.GetPageSize(), 100)
+	q := store.AuditQuery{Actor: r.GetActor(), From: timeOf(r.GetFrom()), To: timeOf(r.GetTo()), Limit: size + 1}
+	if !key.IsZero() {
+		q.Subject = key.String()
+	}
+	purpose := "accesses/" + string(shop) + "/" + q.Subject + "/" + q.Actor
+	if r.GetPageToken() != "" {
+		if err := s.Tokens.Open(purpose, r.GetPageToken(), &q.Before); err != nil {
+			return nil, api.Status(err)
+		}
+	}
+	entries, err := s.Store.ListAudit(ctx, shop, q)
+	if err != nil {
+		return nil, api.Status(err)
+	}
+	out := &attunev1.ListAccessesResponse{}
+	if len(entries) > size {
+		entries = entries[:size]
+		if out.NextPageToken, err = s.Tokens.Seal(purpose, entries[size-1].ID); err != nil {
+			return nil, api.Status(err)
+		}
+	}
+	for i := range entries {
+		a := &entries[i]
+		detail := a.Detail
+		if q.Subject != "" && strings.HasPrefix(detail, readPrefix) {
+			detail = readPrefix + q.Subject // the others are not asked for
+		}
+		out.Accesses = append(out.Accesses, &attunev1.Access{
+			Number: a.ID, Time: timestamppb.New(a.Time), Actor: a.Actor, Method: a.Method, Subject: a.Subject, Detail: detail,
+		})
+	}
+	return out, nil
+}
+
+// ListAffected implements the RPC. Whom an entry of a change is about was
+// affected too.
+func (s *Service) ListAffected(ctx context.Context, r *attunev1.ListAffectedRequest) (*attunev1.ListAffectedResponse, error) {
+	shop, _, err := s.locate(ctx, r.GetShop(), "")
+	if err != nil {
+		return nil, api.Status(err)
+	}
+	after := ""
+	purpose := "affected/" + string(shop) + "/" + r.GetActor()
+	if r.GetPageToken() != "" {
+		if err := s.Tokens.Open(purpose, r.GetPageToken(), &after); err != nil {
+			return nil, api.Status(err)
+		}
+	}
+	who := map[string]bool{}
+	q := store.AuditQuery{Actor: r.GetActor(), From: timeOf(r.GetFrom()), To: timeOf(r.GetTo()), Limit: 1000}
+	for {
+		entries, err := s.Store.ListAudit(ctx, shop, q)
+		if err != nil {
+			return nil, api.Status(err)
+		}
+		for i := range entries {
+			q.Before = entries[i].ID
+			for _, text := range append(strings.Fields(strings.TrimPrefix(entries[i].Detail, readPrefix)), entries[i].Subject) {
+				if _, err := features.ParseUserKey(text); err == nil && text > after {
+					who[text] = true
+				}
+			}
+		}
+		if len(entries) < q.Limit {
+			break
+		}
+	}
+	all := make([]string, 0, len(who))
+	for w := range who {
+		all = append(all, w)
+	}
+	slices.Sort(all)
+	out := &attunev1.ListAffectedResponse{}
+	if size := pageOf(r.GetPageSize(), 1000); len(all) > size {
+		all = all[:size]
+		if out.NextPageToken, err = s.Tokens.Seal(purpose, all[size-1]); err != nil {
+			return nil, api.Status(err)
+		}
+	}
+	for _, text := range all {
+		key, err := features.ParseUserKey(text)
+		if err != nil {
+			return nil, api.Status(err)
+		}
+		u, err := s.Store.GetUser(ctx, shop, key)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return nil, api.Status(err)
+		}
+		out.Persons = append(out.Persons, &attunev1.Affected{Subject: text, Id: u.ID})
+	}
+	return out, nil
+}

@@ -1,0 +1,194 @@
+package privacy
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/store"
+	"github.com/attune-rec/attune/server/auth"
+)
+
+// readPrefix begins the detail of an entry that lists whom a call told of.
+const readPrefix = "read: "
+
+// readAtOnce is how many persons one entry lists.
+const readAtOnce = 256
+
+// Alarm rings when one caller reads the data of more than Most persons of a shop
+// within Window. It is safe for concurrent use.
+type Alarm struct {
+	Most   int // 0: never
+	Window time.Duration
+	Clock  func() time.Time // nil: time.Now
+	Rung   *prometheus.CounterVec
+
+	mu   sync.Mutex
+	seen map[reader]*reading
+}
+
+type reader struct {
+	shop  features.ShopID
+	actor string
+}
+
+type reading struct {
+	since time.Time
+	who   map[string]bool
+	rung  bool
+}
+
+// NewAlarm returns an alarm whose counter is registered with r.
+func NewAlarm(most int, window time.Duration, r prometheus.Registerer) *Alarm {
+	a := &Alarm{Most: most, Window: window, seen: map[reader]*reading{}, Rung: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "attune_bulk_reads_total", Help: "Callers that read the data of more persons within the window than they should.",
+	}, []string{"shop"})}
+	if r != nil {
+		r.MustRegister(a.Rung)
+	}
+	return a
+}
+
+// reads counts persons and reports whether the alarm rings now: once a window
+// for a caller.
+func (a *Alarm) reads(shop features.ShopID, actor string, who []string) bool {
+	if a == nil || a.Most <= 0 || len(who) == 0 {
+		return false
+	}
+	now := time.Now()
+	if a.Clock != nil {
+		now = a.Clock()
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r := a.seen[reader{shop, actor}]
+	if r == nil || now.Sub(r.since) >= a.Window {
+		for k, old := range a.seen {
+			if now.Sub(old.since) >= a.Window {
+				delete(a.seen, k)
+			}
+		}
+		r = &reading{since: now, who: map[string]bool{}}
+		a.seen[reader{shop, actor}] = r
+	}
+	for _, w := range who {
+		if len(r.who) <= a.Most {
+			r.who[w] = true
+		}
+	}
+	if r.rung || len(r.who) <= a.Most {
+		return false
+	}
+	r.rung = true
+	a.Rung.WithLabelValues(string(shop)).Inc()
+	return true
+}
+
+// Done writes down whom an answer tells of, where it tells of several, and
+// counts them; the answer must not be given when that fails.
+func (a *Auditor) Done(ctx context.Context, method string, req, resp proto.Message) error {
+	policy, err := a.Policies.Of(method)
+	if err != nil || !policy.GetPersonal() || policy.GetAudit() != attunev1.Audit_AUDIT_READ {
+		return err
+	}
+	for _, shop := range auth.ShopsOf(req) {
+		names, err := a.Names.Known(ctx, shop)
+		if err != nil {
+			return err
+		}
+		if names == nil {
+			continue
+		}
+		if id := named(req.ProtoReflect()); id != "" && segmentOf(req.ProtoReflect()) == "" {
+			if err := a.count(ctx, shop, method, []string{names.User(id).String()}); err != nil {
+				return err
+			}
+		}
+		who := personsIn(resp.ProtoReflect(), names)
+		if err := a.list(ctx, shop, method, who); err != nil {
+			return err
+		}
+		if err := a.count(ctx, shop, method, who); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *Auditor) list(ctx context.Context, shop features.ShopID, method string, who []string) error {
+	for len(who) > 0 {
+		n := min(len(who), readAtOnce)
+		entry := store.Audited{Actor: auth.From(ctx).ID, Method: method, Detail: readPrefix + strings.Join(who[:n], " ")}
+		if err := a.Log.Audit(ctx, shop, entry); err != nil {
+			return err
+		}
+		who = who[n:]
+	}
+	return nil
+}
+
+// count counts persons read and rings.
+func (a *Auditor) count(ctx context.Context, shop features.ShopID, method string, who []string) error {
+	actor := auth.From(ctx).ID
+	if !a.Alarm.reads(shop, actor, who) {
+		return nil
+	}
+	detail := fmt.Sprintf("alarm: the data of more than %d persons was read within %s", a.Alarm.Most, a.Alarm.Window)
+	a.Logger.WarnContext(ctx, "bulk reading of persons' data: revoke the key if it should not, and ask ListAffected whose data it was",
+		"shop", shop, "actor", actor, "persons", a.Alarm.Most+1, "window", a.Alarm.Window)
+	return a.Log.Audit(ctx, shop, store.Audited{Actor: actor, Method: method, Detail: detail})
+}
+
+// personFields are where messages name a person: the shop's id, or a pseudonym.
+var personFields = []struct {
+	message  protoreflect.FullName
+	field    protoreflect.Name
+	external bool
+}{
+	{"attune.v1.User", "id", true},
+	{"attune.v1.Profile", "key", false},
+	{"attune.v1.Member", "key", false},
+	{"attune.v1.RiskFlag", "subject", false},
+	{"attune.v1.Affected", "subject", false},
+}
+
+// personsIn are the pseudonyms of those that an answer lists, or is.
+func personsIn(m protoreflect.Message, names *features.Pseudonyms) (who []string) {
+	if p := personIn(m, names); p != "" && m.Descriptor().FullName() == "attune.v1.Member" {
+		return []string{p}
+	}
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		if f.IsList() && f.Message() != nil {
+			for i := range v.List().Len() {
+				if p := personIn(v.List().Get(i).Message(), names); p != "" {
+					who = append(who, p)
+				}
+			}
+		}
+		return true
+	})
+	return who
+}
+
+func personIn(m protoreflect.Message, names *features.Pseudonyms) string {
+	for _, p := range personFields {
+		if m.Descriptor().FullName() != p.message {
+			continue
+		}
+		text := m.Get(m.Descriptor().Fields().ByName(p.field)).String()
+		if p.external && text != "" {
+			text = names.User(text).String()
+		}
+		return text
+	}
+	return ""
+}
