@@ -47,8 +47,8 @@ arch: ## Imports go one way; never from the test cache
 	$(GO) test -count=1 ./server -run 'Imports|Vocabulary|Milvus|TopLevel|Policy'
 
 .PHONY: race
-race: ## Short tests under the race detector
-	$(GO) test -short -race ./...
+race: ## Short tests under the race detector, of the packages that share anything
+	@packages=$$(.ci/shared) && $(GO) test -short -race $$packages
 
 .PHONY: measure-demo
 measure-demo: ## Write docs/measurements/demo.md anew, from the raw file
@@ -77,9 +77,29 @@ measure-index: ## Write docs/measurements/vector.md anew, beside faiss and hnswl
 	@python3 -m venv .cache/peers
 	@.cache/peers/bin/pip install --quiet $(addprefix -r ,$^)
 	@touch $@
+
+.PHONY: measure-models
+measure-models: ## Write docs/measurements/models.md anew, beside implicit and SciPy
+	@$(MAKE) --no-print-directory .cache/models/ready
+	$(GO) run -buildvcs=auto ./loadtest/peers models --write docs/measurements/models.md
+
+.PHONY: measure-growth
+measure-growth: ## Write docs/measurements/growth.md anew: training from 0.1 to 20 million pairs
+	$(GO) run -buildvcs=auto ./loadtest/peers growth --write docs/measurements/growth.md
+
+.cache/models/ready: loadtest/peers/requirements-models.txt
+	@python3 -m venv .cache/models
+	@.cache/models/bin/pip install --quiet -r $<
+	@touch $@
+
 .PHONY: measure-neural-serving
 measure-neural-serving: ## Time requests to the networks on one core, and write docs/measurements/neural-serving.md
 	GOMAXPROCS=1 $(GO) run ./loadtest/peers neural-serving --write docs/measurements/neural-serving.md
+
+.PHONY: measure-goals
+measure-goals: ## What views and carts teach of purchases, into docs/measurements/neural.md; wants the public data sets and some minutes
+	$(GO) test -count=1 -timeout 120m -v -run GoalsHelpEachOther ./models/multitask -goals=$(CURDIR)/docs/measurements/neural.md
+
 .PHONY: trust-short
 trust-short: ## Faults, kills, hostile callers, a REST fuzzer: the short form, figures in docs/measurements/trust.md
 	@.ci/trust short

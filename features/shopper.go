@@ -41,7 +41,8 @@ type Shopper struct {
 	Profile *Profile      // nil: none yet
 	Hidden  *Bitmap       // items never to be shown; nil: none
 	Consent Purposes
-	Version uint64 // grows with every event or change that concerns the shopper
+	Version uint64  // grows with every event or change that concerns the shopper
+	Memory  *Memory // of Recent, kept between answers; nil: nothing is kept
 }
 
 // Known reports whether the shopper has a history that may be used.

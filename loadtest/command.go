@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/attune-rec/attune/loadtest/load"
+	"github.com/attune-rec/attune/loadtest/stages"
 	"github.com/attune-rec/attune/loadtest/traffic"
 )
 
@@ -38,12 +39,13 @@ type common struct {
 	WarmUp      time.Duration      `default:"3s" help:"Before counting."`
 	Length      time.Duration      `default:"15s" help:"Of the counted part, or of each step."`
 	Seed        uint64             `default:"1" help:"Of the traffic."`
+	Admin       string             `help:"The server's operators' address: what its parts did is read there and reported." placeholder:"URL"`
 	JSON        bool               `name:"json" help:"Print JSON."`
 }
 
 // sender connects and builds the traffic.
 func (c *common) sender(ctx context.Context) (*traffic.Sender, func(), error) {
-	for _, target := range []string{c.Target, c.REST} {
+	for _, target := range []string{c.Target, c.REST, c.Admin} {
 		if target != "" && !c.AllowRemote {
 			if err := traffic.CheckLoopback(target); err != nil {
 				return nil, nil, err
@@ -93,14 +95,46 @@ func (c *runCmd) Run(ctx context.Context) error {
 		return err
 	}
 	defer done()
+	before, err := c.look(ctx)
+	if err != nil {
+		return err
+	}
 	r, err := load.Run(ctx, c.plan(c.Rate), s.Send)
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		return writeJSON(os.Stdout, map[string]any{"machine": machine(), "result": r})
+	rep, err := c.since(ctx, before)
+	if err != nil {
+		return err
 	}
-	return table(os.Stdout, r)
+	if c.JSON {
+		return writeJSON(os.Stdout, map[string]any{"machine": machine(), "result": r, "server": rep})
+	}
+	if err := table(os.Stdout, r); err != nil || rep == nil {
+		return err
+	}
+	return rep.Write(os.Stdout)
+}
+
+// look reads the server's metrics; nil without --admin.
+func (c *common) look(ctx context.Context) (stages.Metrics, error) {
+	if c.Admin == "" {
+		return nil, nil
+	}
+	return stages.Fetch(ctx, c.Admin)
+}
+
+// since is what the server did since a look; nil without one.
+func (c *common) since(ctx context.Context, before stages.Metrics) (*stages.Report, error) {
+	if before == nil {
+		return nil, nil
+	}
+	after, err := stages.Fetch(ctx, c.Admin)
+	if err != nil {
+		return nil, err
+	}
+	rep := stages.Between(before, after, c.Surface)
+	return &rep, nil
 }
 
 type capacityCmd struct {
@@ -123,6 +157,10 @@ func (c *capacityCmd) Run(ctx context.Context) error {
 	search := load.Search{
 		Start: c.Start, Factor: c.Factor, Steps: c.Steps, Refine: c.Refine, Step: c.plan(c.Start), P99: c.P99, OK: c.OK,
 	}
+	before, err := c.look(ctx)
+	if err != nil {
+		return err
+	}
 	capacity, steps, err := load.Capacity(ctx, search, s.Send, func(step load.Step) {
 		fmt.Fprintf(os.Stderr, "%8.0f/s offered, %8.0f/s OK, p50 %6.2f ms, p99 %7.2f ms: %s\n",
 			step.Result.Offered, step.Result.Achieved, step.Result.All.P50, step.Result.All.P99, map[bool]string{true: "holds", false: "does not hold"}[step.Holds])
@@ -130,11 +168,18 @@ func (c *capacityCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		return writeJSON(os.Stdout, map[string]any{"machine": machine(), "capacity_per_s": capacity, "steps": steps})
+	rep, err := c.since(ctx, before)
+	if err != nil {
+		return err
 	}
-	_, err = fmt.Printf("capacity: %.0f requests/s with p99 <= %v and %.1f %% OK\n", capacity, c.P99, 100*c.OK)
-	return err
+	if c.JSON {
+		return writeJSON(os.Stdout, map[string]any{"machine": machine(), "capacity_per_s": capacity, "steps": steps, "server": rep})
+	}
+	fmt.Printf("capacity: %.0f requests/s with p99 <= %v and %.1f %% OK\n", capacity, c.P99, 100*c.OK)
+	if rep == nil {
+		return nil
+	}
+	return rep.Write(os.Stdout)
 }
 
 func machine() map[string]any {

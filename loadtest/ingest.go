@@ -19,6 +19,7 @@ type ingestCmd struct {
 	Length time.Duration `help:"Of each phase." default:"15s"`
 	Reads  int           `help:"Profiles read a second." default:"20000"`
 	Write  string        `help:"Write the page to this file." placeholder:"FILE"`
+	Pprof  string        `help:"Write a CPU profile of the server in each phase to this directory." placeholder:"DIR"`
 	JSON   bool          `name:"json" help:"Print JSON."`
 }
 
@@ -33,7 +34,7 @@ func (c *ingestCmd) Run(ctx context.Context) error {
 		defer os.RemoveAll(dir)
 	}
 	r, err := ingest.Run(ctx, ingest.Options{
-		Server: c.Server, Dir: dir, Events: c.Events, Users: c.Users, Length: c.Length, Reads: c.Reads,
+		Server: c.Server, Dir: dir, Events: c.Events, Users: c.Users, Length: c.Length, Reads: c.Reads, Profiles: c.Pprof,
 		Tell: func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) },
 	})
 	if err != nil {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"time"
 
+	"github.com/attune-rec/attune/features/store"
 	"github.com/attune-rec/attune/loadtest/shop"
 )
 
@@ -17,10 +19,14 @@ type shopCmd struct {
 	Events   int    `default:"20" help:"Events of each shopper, at least."`
 	Factors  int    `default:"64" help:"Length of the items' vectors."`
 	Seed     uint64 `default:"1" help:"Of everything random."`
+	Rules    bool   `help:"Only put the rules of home-full into the store of a shop that is there."`
 }
 
 // Run implements the command.
 func (c *shopCmd) Run(ctx context.Context) error {
+	if c.Rules {
+		return c.rules(ctx)
+	}
 	if c.Items < 100 || c.Shoppers < 100 || c.Events < 8 {
 		return errors.New("expected at least 100 items, 100 shoppers and 8 events of each")
 	}
@@ -36,4 +42,12 @@ func (c *shopCmd) Run(ctx context.Context) error {
 	}
 	_, err = fmt.Printf("a shop of %d items and %d shoppers is in %s; serve it with 'server --data %s'\n", c.Items, c.Shoppers, c.Data, c.Data)
 	return err
+}
+
+func (c *shopCmd) rules(ctx context.Context) error {
+	st, err := store.Open(ctx, store.Options{Dir: c.Data, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return err
+	}
+	return errors.Join(shop.PutRules(ctx, st), st.Close())
 }

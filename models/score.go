@@ -37,6 +37,14 @@ type ItemEmbedder interface {
 	EmbedItem(it *features.Item, dst []float32) bool
 }
 
+// ProfileEmbedder gives a vector to someone without a history that may be used,
+// from what else the request says of them.
+type ProfileEmbedder interface {
+	// EmbedProfile is Embedder.Embed without the history; false when what is
+	// said of the shopper tells nothing.
+	EmbedProfile(r *features.Request, dst []float32) bool
+}
+
 // Neighbour is an item beside another, with how close it is.
 type Neighbour struct {
 	Row   features.Row

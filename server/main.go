@@ -27,6 +27,7 @@ type flags struct {
 	File    kong.ConfigFlag  `name:"config" help:"YAML file of flags." type:"existingfile" placeholder:"FILE"`
 	Tour    bool             `help:"Once it serves, show one shopper's history, recommendations and the calls to ask for more."`
 	Once    bool             `help:"With --tour: stop after it."`
+	TourKey string           `help:"With --tour: the key to call with, where calls need one; better given as ATTUNE_TOUR_KEY, since others see flags." placeholder:"KEY"`
 	Version kong.VersionFlag `help:"Print the version and exit."`
 
 	Serve struct{}  `cmd:"" default:"1" help:"Serve; what happens when no command is given."`
@@ -80,7 +81,10 @@ func serve(ctx context.Context, f *flags) error {
 		if !f.Tour {
 			return
 		}
-		if tour = s.Tour(ctx, os.Stdout); tour != nil || f.Once {
+		if tour = s.Tour(ctx, os.Stdout, f.TourKey); tour != nil || f.Once {
+			if ctx.Err() != nil {
+				tour = nil // stopped before it could show anything
+			}
 			stop()
 		} else {
 			fmt.Println("\nServing until Ctrl-C.")

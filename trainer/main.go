@@ -26,6 +26,7 @@ type flags struct {
 	Fit         job.Fit         `cmd:"" help:"Train models and keep them as a release."`
 	Evaluate    job.Evaluate    `cmd:"" help:"Train models and judge them on held-out data."`
 	Tune        job.Tune        `cmd:"" help:"Search the parameters of a model on validation data."`
+	OffPolicy   job.OffPolicy   `cmd:"" name:"offpolicy" help:"Estimate from a log of decisions what another policy would have earned."`
 	Validate    job.Validate    `cmd:"" help:"Check files before training on them."`
 	Publish     job.Publish     `cmd:"" help:"Add a release that was exported elsewhere."`
 	Promote     job.Promote     `cmd:"" help:"Serve a release."`

@@ -19,6 +19,45 @@ type Log interface {
 	Withheld(ctx context.Context, shop features.ShopID) (func(*features.Event) bool, error)
 }
 
+// Agreed reads a shop's whole log and calls f with every event whose person
+// agreed to the purposes, save what is withheld, and that person: of a session who it was found to be,
+// the zero key where an event names nobody. What the others did is left out as
+// if it had never been. The event is reused after f returns.
+func Agreed(ctx context.Context, log Log, shop features.ShopID, need features.Purposes, f func(person features.UserKey, e *features.Event) error) error {
+	type who struct {
+		key   features.UserKey
+		agree bool
+	}
+	people := map[features.UserKey]who{}
+	withheld, err := log.Withheld(ctx, shop)
+	if err != nil {
+		return err
+	}
+	return log.Scan(ctx, shop, 0, 0, func(e *features.Event) error {
+		if withheld != nil && withheld(e) {
+			return nil
+		}
+		key := e.Subject()
+		p, ok := people[key]
+		if !ok {
+			person, err := log.Resolve(ctx, shop, key)
+			if err != nil {
+				return err
+			}
+			consent, err := log.Consent(ctx, shop, person)
+			if err != nil {
+				return err
+			}
+			p = who{person, consent.Has(need)}
+			people[key] = p
+		}
+		if !p.agree {
+			return nil
+		}
+		return f(p.key, e)
+	})
+}
+
 // Window is a part of a log, as a dataset.
 type Window struct {
 	Data     *Dataset
@@ -42,36 +81,8 @@ func FromLog(ctx context.Context, log Log, shop features.ShopID, items features.
 		items: items, cuts: cuts, users: map[features.UserKey]int{}, windows: make([]Window, len(cuts)+1),
 		books: make([][]*history.Book, len(cuts)+1),
 	}
-	type person struct {
-		key   features.UserKey
-		agree bool
-	}
-	people := map[features.UserKey]person{}
-	withheld, err := log.Withheld(ctx, shop)
-	if err != nil {
-		return nil, fmt.Errorf("replay the log of shop %s: %w", shop, err)
-	}
-	err = log.Scan(ctx, shop, 0, 0, func(e *features.Event) error {
-		if withheld != nil && withheld(e) {
-			return nil
-		}
-		key := e.Subject()
-		who, ok := people[key]
-		if !ok {
-			user, err := log.Resolve(ctx, shop, key)
-			if err != nil {
-				return err
-			}
-			consent, err := log.Consent(ctx, shop, user)
-			if err != nil {
-				return err
-			}
-			who = person{user, consent.Has(features.Analytics)}
-			people[key] = who
-		}
-		if who.agree {
-			r.take(who.key, e)
-		}
+	err := Agreed(ctx, log, shop, features.Analytics, func(person features.UserKey, e *features.Event) error {
+		r.take(person, e)
 		return nil
 	})
 	if err != nil {

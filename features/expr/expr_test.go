@@ -306,7 +306,14 @@ func FuzzCompile(f *testing.F) {
 	e := engine(f)
 	for _, s := range []string{"item.price < 20", "item.tags.exists(t, t == 'a')", "1 +", "[1,2][5] == 1", "item", "@0", "has(item.price)", "profile.brands['x'] > 1",
 		"item.price * 2.0", "item.tags.filter(t, t.startsWith('a')).size() > 1", "size(item.title)", "item.stock > 3 && market == 'DE'", "item.brand in ['a', 'b'] || !(item.rating < 4.0)",
-		"item.nothing", "nothing(1)", "profile.orders > 1 ? 1.0 : 2.0", "'a'", "item.price < 'a'", "request.market == item.brand", "item.category[0] == 'x'", "1/0 == 1", ""} {
+		"item.nothing", "nothing(1)", "profile.orders > 1 ? 1.0 : 2.0", "'a'", "item.price < 'a'", "request.market == item.brand", "item.category[0] == 'x'", "1/0 == 1", "",
+		"item.price * 2", "item.rating in [1, 2, 3]", "profile.orders == 4", "item.brand in profile.brands && request.channel == 'app'", "!(item.price < 20.0 || request.hour > 3.0)",
+		"item.nothing == nothing.else && a.b && c.d && e.f", "request.cart.exists(c, c == item.id) || item.in_stock", "item.attributes['colour'] == 'red' && profile.spent > 5.0",
+		"item.tags.all(a, item.tags.all(b, item.tags.all(c, item.tags.all(d, a == b && c == d))))", strings.Repeat("(", 70) + "true" + strings.Repeat(")", 70),
+		strings.Repeat("true && ", maxSource), "profile.spent", "7", "size(profile.segments) * 2", "profile.lifecycle == 'loyal'", "user.known && 'big' in profile.segments",
+		"item.tags.exists(t, t == request.market) || item.price > profile.spent", "request.hour > 3.0 ? item.price < 9.0 : item.rating > 2.0",
+		"item.price > 3.0 && item.in_stock || item.rating > 4.0 && request.surface == 'cart'", "item.in_stock && item.price < 30.0", "item.in_stock || item.price < 30.0 || item.rating > 1.0",
+		"item.tags.exists(t, t == request.market + request.channel)", "request.surface == 'cart' || item.in_stock", "request.surface == 'home' && item.in_stock", "!(request.surface == 'home')"} {
 		f.Add(s)
 	}
 	items := goods(rand.New(rand.NewPCG(1, 1)), 5)
@@ -315,8 +322,9 @@ func FuzzCompile(f *testing.F) {
 		f.Fatal(err)
 	}
 	rs := requests(cat)
+	none := &features.Request{Query: features.Query{Now: noon}, Item: features.NoRow} // without a catalogue nothing is known of items
 	f.Fuzz(func(t *testing.T, source string) {
-		for _, kind := range []Kind{Rule, Number, Segment} {
+		for _, kind := range []Kind{Rule, Number, Segment, Segment + 1} {
 			p, err := e.Compile(source, kind)
 			if err != nil {
 				if !errors.Is(err, ErrExpression) {
@@ -324,8 +332,27 @@ func FuzzCompile(f *testing.F) {
 				}
 				continue
 			}
-			for _, r := range rs[5:7] {
-				b := p.Bind(r, nil)
+			if p.Source() != source || p.Kind() != kind || p.Cost() > MaxCost || p.Residues() < 0 {
+				t.Fatalf("%q: got %q of kind %d at cost %d, want kind %d at cost %d at most", source, p.Source(), p.Kind(), p.Cost(), kind, MaxCost)
+			}
+			p.Warm(cat, "FR")
+			var b *Bound
+			if b = p.Bind(none, b); !math.IsNaN(b.Value(2)) || b.Match(2) {
+				t.Fatalf("%q: holds without a catalogue", source)
+			}
+			for _, r := range rs[4:7] {
+				b = p.Bind(r, b)
+				if kind == Segment && p.Holds(r) != holds(p.Plain(r, nil)) {
+					t.Fatalf("%q: got %v, want the plain answer", source, p.Holds(r))
+				}
+				eligible := features.FullBitmap(len(items))
+				exact := b.Narrow(eligible)
+				for row := range items {
+					in, match := eligible.Has(features.Row(row)), b.Match(features.Row(row))
+					if kind == Rule && (match && !in || exact && in && !match) {
+						t.Fatalf("%q, row %d: eligible %v, match %v, exact %v", source, row, in, match, exact)
+					}
+				}
 				want, ok := p.Plain(r, &items[2])
 				got := b.Value(2)
 				if !ok && !math.IsNaN(got) || ok && got != want && !math.IsNaN(want) {
@@ -335,6 +362,8 @@ func FuzzCompile(f *testing.F) {
 		}
 	})
 }
+
+func holds(v float64, known bool) bool { return known && v != 0 }
 
 func benchmark(b *testing.B, source string, f func(b *testing.B, p *Program, r *features.Request)) {
 	p, err := engine(b).Compile(source, Rule)

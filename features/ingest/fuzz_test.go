@@ -4,7 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,18 +15,22 @@ import (
 	"github.com/parquet-go/parquet-go/deprecated"
 )
 
-// drain reads all rows: refused rows are fine, endless ones are not.
+// drain reads all rows: refused rows are fine, endless ones are not. Of a Parquet
+// file, most 0, it reads 1,000: a few bytes may stand for millions of rows.
 func drain(t *testing.T, r Reader, columns []string, most int) {
 	t.Helper()
 	if err := r.Bind(columns); err != nil {
 		return
 	}
-	d := newDecoder(&Mapping{Columns: map[string]string{"user": "u", "time": "t", "quantity": "q", "price": "p"}})
+	d := newDecoder(&Mapping{Columns: map[string]string{"user": columns[3], "time": "t", "quantity": "q", "price": "p"}})
 	d.columns = columns
 	var row Row
 	var rec Record
 	for n := 0; ; n++ {
-		if n > most {
+		if most == 0 && n == 1000 {
+			return
+		}
+		if most > 0 && n > most {
 			t.Fatalf("more than %d rows of %d bytes", most, most)
 		}
 		err := r.Next(&row)
@@ -68,7 +75,64 @@ func FuzzCSV(f *testing.F) {
 }
 
 func FuzzJSONL(f *testing.F) {
-	fuzzText(f, "jsonl", `{"u":1,"t":"2011-01-01","q":3,"p":4.5}`+"\n\n[1]\n{\"u\":{}}\n{}{}", "\xff\n{")
+	for _, s := range []string{
+		`{"u":1,"t":"2011-01-01","q":3,"p":4.5}` + "\n\n[1]\n{\"u\":{}}\n{}{}", "\xff\n{",
+		`{"u":{"id":"a"},"q":true,"p":null}`, `{"u":{"id":7},"q":[1,"a"]}`, `{"u":{"id":false}}`, `{"u":"a"}`, `{"u":1}`, `{"u":true}`, `{"u":[1]}`, `{"q":{}}`,
+	} {
+		f.Add([]byte(s), true)
+		f.Add([]byte(s), false)
+	}
+	f.Fuzz(func(t *testing.T, b []byte, lists bool) {
+		s := &stream{under: io.NopCloser(bytes.NewReader(b)), size: int64(len(b))}
+		r, err := textReader("jsonl", Format{}, s, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if j, ok := r.(*jsonl); ok && lists {
+			j.takeLists()
+		}
+		drain(t, r, []string{"p", "q", "t", "u.id"}, len(b)+1)
+		if done, total := r.Progress(); done > total {
+			t.Errorf("read %d of %d bytes", done, total)
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A line that is longer than is taken is refused by its number, and the lines
+// after it are read.
+func TestLongLine(t *testing.T) {
+	in := `{"u":"a"}` + "\n{\"u\":\"" + strings.Repeat("x", maxLine) + "\"}\n" + `{"u":"b"}`
+	s := &stream{under: io.NopCloser(strings.NewReader(in))}
+	r, err := textReader("jsonl", Format{}, s, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Bind([]string{"u"}); err != nil {
+		t.Fatal(err)
+	}
+	var row Row
+	var got []string
+	for {
+		err := r.Next(&row)
+		var bad *RowError
+		if errors.As(err, &bad) {
+			got = append(got, fmt.Sprintf("line %d refused", bad.Line))
+			continue
+		}
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				t.Fatal(err)
+			}
+			break
+		}
+		got = append(got, row.Values[0])
+	}
+	if want := []string{"a", "line 2 refused", "b"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }
 
 func FuzzParquet(f *testing.F) {
@@ -101,7 +165,16 @@ func FuzzParquet(f *testing.F) {
 		T deprecated.Int96 `parquet:"t"`
 		U []string         `parquet:"u,list"`
 	}
+	type plain struct { // types that have no logical type, and old times
+		P int32            `parquet:"p"`
+		Q []byte           `parquet:"q"`
+		T deprecated.Int96 `parquet:"t"`
+		U int64            `parquet:"u,decimal(2:18)"`
+	}
 	for _, write := range []func(w *bytes.Buffer) error{
+		func(w *bytes.Buffer) error {
+			return parquet.Write(w, []plain{{9, []byte{0xff}, deprecated.Int96{1, 2, 2440588}, 5}})
+		},
 		func(w *bytes.Buffer) error {
 			return parquet.Write(w, []other{{1.5, -7, time.Unix(1e9, 0), []byte{0xff}}, {0, 1234, time.Unix(1, 5), []byte("x")}})
 		},
@@ -118,13 +191,21 @@ func FuzzParquet(f *testing.F) {
 		}
 		f.Add(w.Bytes())
 		f.Add(w.Bytes()[:w.Len()/2])
+		pages := bytes.Clone(w.Bytes()) // the footer holds, what lies before it does not
+		for i := 4; i < len(pages)/3; i++ {
+			pages[i] ^= 0xa5
+		}
+		f.Add(pages)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := Parquet("x.parquet", bytes.NewReader(b), int64(len(b))).Open()
 		if err != nil {
 			return
 		}
-		drain(t, r, []string{"p", "q", "t", "u"}, 1<<20)
+		drain(t, r, []string{"p", "q", "t", "u"}, 0)
+		if done, _ := r.Progress(); done < 0 {
+			t.Errorf("read %d rows", done)
+		}
 		r.Close()
 	})
 }

@@ -25,25 +25,31 @@ type Mapping struct {
 	UpperItem    bool               // letter case in item codes means nothing
 	Cancelled    string             // prefix of the orders that are cancellations; "": none
 	Names        map[string]string  // of markets in the file -> in the store; others stay as they are
+	Measure      int32              // quantities above it are a weight or a volume, of one piece; 0: none are
+	LineTotals   bool               // price and discount are of all pieces of a row together
 }
 
-// Fields lists what a column can fill.
+// Fields lists what a column can fill. discount is what was taken off the price:
+// with it, the price before goes to the attribute list_price.
 func Fields() []string {
 	return []string{"user", "session", "item", "time", "type", "quantity", "price", "currency", "market", "order", "channel", "device",
-		"locale", "surface", "value", "text", "target", "recommendation", "position", "id", "title"}
+		"locale", "surface", "value", "text", "target", "recommendation", "position", "id", "title", "discount"}
 }
 
 // ParseColumns reads "user=CustomerID,item=StockCode,...", or the name of a
-// mapping that is known: "online-retail".
+// mapping that is known: "online-retail" or "dunnhumby".
 func ParseColumns(s string) (Mapping, error) {
-	if s == "online-retail" {
+	switch s {
+	case "online-retail":
 		return OnlineRetail(), nil
+	case "dunnhumby":
+		return Dunnhumby(), nil
 	}
 	m := Mapping{Columns: map[string]string{}}
 	for _, pair := range strings.Split(s, ",") {
 		field, column, ok := strings.Cut(strings.TrimSpace(pair), "=")
 		if !ok || column == "" {
-			return m, fmt.Errorf("columns: %q is not field=column, nor the name of a mapping (online-retail)", pair)
+			return m, fmt.Errorf("columns: %q is not field=column, nor the name of a mapping (online-retail, dunnhumby)", pair)
 		}
 		if _, twice := m.Columns[field]; twice {
 			return m, fmt.Errorf("columns: field %q is given twice", field)

@@ -11,6 +11,8 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
+
+	"github.com/attune-rec/attune/features/ingest/footer"
 )
 
 // parquetReader reads the flat columns of a Parquet file.
@@ -41,6 +43,9 @@ func (s parquetSource) Open() (Reader, error) { return newParquet(s.in, s.size, 
 
 func newParquet(in io.ReaderAt, size int64, closer io.Closer) (r *parquetReader, err error) {
 	defer guard(&err)
+	if err := footer.Check(in, size); err != nil {
+		return nil, fmt.Errorf("not a Parquet file: %w", err)
+	}
 	f, err := parquet.OpenFile(in, size)
 	if err != nil {
 		return nil, fmt.Errorf("not a Parquet file: %w", err)

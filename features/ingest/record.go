@@ -3,7 +3,9 @@ package ingest
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/attune-rec/attune/features"
@@ -15,10 +17,11 @@ type Record struct {
 	Event     features.Event // without keys
 	User      string         // the shop's ids
 	Session   string
-	Title     string // what the row calls the item
-	Quantity  int32  // as it came, negative for what was given back
-	Twin      int    // how many equal rows came before
-	Cancelled bool   // the order is a cancellation
+	Title     string  // what the row calls the item
+	Quantity  int32   // as it came, negative for what was given back
+	Twin      int     // how many equal rows came before
+	Cancelled bool    // the order is a cancellation
+	discount  float64 // taken off the price, in units of the currency
 	hash      rowHash
 }
 
@@ -59,10 +62,32 @@ func (d *decoder) decode(row *Row, rec *Record) error {
 			return &RowError{Line: row.Line, Column: d.columns[i], Reason: err.Error()}
 		}
 	}
+	d.price(rec)
 	if d.m.Cancelled != "" && strings.HasPrefix(e.Order, d.m.Cancelled) {
 		rec.Cancelled = true
 	}
 	return nil
+}
+
+// price makes one piece of a measure, prices of one piece of a row's totals, and
+// the list price of what was taken off.
+func (d *decoder) price(rec *Record) {
+	e := &rec.Event
+	if d.m.Measure > 0 && e.Quantity > d.m.Measure {
+		rec.Quantity, e.Quantity = 1, 1
+	}
+	list := e.Price.Units() + rec.discount
+	if n := float64(e.Quantity); d.m.LineTotals && n > 1 {
+		e.Price.Micros = int64(math.Round(float64(e.Price.Micros) / n))
+		list /= n
+	}
+	if d.m.Columns["discount"] == "" || e.Price.Micros <= 0 || rec.discount < 0 {
+		return
+	}
+	if e.Attributes == nil {
+		e.Attributes = map[string]string{}
+	}
+	e.Attributes["list_price"] = strconv.FormatFloat(math.Round(list*1e4)/1e4, 'f', -1, 64)
 }
 
 func (d *decoder) field(rec *Record, field, v string) (err error) {
@@ -120,6 +145,8 @@ func (d *decoder) field(rec *Record, field, v string) (err error) {
 		e.ID = v
 	case "title":
 		rec.Title = v
+	case "discount":
+		rec.discount, err = number(v, d.m.DecimalComma)
 	default:
 		if e.Attributes == nil {
 			e.Attributes = map[string]string{}

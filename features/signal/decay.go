@@ -33,10 +33,16 @@ func sum(c []float64, ms int64, half time.Duration) float64 {
 }
 
 func fade(ms int64, half time.Duration) float64 {
-	return math.Exp2(-float64(ms) / float64(half.Milliseconds()))
+	return exp2(-float64(ms) / float64(half.Milliseconds()))
 }
 
-func log1p(v float64) float32 { return float32(math.Log1p(max(0, v))) }
+func log1p(v float64) float32 {
+	if v < 1e-3 { // where 1+v loses digits
+		v = max(0, v)
+		return float32(v * (1 - v*(.5-v*(1./3))))
+	}
+	return float32(ln(1 + v))
+}
 
 // hours is how many lie between, on a logarithmic scale.
 func hours(from, to int64) float32 { return log1p(float64(to-from) / 3.6e6) }

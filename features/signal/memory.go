@@ -29,8 +29,7 @@ type Memory struct {
 	folding sync.Mutex // the one writer
 	seq     int64
 
-	columns columns
-	traits  traits
+	goods stock
 }
 
 // cell is the numbers of one subject. It stays the same while its numbers are
@@ -52,7 +51,7 @@ func (c *cell) read() []float64 {
 type shard struct {
 	mu    sync.RWMutex
 	cells map[key]*cell
-	pairs map[owner]map[string]*cell // then by item
+	pairs map[owner]*belongings
 }
 
 // owner is whose pairs they are.
@@ -63,13 +62,22 @@ const keyLength = len(features.UserKey{})
 
 func (s *shard) find(k key) *cell {
 	if k.of == features.OfPair && len(k.key) >= keyLength {
-		return s.pairs[owner{k.feature, k.key[:keyLength]}][k.key[keyLength:]]
+		if b := s.pairs[owner{k.feature, k.key[:keyLength]}]; b != nil {
+			return b.items[k.key[keyLength:]]
+		}
+		return nil
 	}
 	return s.cells[k]
 }
 
-// made is the cell of k, made where there is none.
+// made is the cell of k, made where there is none. The shard is locked for
+// writing.
 func (s *shard) made(k key) *cell {
+	if k.of == features.OfPair && len(k.key) >= keyLength {
+		if b := s.pairs[owner{k.feature, k.key[:keyLength]}]; b != nil {
+			b.unpack()
+		}
+	}
 	c := s.find(k)
 	if c != nil {
 		return c
@@ -81,9 +89,9 @@ func (s *shard) made(k key) *cell {
 	}
 	o := owner{k.feature, k.key[:keyLength]}
 	if s.pairs[o] == nil {
-		s.pairs[o] = map[string]*cell{}
+		s.pairs[o] = &belongings{items: map[string]*cell{}}
 	}
-	s.pairs[o][k.key[keyLength:]] = c
+	s.pairs[o].items[k.key[keyLength:]] = c
 	return c
 }
 
@@ -94,8 +102,8 @@ func (s *shard) each(f func(k key, numbers []float64)) {
 			f(k, n)
 		}
 	}
-	for o, items := range s.pairs {
-		for item, c := range items {
+	for o, b := range s.pairs {
+		for item, c := range b.seen() {
 			if n := c.read(); n != nil {
 				f(key{o.feature, features.OfPair, o.user + item}, n)
 			}
@@ -107,7 +115,7 @@ func (s *shard) each(f func(k key, numbers []float64)) {
 func NewMemory(set *Set) *Memory {
 	m := &Memory{set: set, seed: maphash.MakeSeed()}
 	for i := range m.shards {
-		m.shards[i].cells, m.shards[i].pairs = map[key]*cell{}, map[owner]map[string]*cell{}
+		m.shards[i].cells, m.shards[i].pairs = map[key]*cell{}, map[owner]*belongings{}
 	}
 	return m
 }
@@ -152,6 +160,7 @@ func (m *Memory) publish(d *draft, seq int64) {
 	for i, k := range d.keys {
 		numbers := d.cells[i]
 		m.shards[m.shard(k)].made(k).numbers.Store(&numbers)
+		m.changed(k)
 	}
 	m.seq = seq
 	for i := range m.shards {
@@ -172,6 +181,9 @@ func (m *Memory) Seq() int64 {
 func (m *Memory) Read(feature string, of features.Subject, k string) []float64 {
 	at := key{feature, of, k}
 	s := &m.shards[m.shard(at)]
+	if of == features.OfPair && len(k) >= keyLength {
+		s.unpack(owner{feature, k[:keyLength]})
+	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.find(at).read()
@@ -189,6 +201,7 @@ func (m *Memory) Cells(feature string, of features.Subject, k string, width int)
 		numbers := make([]float64, width)
 		c.numbers.Store(&numbers)
 	}
+	m.changed(at) // the caller is about to
 	return c.read()
 }
 

@@ -1,7 +1,6 @@
 package signal
 
 import (
-	"math"
 	"time"
 
 	"github.com/attune-rec/attune/features"
@@ -49,26 +48,55 @@ func (f Moment) Update(s features.State, e features.Event) {
 // Value implements features.Feature.
 func (f Moment) Value(r *features.Request, items []features.Row, out []float32) {
 	fill(out)
-	if r.State == nil || r.Catalog == nil {
+	at, usual, ok := f.usual(r)
+	if !ok {
 		return
+	}
+	for i, row := range items {
+		fits(r.State.Read(f.Name(), features.OfItem, r.Catalog.ID(row)), &at, &usual, out[3*i:3*i+3])
+	}
+}
+
+func (f Moment) byGood(r *features.Request, d *desk, out []float32, stride int) {
+	at, usual, ok := f.usual(r)
+	for i, g := range d.goods {
+		v := out[i*stride : i*stride+3]
+		switch {
+		case !ok:
+			fill(v)
+		case g.timed:
+			fits(g.moment[:], &at, &usual, v)
+		default:
+			fits(nil, &at, &usual, v)
+		}
+	}
+}
+
+// usual is the cells of the request's time, and the shop's shares in them.
+func (f Moment) usual(r *features.Request) (at [3]int, usual [3]float64, ok bool) {
+	if r.State == nil || r.Catalog == nil {
+		return at, usual, false
 	}
 	shop := r.State.Read(f.Name(), features.OfShop, "")
 	if shop == nil {
+		return at, usual, false
+	}
+	at = moment(r.Now)
+	for j, cell := range at {
+		usual[j] = (shop[cell] + 1) / (shop[4] + shop[5] + 4)
+	}
+	return at, usual, true
+}
+
+// fits is the numbers of an item from its cells; without any it is as the shop
+// is.
+func fits(c []float64, at *[3]int, usual *[3]float64, v []float32) {
+	if c == nil {
+		clear(v)
 		return
 	}
-	all := shop[4] + shop[5]
-	at := moment(r.Now)
-	own := readingOf(r.State, f.Name(), features.OfItem, "")
-	for i, row := range items {
-		c := own.at(row, r.Catalog.ID(row))
-		if c == nil { // it is as the shop is
-			out[3*i], out[3*i+1], out[3*i+2] = 0, 0, 0
-			continue
-		}
-		for j, cell := range at {
-			usual := (shop[cell] + 1) / (all + 4)
-			share := (c[cell] + prior*usual) / (c[4] + c[5] + prior)
-			out[3*i+j] = float32(math.Log(share / usual))
-		}
+	all := c[4] + c[5] + prior
+	for j, cell := range at {
+		v[j] = float32(ln((c[cell]/usual[j] + prior) / all))
 	}
 }

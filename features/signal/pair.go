@@ -39,25 +39,30 @@ func (f Pair) Value(r *features.Request, items []features.Row, out []float32) {
 		return
 	}
 	now := r.Now.UnixMilli()
-	value := func(c []float64, v []float32) {
-		v[0], v[1], v[2] = 0, 0, 0
-		if c != nil {
-			v[0], v[1], v[2], v[3] = log1p(c[0]), log1p(c[1]), log1p(c[2]), hours(int64(c[3]), now)
-		}
+	for i, row := range items {
+		dealings(r.State.Read(f.Name(), features.OfPair, user+r.Catalog.ID(row)), now, out[4*i:4*i+4])
 	}
-	if m, ok := r.State.(*Memory); ok {
-		m.pairs(f.Name(), user, func(mine map[string]*cell) {
-			for i, row := range items {
-				var c []float64
-				if len(mine) > 0 {
-					c = mine[r.Catalog.ID(row)].read()
-				}
-				value(c, out[4*i:4*i+4])
-			}
-		})
+}
+
+func (f Pair) byGood(r *features.Request, d *desk, out []float32, stride int) {
+	user := subject(r)
+	if user == "" {
+		for i := range d.goods {
+			fill(out[i*stride : i*stride+4])
+		}
 		return
 	}
-	for i, row := range items {
-		value(r.State.Read(f.Name(), features.OfPair, user+r.Catalog.ID(row)), out[4*i:4*i+4])
+	now := r.Now.UnixMilli()
+	d.own(f.Name(), user, r.Catalog)
+	for i, row := range d.items {
+		dealings(d.of(row).read(), now, out[i*stride:i*stride+4])
+	}
+}
+
+// dealings is the numbers of an item from its cells with the shopper.
+func dealings(c []float64, now int64, v []float32) {
+	v[0], v[1], v[2], v[3] = 0, 0, 0, unknown
+	if c != nil {
+		v[0], v[1], v[2], v[3] = log1p(c[0]), log1p(c[1]), log1p(c[2]), hours(int64(c[3]), now)
 	}
 }

@@ -1,6 +1,7 @@
 package signal
 
 import (
+	"strings"
 	"time"
 
 	"github.com/attune-rec/attune/features"
@@ -32,7 +33,7 @@ func (f Popularity) Update(s features.State, e features.Event) {
 	add(all, bought, ms, sells)
 	all[2] += 1 - bought
 	all[3] += bought
-	here := s.Cells(f.Name(), features.OfMarket, e.Market+"\x00"+e.Item, 4) // purchases, looks, with their times
+	here := s.Cells(f.Name(), features.OfMarket, inMarket(e.Market, e.Item), 4) // purchases, looks, with their times
 	add(here[:2], bought, ms, sells)
 	add(here[2:], 1-bought, ms, looks)
 }
@@ -44,17 +45,44 @@ func (f Popularity) Value(r *features.Request, items []features.Row, out []float
 		return
 	}
 	now := r.Now.UnixMilli()
-	whole := readingOf(r.State, f.Name(), features.OfItem, "")
-	market := readingOf(r.State, f.Name(), features.OfMarket, r.Market+"\x00")
 	for i, row := range items {
-		id, v := r.Catalog.ID(row), out[4*i:4*i+4]
-		clear(v)
-		if c := whole.at(row, id); c != nil {
-			v[0] = log1p(sum(c, now, sells))
-			v[3] = float32((c[3] + .1) / (c[2] + c[3] + 2))
-		}
-		if c := market.at(row, id); c != nil {
-			v[1], v[2] = log1p(sum(c[:2], now, sells)), log1p(sum(c[2:], now, looks))
-		}
+		id := r.Catalog.ID(row)
+		all, here := r.State.Read(f.Name(), features.OfItem, id), r.State.Read(f.Name(), features.OfMarket, inMarket(r.Market, id))
+		popularity(all, here, now, out[4*i:4*i+4])
 	}
+}
+
+func (Popularity) byGood(r *features.Request, d *desk, out []float32, stride int) {
+	now := r.Now.UnixMilli()
+	for i, g := range d.goods {
+		var all, here []float64
+		if g.known {
+			all = g.whole[:]
+		}
+		if o := d.offers[i]; o.known {
+			here = o.here[:]
+		}
+		popularity(all, here, now, out[i*stride:i*stride+4])
+	}
+}
+
+// popularity is the numbers of an item from its cells, nil where there are none.
+func popularity(all, here []float64, now int64, v []float32) {
+	clear(v)
+	if all != nil {
+		v[0] = log1p(sum(all, now, sells))
+		v[3] = float32((all[3] + .1) / (all[2] + all[3] + 2))
+	}
+	if here != nil {
+		v[1], v[2] = log1p(sum(here[:2], now, sells)), log1p(sum(here[2:], now, looks))
+	}
+}
+
+// inMarket is the key of an item in a market.
+func inMarket(market, item string) string { return market + "\x00" + item }
+
+// afterMarket is the item of such a key.
+func afterMarket(key string) string {
+	_, item, _ := strings.Cut(key, "\x00")
+	return item
 }

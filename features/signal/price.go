@@ -27,41 +27,55 @@ func (Price) Value(r *features.Request, items []features.Row, out []float32) {
 		return
 	}
 	now := r.Now.UnixMilli()
-	n, mean, square := 0.0, 0.0, 0.0
-	for _, in := range r.History() {
-		w := liking(in, now)
-		price := float64(in.Price)
-		if it := r.Catalog.Item(in.Row); price <= 0 && it != nil {
-			price = it.PriceIn(r.Market).Units()
+	mean, spread, ok := purse(r, func(i int) float64 { return liking(r.History()[i], now) })
+	if !ok {
+		return
+	}
+	for i, row := range items {
+		if it := r.Catalog.Item(row); it != nil {
+			if units := it.PriceIn(r.Market).Units(); units > 0 {
+				lies(ln(units)-mean, spread, out[2*i:2*i+2])
+			}
 		}
-		if w == 0 || price <= 0 {
+	}
+}
+
+func (Price) byGood(r *features.Request, d *desk, out []float32, stride int) {
+	mean, spread, ok := purse(r, func(i int) float64 { return d.history[i] })
+	for i, o := range d.offers {
+		v := out[i*stride : i*stride+2]
+		if v[0], v[1] = unknown, unknown; ok && o.priced {
+			lies(o.log-mean, spread, v)
+		}
+	}
+}
+
+// purse is the mean and the spread of the logarithms of the prices in the
+// history, whose i-th interaction weighs weight(i).
+func purse(r *features.Request, weight func(i int) float64) (mean, spread float64, ok bool) {
+	n, square := 0.0, 0.0
+	for i, in := range r.History() {
+		w := weight(i)
+		if w == 0 {
 			continue
 		}
-		l := math.Log(price)
+		price := float64(in.Price)
+		if price <= 0 {
+			if it := r.Catalog.Item(in.Row); it != nil {
+				price = it.PriceIn(r.Market).Units()
+			}
+		}
+		if price <= 0 {
+			continue
+		}
+		l := ln(price)
 		n, mean, square = n+w, mean+w*l, square+w*l*l
 	}
 	if n == 0 {
-		return
+		return 0, 0, false
 	}
 	mean /= n
-	spread := math.Sqrt(max(square/n-mean*mean, 0) + .04)
-	kept := traitsOf(r.State)
-	for i, row := range items {
-		it := r.Catalog.Item(row)
-		if it == nil {
-			continue
-		}
-		var units, log float64
-		if kept != nil {
-			units, log = kept.price(it, row, r.Market)
-		} else {
-			p := pricedOf(it, r.Market)
-			units, log = p.units, p.log
-		}
-		if units <= 0 {
-			continue
-		}
-		d := log - mean
-		out[2*i], out[2*i+1] = float32(d), float32(math.Abs(d)/spread)
-	}
+	return mean, math.Sqrt(max(square/n-mean*mean, 0) + .04), true
 }
+
+func lies(d, spread float64, v []float32) { v[0], v[1] = float32(d), float32(math.Abs(d)/spread) }

@@ -33,17 +33,28 @@ func (f Recency) Update(s features.State, e features.Event) {
 
 // Value implements features.Feature.
 func (f Recency) Value(r *features.Request, items []features.Row, out []float32) {
-	fill(out)
-	user := subject(r)
-	if user == "" || r.State == nil || len(items) == 0 {
-		return
-	}
-	now := r.Now.UnixMilli()
-	v := [4]float32{0: unknown}
-	if c := r.State.Read(f.Name(), features.OfUser, user); c != nil {
-		v = [4]float32{hours(int64(c[1]), now), log1p(c[2]), log1p(sum(c, now, lately)), log1p(c[3])}
-	}
+	v := f.of(r)
 	for i := range items {
 		copy(out[4*i:], v[:])
 	}
+}
+
+func (f Recency) byGood(r *features.Request, d *desk, out []float32, stride int) {
+	v := f.of(r)
+	for i := range d.items {
+		copy(out[i*stride:], v[:])
+	}
+}
+
+func (f Recency) of(r *features.Request) [4]float32 {
+	user := subject(r)
+	if user == "" || r.State == nil {
+		return [4]float32{unknown, unknown, unknown, unknown}
+	}
+	now := r.Now.UnixMilli()
+	c := r.State.Read(f.Name(), features.OfUser, user)
+	if c == nil {
+		return [4]float32{0: unknown}
+	}
+	return [4]float32{hours(int64(c[1]), now), log1p(c[2]), log1p(sum(c, now, lately)), log1p(c[3])}
 }

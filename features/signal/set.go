@@ -84,6 +84,34 @@ func (s *Set) Update(state features.State, e features.Event) {
 // Value fills out, len(items)*Width numbers row by row. R.Scratch is used when
 // there is one.
 func (s *Set) Value(r *features.Request, items []features.Row, out []float32) {
+	if m, ok := r.State.(*Memory); ok && r.Catalog != nil && len(items) > 0 {
+		s.byGood(m, r, items, out)
+		return
+	}
+	s.byKey(r, items, out)
+}
+
+// byGood is Value from what a memory keeps of items by row.
+func (s *Set) byGood(m *Memory, r *features.Request, items []features.Row, out []float32) {
+	d := m.desk(r, items)
+	defer d.clear()
+	at := 0
+	for _, f := range s.features {
+		if q, ok := f.(byGood); ok {
+			q.byGood(r, d, out[at:], s.width)
+		} else {
+			part := make([]float32, f.Width()*len(items))
+			f.Value(r, items, part)
+			for i := range items {
+				copy(out[i*s.width+at:], part[i*f.Width():(i+1)*f.Width()])
+			}
+		}
+		at += f.Width()
+	}
+}
+
+// byKey is Value for any state, item by item.
+func (s *Set) byKey(r *features.Request, items []features.Row, out []float32) {
 	widest := 0
 	for _, f := range s.features {
 		widest = max(widest, f.Width())

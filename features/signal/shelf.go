@@ -1,6 +1,10 @@
 package signal
 
-import "github.com/attune-rec/attune/features"
+import (
+	"math"
+
+	"github.com/attune-rec/attune/features"
+)
 
 // Shelf is what the catalogue says of the item: days since it is there
 // (logarithm), share of the list price taken off, stars; unknown where it says
@@ -22,26 +26,56 @@ func (Shelf) Value(r *features.Request, items []features.Row, out []float32) {
 	if r.Catalog == nil {
 		return
 	}
+	now := r.Now.UnixMilli()
 	for i, row := range items {
-		it := r.Catalog.Item(row)
-		if it == nil {
-			continue
-		}
-		v := out[3*i : 3*i+3]
-		if !it.Created.IsZero() {
-			v[0] = log1p(r.Now.Sub(it.Created).Hours() / 24)
-		}
-		list, ok := it.ListPrices[r.Market]
-		if !ok {
-			list = it.ListPrices[""]
-		}
-		if list.Micros > 0 {
-			if p := it.PriceIn(r.Market); !p.IsZero() && p.Currency == list.Currency {
-				v[1] = float32(max(0, 1-p.Units()/list.Units()))
-			}
-		}
-		if it.Rating > 0 {
-			v[2] = it.Rating
+		if it := r.Catalog.Item(row); it != nil {
+			shelf(now, createdMS(it), reduced(it, r.Market), it.Rating, out[3*i:3*i+3])
 		}
 	}
+}
+
+func (Shelf) byGood(r *features.Request, d *desk, out []float32, stride int) {
+	now := r.Now.UnixMilli()
+	for i, g := range d.goods {
+		v := out[i*stride : i*stride+3]
+		fill(v)
+		if g.item != nil {
+			shelf(now, g.created, d.offers[i].off, g.rating, v)
+		}
+	}
+}
+
+// shelf sets what is known.
+func shelf(now, created int64, off, rating float32, v []float32) {
+	if created != 0 {
+		v[0] = log1p(float64(now-created) / dayMS)
+	}
+	v[1] = off
+	if rating > 0 {
+		v[2] = rating
+	}
+}
+
+const dayMS = 24 * 60 * 60 * 1000
+
+// createdMS is when the item came, in Unix milliseconds; 0: it does not say.
+func createdMS(it *features.Item) int64 {
+	if it.Created.IsZero() {
+		return 0
+	}
+	return it.Created.UnixMilli()
+}
+
+// reduced is the share taken off the list price in market; NaN: unknown.
+func reduced(it *features.Item, market string) float32 {
+	list, ok := it.ListPrices[market]
+	if !ok {
+		list = it.ListPrices[""]
+	}
+	if list.Micros > 0 {
+		if p := it.PriceIn(market); !p.IsZero() && p.Currency == list.Currency {
+			return float32(max(0, 1-p.Units()/list.Units()))
+		}
+	}
+	return float32(math.NaN())
 }

@@ -36,9 +36,6 @@ func (Similar) Value(r *features.Request, items []features.Row, out []float32) {
 	if n == 0 {
 		return
 	}
-	if kept := traitsOf(r.State); kept != nil && kept.similar(r, last[:n], items, out) {
-		return
-	}
 	for i, row := range items {
 		it := r.Catalog.Item(row)
 		if it == nil {
@@ -53,46 +50,56 @@ func (Similar) Value(r *features.Request, items []features.Row, out []float32) {
 	}
 }
 
-// similar is Similar's value by traits; false where a path is too deep for them.
-func (t *traits) similar(r *features.Request, last []*features.Item, items []features.Row, out []float32) bool {
-	var of [lastItems]*trait
-	for i, it := range last {
-		row, ok := r.Catalog.Row(it.ID)
-		if !ok {
-			return false
-		}
-		if of[i] = t.of(r.Catalog, row); of[i] == nil || int(of[i].depth) > len(of[i].path) {
-			return false
-		}
-	}
-	for i, row := range items {
-		it := t.of(r.Catalog, row)
-		if it == nil {
+func (Similar) byGood(r *features.Request, d *desk, out []float32, stride int) {
+	var last [lastItems]*good
+	n, history := 0, r.History()
+	for i := len(history) - 1; i >= 0 && n < lastItems; i-- {
+		if !history[i].Type.Interest() {
 			continue
 		}
-		if int(it.depth) > len(it.path) {
-			return false
+		if g := d.m.good(r.Catalog, history[i].Row); g.item != nil {
+			last[n] = g
+			n++
+		}
+	}
+	for i, g := range d.goods {
+		v := out[i*stride : i*stride+2]
+		v[0], v[1] = unknown, unknown
+		if n == 0 || g.item == nil {
+			continue
 		}
 		most, all := 0., 0.
-		for _, other := range of[:len(last)] {
-			l := 0.
-			for k := range min(it.depth, other.depth) {
-				if it.path[k] != other.path[k] {
-					break
-				}
-				l += .5 / float64(max(it.depth, other.depth))
+		for _, other := range last[:n] {
+			if l := alike(g, other); l > 0 {
+				most, all = max(most, l), all+l
 			}
-			if it.brand != 0 && it.brand == other.brand {
-				l += .25
-			}
-			if it.item == other.item || it.group != 0 && it.group == other.group {
-				l += .25
-			}
-			most, all = max(most, l), all+l
 		}
-		out[2*i], out[2*i+1] = float32(most), float32(all/float64(len(last)))
+		v[0], v[1] = float32(most), float32(all/float64(n))
 	}
-	return true
+}
+
+// alike is likeness by numbers.
+func alike(a, b *good) float64 {
+	l := 0.
+	if a.path[0] == b.path[0] && a.depth > 0 && b.depth > 0 {
+		if max(a.depth, b.depth) > int32(len(a.path)) {
+			return likeness(a.item, b.item)
+		}
+		step := .5 / float64(max(a.depth, b.depth))
+		for k := range min(a.depth, b.depth) {
+			if a.path[k] != b.path[k] {
+				break
+			}
+			l += step
+		}
+	}
+	if a.brand != 0 && a.brand == b.brand {
+		l += .25
+	}
+	if a.item == b.item || a.group != 0 && a.group == b.group {
+		l += .25
+	}
+	return l
 }
 
 // likeness is from 0 to 1.

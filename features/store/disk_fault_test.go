@@ -90,17 +90,17 @@ func openFile(tls *libc.TLS, vfs, name, file uintptr, flags int32, out uintptr) 
 	ours, ok := methods.Load(f.FpMethods)
 	if !ok {
 		m := *at[sqlite3.Tsqlite3_io_methods](f.FpMethods)
-		real := realFile{
+		own := realFile{
 			write:    function[func(*libc.TLS, uintptr, uintptr, int32, int64) int32](m.FxWrite),
 			truncate: function[func(*libc.TLS, uintptr, int64) int32](m.FxTruncate),
 			sync:     function[func(*libc.TLS, uintptr, int32) int32](m.FxSync),
 		}
 		copied := libc.Xmalloc(tls, libc.Tsize_t(unsafe.Sizeof(m)))
-		m.FxWrite, m.FxTruncate, m.FxSync = pointer(real.xWrite), pointer(real.xTruncate), pointer(real.xSync)
+		m.FxWrite, m.FxTruncate, m.FxSync = pointer(own.xWrite), pointer(own.xTruncate), pointer(own.xSync)
 		*at[sqlite3.Tsqlite3_io_methods](copied) = m
 		ours, _ = methods.LoadOrStore(f.FpMethods, copied)
 		methods.Store(copied, copied)
-		kept.Store(copied, &real)
+		kept.Store(copied, &own)
 	}
 	f.FpMethods = ours.(uintptr)
 	return rc

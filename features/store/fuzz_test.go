@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
@@ -20,8 +21,12 @@ func FuzzPage(f *testing.F) {
 		w.add(&e)
 	}
 	good := w.bytes()
-	f.Add(bytes.Clone(good[:len(good)-4]))
+	for n := range len(good) - 3 { // whole, and cut anywhere
+		f.Add(bytes.Clone(good[:n]))
+	}
 	f.Add([]byte{pageV1, 0, 0})
+	unnamed := binary.AppendUvarint([]byte{pageV1, 0, 1, 1}, hasSurface)
+	f.Add(append(unnamed, 1, 0, 0, 5)) // a surface by the number of a name that there is not
 	f.Fuzz(func(t *testing.T, body []byte) {
 		page := withChecksum(body)
 		var r pageReader
@@ -49,7 +54,11 @@ func FuzzPage(f *testing.F) {
 func FuzzServed(f *testing.F) {
 	items := []ServedItem{{"a", "ials", 1.5, 1}, {"b", "popular", -2, 0.25}}
 	f.Add(packServed(&Served{Items: items}))
-	f.Add(packServed(&Served{Page: "p", Cart: []string{"c", ""}, Items: items}))
+	whole := packServed(&Served{Page: "p", Cart: []string{"c", ""}, Items: items})
+	for n := range len(whole) + 1 {
+		f.Add(whole[:n])
+	}
+	f.Add([]byte{9})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var got, again Served
 		if err := unpackServed(b, &got); err != nil {

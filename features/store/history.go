@@ -28,6 +28,15 @@ func (s *Store) History(ctx context.Context, shop features.ShopID, key features.
 	return events, nil
 }
 
+// HistoryOf is History for who has read the Aliases of key already.
+func (s *Store) HistoryOf(ctx context.Context, shop features.ShopID, key features.UserKey, aliases []features.UserKey, limit int) ([]features.Event, error) {
+	events, err := s.inChains(ctx, shop, append(slices.Clone(aliases), key, known(key)), limit)
+	if err != nil {
+		return nil, fmt.Errorf("history: %w", err)
+	}
+	return events, nil
+}
+
 // Opinions returns at most limit newest events Hide, Dislike and Like of a user
 // or session and of the keys linked to it, oldest first, however far back in
 // the log: as far as they are the user's own, or of nobody known.
@@ -74,6 +83,18 @@ func (s *Store) eventsOf(ctx context.Context, shop features.ShopID, key features
 	if _, going := s.going.Load(goer{shop, key}); going {
 		return nil, nil
 	}
+	aliases, err := s.Aliases(ctx, shop, key)
+	if err != nil {
+		return nil, err
+	}
+	return s.inChains(ctx, shop, chains(aliases), limit)
+}
+
+// inChains is the newest events in the given chains, oldest first.
+func (s *Store) inChains(ctx context.Context, shop features.ShopID, keys []features.UserKey, limit int) ([]features.Event, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
 	l, err := s.knownShop(ctx, shop)
 	if errors.Is(err, ErrNotFound) {
 		return nil, nil
@@ -81,11 +102,6 @@ func (s *Store) eventsOf(ctx context.Context, shop features.ShopID, key features
 	if err != nil {
 		return nil, err
 	}
-	aliases, err := s.Aliases(ctx, shop, key)
-	if err != nil {
-		return nil, err
-	}
-	keys := chains(aliases)
 	for {
 		events, err := l.history(ctx, keys, limit)
 		if errors.Is(err, errMoved) {

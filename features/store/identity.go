@@ -1,13 +1,17 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/attune-rec/attune/features"
 )
+
+const resolveQuery = `SELECT user_key FROM identities WHERE shop = ? AND alias_key = ? AND undone = 0`
 
 // maxLinks is how many links are followed from a key: more would be a circle.
 const maxLinks = 16
@@ -75,34 +79,45 @@ func (s *Store) LinkMany(ctx context.Context, shop features.ShopID, pairs [][2]f
 	return nil
 }
 
-// linkOne stores one link, unless it is there or would close a circle.
+// linkOne stores one link, unless it holds already or would close a circle.
 func linkOne(tx *transaction, shop features.ShopID, alias, user features.UserKey, at, now int64) error {
 	if alias.IsZero() || user.IsZero() || alias == user {
 		return nil
 	}
-	for key, i := user, 0; i < maxLinks; i++ {
-		var b []byte
-		err := tx.get([]any{&b}, `SELECT user_key FROM identities WHERE shop = ? AND alias_key = ? AND undone = 0`, string(shop), key[:])
-		if errors.Is(err, sql.ErrNoRows) {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		if key, err = keyFrom(b); err != nil {
+	before, err := linkedTo(tx, shop, alias)
+	if err != nil || before == user {
+		return err
+	}
+	for key, i := user, 0; i < maxLinks && !key.IsZero(); i++ {
+		if key, err = linkedTo(tx, shop, key); err != nil {
 			return err
 		}
 		if key == alias {
 			return nil
 		}
 	}
-	if _, err := tx.exec(`UPDATE identities SET undone = ? WHERE shop = ? AND alias_key = ? AND undone = 0`, now, string(shop), alias[:]); err != nil {
-		return err
+	if !before.IsZero() {
+		if _, err := tx.exec(`UPDATE identities SET undone = ? WHERE shop = ? AND alias_key = ? AND undone = 0`, now, string(shop), alias[:]); err != nil {
+			return err
+		}
 	}
-	_, err := tx.exec(`INSERT INTO identities (shop, alias_key, user_key, seq, time) VALUES (?, ?, ?, ?, ?)
+	_, err = tx.exec(`INSERT INTO identities (shop, alias_key, user_key, seq, time) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT (shop, alias_key, seq) DO UPDATE SET user_key = excluded.user_key, time = excluded.time, undone = 0`,
 		string(shop), alias[:], user[:], at, now)
 	return err
+}
+
+// linkedTo is what a key is linked to; the zero key when it is not.
+func linkedTo(tx *transaction, shop features.ShopID, key features.UserKey) (to features.UserKey, err error) {
+	var b []byte
+	err = tx.get([]any{&b}, resolveQuery, string(shop), key[:])
+	if errors.Is(err, sql.ErrNoRows) {
+		return to, nil
+	}
+	if err != nil {
+		return to, err
+	}
+	return keyFrom(b)
 }
 
 // Unlink takes the link of alias back; ErrNotFound when it has none.
@@ -146,8 +161,7 @@ func (s *Store) follow(ctx context.Context, shop features.ShopID, key, stop feat
 			return key, nil
 		}
 		var b []byte
-		err := s.read.QueryRowContext(ctx, `SELECT user_key FROM identities WHERE shop = ? AND alias_key = ? AND undone = 0`,
-			string(shop), key[:]).Scan(&b)
+		err := s.read.QueryRowContext(ctx, resolveQuery, string(shop), key[:]).Scan(&b)
 		if errors.Is(err, sql.ErrNoRows) {
 			return key, nil
 		}
@@ -181,9 +195,13 @@ func (s *Store) Aliases(ctx context.Context, shop features.ShopID, user features
 	return all, nil
 }
 
+// aliasesQuery names its index: left alone, the planner walks the primary key
+// through every link of the shop.
+const aliasesQuery = `SELECT alias_key FROM identities INDEXED BY identities_by_user WHERE shop = ? AND user_key = ? AND undone = 0`
+
+// directAliases are the keys that are linked to user itself, ascending.
 func (s *Store) directAliases(ctx context.Context, shop features.ShopID, user features.UserKey) ([]features.UserKey, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT alias_key FROM identities WHERE shop = ? AND user_key = ? AND undone = 0 ORDER BY alias_key`,
-		string(shop), user[:])
+	rows, err := s.read.QueryContext(ctx, aliasesQuery, string(shop), user[:])
 	if err != nil {
 		return nil, err
 	}
@@ -200,5 +218,6 @@ func (s *Store) directAliases(ctx context.Context, shop features.ShopID, user fe
 		}
 		all = append(all, k)
 	}
+	slices.SortFunc(all, func(a, b features.UserKey) int { return bytes.Compare(a[:], b[:]) })
 	return all, rows.Err()
 }

@@ -25,7 +25,8 @@ func (r *Result) rows() []row {
 	all = append(all, row{"that start until profiles follow the log, in the background", "", fmt.Sprintf("%.1f s", r.Ready)})
 	for _, p := range r.Phases {
 		all = append(all,
-			row{p.Name, fmt.Sprintf("%.0f/s", p.Want), fmt.Sprintf("%.0f/s; p50 %.1f, p99 %.1f ms a call; %d calls turned away and sent again", p.Rate, p.P50, p.P99, p.Refused)},
+			row{p.Name, fmt.Sprintf("%.0f/s", p.Want), fmt.Sprintf("%.0f/s; p50 %.1f, p99 %.1f ms a call; %d calls turned away and sent again; CPU an event: server %.0f, client %.0f µs",
+				p.Rate, p.P50, p.P99, p.Refused, p.ServerCPU, p.ClientCPU)},
 			row{"an event visible in its profile meanwhile, p99", "1,000 ms", fmt.Sprintf("%.0f ms (%d probes)", p.Visible, p.Probes)})
 	}
 	if p := r.ProfileReads; p != nil {

@@ -31,6 +31,8 @@ type Options struct {
 	Length time.Duration // of each phase
 	Reads  int           // profiles a second
 	Tell   func(format string, args ...any)
+
+	Profiles string // directory that a CPU profile of the server in each phase is written to; "": none
 }
 
 // Phase is one way of sending events.
@@ -43,6 +45,9 @@ type Phase struct {
 	Refused int64   `json:"refused"`        // calls that the server turned away, which were sent again
 	Visible float64 `json:"visible_p99_ms"` // from the acknowledgement until the profile had the event
 	Probes  int     `json:"probes"`
+
+	ServerCPU float64 `json:"server_cpu_us"` // microseconds of processor time an event
+	ClientCPU float64 `json:"client_cpu_us"`
 }
 
 // Result is what was measured.
@@ -104,8 +109,8 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 		return nil, err
 	}
 	defer c.Close()
-	m := &measure{o: &o, c: c, run: fmt.Sprintf("%x", time.Now().UnixNano())}
-	if _, err := m.probe(ctx, 0, 10*time.Minute); err != nil { // the profiles have read their file
+	m := &measure{o: &o, c: c, server: server, run: fmt.Sprintf("%x", time.Now().UnixNano())}
+	if err := server.followed(ctx); err != nil {
 		return nil, err
 	}
 	r.Ready = time.Since(began).Seconds()
@@ -120,7 +125,11 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 		{"16 streams", 20_000, 16, m.stream},
 	} {
 		o.Tell("%s", p.name)
-		phase, err := m.phase(ctx, p.callers, p.send)
+		var phase Phase
+		err := m.watched(ctx, fmt.Sprintf("%.0f", p.want), o.Length, func() (err error) {
+			phase, err = m.phase(ctx, p.callers, p.send)
+			return err
+		})
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p.name, err)
 		}
@@ -144,23 +153,18 @@ func (r *Result) starts(ctx context.Context, o *Options) error {
 	}
 	r.FirstStart = server.Started.Seconds()
 	began := time.Now()
-	c, err := traffic.DialGRPC(server.address, 1)
-	if err != nil {
-		return errors.Join(err, server.stop())
-	}
-	m := &measure{o: o, c: c, run: fmt.Sprintf("first-%x", time.Now().UnixNano())}
-	_, err = m.probe(ctx, 0, 10*time.Minute)
+	err = server.followed(ctx)
 	r.CaughtUp = time.Since(began).Seconds() + r.FirstStart
-	c.Close()
 	return errors.Join(err, server.stop())
 }
 
 // measure is a running server and who speaks to it.
 type measure struct {
-	o   *Options
-	c   *traffic.GRPC
-	run string
-	n   atomic.Int64 // events made
+	o      *Options
+	c      *traffic.GRPC
+	server *running
+	run    string
+	n      atomic.Int64 // events made
 }
 
 // caller is one of those that send.
@@ -270,6 +274,8 @@ func (m *measure) phase(ctx context.Context, callers int, send func(context.Cont
 	defer cancel()
 	const warm = 2 * time.Second
 	began := time.Now()
+	server, client := m.server.cpu(), cpu("self")
+	var all atomic.Int64 // acknowledged from the first to the last call
 	from, to := began.Add(warm), began.Add(warm+m.o.Length)
 	var acknowledged, refused atomic.Int64
 	var mu sync.Mutex
@@ -291,6 +297,7 @@ func (m *measure) phase(ctx context.Context, callers int, send func(context.Cont
 					cancel()
 					break
 				}
+				all.Add(int64(n))
 				if sent.Before(from) || now.After(to) { // in part outside: its share
 					in := min(now.Sub(sent), min(now.Sub(from), to.Sub(sent)))
 					n = int(float64(n) * max(0, float64(in)) / max(1, float64(now.Sub(sent))))
@@ -325,8 +332,13 @@ func (m *measure) phase(ctx context.Context, callers int, send func(context.Cont
 	p = Phase{
 		Rate: float64(acknowledged.Load()) / m.o.Length.Seconds(), P50: quantile(took, .5), P99: quantile(took, .99),
 		Refused: refused.Load(), Visible: quantile(visible, .99), Probes: len(visible),
+		ServerCPU: micros(m.server.cpu()-server, all.Load()), ClientCPU: micros(cpu("self")-client, all.Load()),
 	}
 	return p, failed
+}
+
+func micros(d time.Duration, n int64) float64 {
+	return float64(d.Microseconds()) / float64(max(1, n))
 }
 
 func quantile(v []float64, q float64) float64 {
@@ -397,14 +409,17 @@ func (m *measure) reads(ctx context.Context, r *Result) (err error) {
 			visible = append(visible, ms)
 		}
 	})
-	r.ProfileReads, err = load.Run(ctx, plan, func(ctx context.Context, n uint64) (string, string) {
-		rng := rand.New(rand.NewPCG(n, 9))
-		q := &attunev1.BatchGetProfilesRequest{Ids: make([]string, 100)}
-		for i := range q.Ids {
-			q.Ids[i] = userID(rng.IntN(m.o.Users))
-		}
-		_, err := attunev1.NewProfileServiceClient(m.c.Conn()).BatchGetProfiles(ctx, q)
-		return "batch", code(err)
+	err = m.watched(ctx, "reads", m.o.Length, func() (err error) {
+		r.ProfileReads, err = load.Run(ctx, plan, func(ctx context.Context, n uint64) (string, string) {
+			rng := rand.New(rand.NewPCG(n, 9))
+			q := &attunev1.BatchGetProfilesRequest{Ids: make([]string, 100)}
+			for i := range q.Ids {
+				q.Ids[i] = userID(rng.IntN(m.o.Users))
+			}
+			_, err := attunev1.NewProfileServiceClient(m.c.Conn()).BatchGetProfiles(ctx, q)
+			return "batch", code(err)
+		})
+		return err
 	})
 	close(ends)
 	wg.Wait()
@@ -414,10 +429,12 @@ func (m *measure) reads(ctx context.Context, r *Result) (err error) {
 	r.Visible = quantile(visible, .99)
 	m.o.Tell("1000 profiles a second, one a call")
 	plan.Rate = 1000
-	r.SingleReads, err = load.Run(ctx, plan, func(ctx context.Context, n uint64) (string, string) {
-		id := userID(rand.New(rand.NewPCG(n, 8)).IntN(m.o.Users))
-		_, err := attunev1.NewProfileServiceClient(m.c.Conn()).GetProfile(ctx, &attunev1.GetProfileRequest{Id: id})
-		return "single", code(err)
+	return m.watched(ctx, "single-reads", m.o.Length, func() (err error) {
+		r.SingleReads, err = load.Run(ctx, plan, func(ctx context.Context, n uint64) (string, string) {
+			id := userID(rand.New(rand.NewPCG(n, 8)).IntN(m.o.Users))
+			_, err := attunev1.NewProfileServiceClient(m.c.Conn()).GetProfile(ctx, &attunev1.GetProfileRequest{Id: id})
+			return "single", code(err)
+		})
+		return err
 	})
-	return err
 }

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"strconv"
@@ -23,6 +25,7 @@ import (
 type running struct {
 	cmd     *exec.Cmd
 	address string
+	admin   string // where it is profiled and says how far the profiles are
 	said    said
 	Started time.Duration // until it answered
 }
@@ -68,7 +71,10 @@ func serve(ctx context.Context, program, dir string) (*running, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.cmd = exec.Command(program, "--data", dir, "--grpc", r.address, "--http", rest, "--admin", "") // #nosec G204 -- the operator names the program
+	if r.admin, err = free(); err != nil {
+		return nil, err
+	}
+	r.cmd = exec.Command(program, "--data", dir, "--grpc", r.address, "--http", rest, "--admin", r.admin) // #nosec G204 -- the operator names the program
 	r.cmd.Stdout, r.cmd.Stderr = &r.said, &r.said
 	began := time.Now()
 	if err := r.cmd.Start(); err != nil {
@@ -92,6 +98,33 @@ func serve(ctx context.Context, program, dir string) (*running, error) {
 		time.Sleep(5 * time.Millisecond)
 	}
 	return nil, errors.Join(fmt.Errorf("%s does not serve: %s", program, r.said.String()), ctx.Err(), r.stop())
+}
+
+// followed waits until the profiles have every event.
+func (r *running) followed(ctx context.Context) error {
+	const lag = "attune_profile_lag_events "
+	for began := time.Now(); time.Since(began) < 10*time.Minute; time.Sleep(20 * time.Millisecond) {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.admin+"/metrics", nil)
+		if err != nil {
+			return err
+		}
+		resp, err := http.DefaultClient.Do(req) //nolint:gosec // the address is our own server's
+		if err != nil {
+			return err
+		}
+		b, err := io.ReadAll(resp.Body)
+		if err = errors.Join(err, resp.Body.Close()); err != nil {
+			return err
+		}
+		_, after, ok := strings.Cut(string(b), "\n"+lag)
+		if !ok {
+			return fmt.Errorf("%s does not tell %s: is it the program of this version?", r.cmd.Path, lag)
+		}
+		if strings.HasPrefix(after, "0\n") {
+			return nil
+		}
+	}
+	return errors.New("the profiles do not follow the log")
 }
 
 // stop ends it in order.

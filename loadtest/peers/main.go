@@ -11,6 +11,10 @@
 //	.cache/peers/bin/pip install -r loadtest/peers/requirements-index.txt
 //	go run ./loadtest/peers index --write docs/measurements/vector.md
 //
+//	python3 -m venv .cache/models
+//	.cache/models/bin/pip install -r loadtest/peers/requirements-models.txt
+//	go run ./loadtest/peers models --write docs/measurements/models.md
+//
 // Each side is a process of its own that answers jobs over a pipe: the peer's in Python (one file a
 // peer), ours this program again. They take turns, round by round, so that whatever else the
 // machine does meets both, and the figure is the median of the rounds' ratios.
@@ -33,6 +37,9 @@ type cli struct {
 	Filters filtersCmd       `cmd:"" help:"Our vector search under filters, without a peer."`
 	Mapped  mappedCmd        `cmd:"" help:"Our vector search from mapped files, without a peer."`
 	Open    openCmd          `cmd:"" hidden:"" help:"Open an index file; what index starts."`
+	Models  modelsCmd        `cmd:"" help:"Training of recommendation models against implicit and SciPy."`
+	Growth  growthCmd        `cmd:"" help:"Training time and memory by the size of the data, without a peer."`
+	Fit     fitCmd           `cmd:"" hidden:"" help:"Train one model; what models and growth start."`
 	Neural  neuralCmd        `cmd:"" help:"Training steps of neural networks against PyTorch."`
 	Serve   serveCmd         `cmd:"" hidden:"" help:"Answer jobs on standard input; what the other commands start."`
 	Serving neuralServingCmd `cmd:"" name:"neural-serving" help:"Requests to our own networks, one by one; no peer."`

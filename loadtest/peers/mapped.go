@@ -67,7 +67,7 @@ func (c *openCmd) Run(ctx context.Context) error {
 		return err
 	}
 	began = time.Now()
-	x, err := vector.Open(b)
+	x, err := vector.OpenAt(b, f)
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (c *openCmd) Run(ctx context.Context) error {
 	o.Answers = int64(answers.Count())
 	runtime.GC()
 	o.Resident = resident() - before
-	return errors.Join(json.NewEncoder(os.Stdout).Encode(o), f.Close())
+	return errors.Join(json.NewEncoder(os.Stdout).Encode(o), x.Close())
 }
 
 func resident() int64 {

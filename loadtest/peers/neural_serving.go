@@ -47,6 +47,8 @@ func servingCases() []servingCase {
 		{"one event into LSTM, d 128", "lstm", memory, 300 * time.Microsecond, following},
 		{"one event into SASRec, d 64, 2 blocks, window 50", "sasrec", sizes, 300 * time.Microsecond, following},
 		{"one event into SASRec, d 64, 2 blocks, window 200", "sasrec", `{"epochs": 1, "negatives": 32, "dim": 64, "window": 200}`, 300 * time.Microsecond, following},
+		{"500 candidates by LSTM, d 128, after one event more, of a history of 300 to 500", "lstm", memory, 400 * time.Microsecond, answering},
+		{"500 candidates by SASRec, d 64, window 200, likewise", "sasrec", `{"epochs": 1, "negatives": 32, "dim": 64, "window": 200}`, 400 * time.Microsecond, answering},
 	}
 }
 
@@ -71,6 +73,25 @@ func following(m models.Model, d *dataset.Dataset) func(i int) {
 	return func(i int) {
 		network.Step(state, &d.Log[i%len(d.Log)])
 		network.Vector(state, vector)
+	}
+}
+
+// answering scores candidates for a shopper who did one thing more since the
+// answer before; every 200th is a shopper of whom nothing is kept.
+func answering(m models.Model, d *dataset.Dataset) func(i int) {
+	memories := features.NewMemories(1 << 20)
+	r := &features.Request{Shopper: &features.Shopper{Consent: features.AllPurposes}, Item: features.NoRow, Scratch: &features.Scratch{}}
+	items, out := make([]features.Row, served), make([]float32, served)
+	for k := range items {
+		items[k] = features.Row(k * 37 % d.NumItems()) // #nosec G115 -- below the number of items
+	}
+	return func(i int) {
+		if i%200 == 0 {
+			r.Shopper.Memory = memories.New()
+		}
+		r.Shopper.Recent, r.Shopper.Version = d.Log[:300+i%200], uint64(i) // #nosec G115 -- not negative
+		r.Scratch.Reset()
+		m.Score(r, items, out)
 	}
 }
 

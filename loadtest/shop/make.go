@@ -48,7 +48,7 @@ func Make(ctx context.Context, dir string, s Size, factors int, tell func(stage 
 	}
 	goods, acts := s.goods(), s.acts()
 	stage("draw the shop")
-	err = errors.Join(stock(ctx, st, goods), record(ctx, st, goods, acts), st.Close())
+	err = errors.Join(stock(ctx, st, goods), record(ctx, st, goods, acts), PutRules(ctx, st), st.Close())
 	if err != nil {
 		return err
 	}

@@ -101,10 +101,10 @@ func (s Size) acts() []act {
 		item := int32(0)
 		for i := range n {
 			kind := features.View
-			switch {
-			case i%4 == 3: // what was just looked at
+			switch i % 4 {
+			case 3: // what was just looked at
 				kind = features.Purchase
-			case i%4 == 2:
+			case 2:
 				kind = features.CartAdd
 			default:
 				like := likes[rng.IntN(3)]

@@ -17,8 +17,9 @@ type Choice struct {
 // candidate is a part that may be tried.
 type candidate struct {
 	Choice
-	prior float64 // weight before anything is measured, 1 for a strong part
-	why   string
+	prior   float64 // weight before anything is measured, 1 for a strong part
+	seconds float64 // of one core, where fitting is known to take long beforehand
+	why     string
 }
 
 // prefix sets the parts that a hybrid fits by itself apart from models of the

@@ -35,15 +35,16 @@ type Params struct {
 	Recipe []Choice `json:"recipe,omitempty"`
 	// Story is how Recipe was chosen; the model keeps it.
 	Story *Story `json:"story,omitempty"`
-	// BudgetSeconds is how long choosing and fitting the parts may take. What is
-	// begun is ended.
+	// BudgetSeconds is how long choosing and fitting the parts may take, by the
+	// processor time of each worker: a busy machine does not change what is
+	// chosen. What is begun is ended.
 	BudgetSeconds float64 `json:"budget_seconds"`
 	MemoryMB      int     `json:"memory_mb"` // no part is tried that would take more
 }
 
 // Defaults are the parameters that are used where none are given.
 func Defaults() Params {
-	return Params{Learner: Listwise, Anchors: 100_000, BudgetSeconds: 3600, MemoryMB: 4000}
+	return Params{Learner: Listwise, Anchors: 100_000, BudgetSeconds: 1800, MemoryMB: 4000}
 }
 
 func (p *Params) check() error {

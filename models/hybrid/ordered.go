@@ -25,7 +25,7 @@ const (
 	enoughOrder = .5     // share of following interactions from which on order is learnt from
 	enoughSteps = 1000   // interactions
 	steady      = 60     // events an item from which on memory is as good as attention
-	oneNetwork  = 1. / 8 // of the time there is, that one network may take
+	oneNetwork  = 1. / 4 // of the time there is, that one network may take
 )
 
 // ordered are the parts that learn from what followed what, where histories
@@ -41,7 +41,7 @@ func ordered(f Facts, p Params) []candidate {
 	network := func(name, kind string, prior float64, why string) {
 		seconds, bytes := sequence.Cost(kind, f.Pairs, f.Items)
 		if seconds <= oneNetwork*p.BudgetSeconds && bytes <= int64(p.MemoryMB)<<20 {
-			out = append(out, candidate{Choice: Choice{Name: prefix + name, Kind: kind}, prior: prior, why: why})
+			out = append(out, candidate{Choice: Choice{Name: prefix + name, Kind: kind}, prior: prior, seconds: seconds, why: why})
 		}
 	}
 	network("attention", sequence.KindSASRec, 1, "histories carry order: what comes next, by all that came before")

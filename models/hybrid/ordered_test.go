@@ -1,11 +1,14 @@
 package hybrid
 
 import (
+	"context"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/dataset"
+	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/sequence"
 )
 
@@ -52,5 +55,31 @@ func TestFollowing(t *testing.T) {
 	}
 	if got := following(b.Build()); got != .5 {
 		t.Errorf("got a share of %v, want two steps of four", got)
+	}
+}
+
+func TestNetworksAreTriedLastAndWithinTheTime(t *testing.T) {
+	var fitted []string
+	in := models.FitInput{Workers: 2, Kinds: func(name string) (models.Kind, error) {
+		return models.Kind{Name: name, Fit: func(context.Context, models.FitInput) (models.Model, error) {
+			fitted = append(fitted, name)
+			return nil, nil
+		}}, nil
+	}}
+	tried := []candidate{
+		{Choice: Choice{Name: "slow", Kind: "slow"}, seconds: 1500},
+		{Choice: Choice{Name: "network", Kind: "network"}, seconds: 900},
+		{Choice: Choice{Name: "a", Kind: "a"}}, {Choice: Choice{Name: "b", Kind: "b"}},
+	}
+	story := &Story{}
+	p := Params{BudgetSeconds: 1500} // 600 for choosing, which is 1200 of one core
+	if _, _, err := fitTried(context.Background(), in, p, nil, tried, story, newClock(2)); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"a", "b", "network"}; !slices.Equal(fitted, want) {
+		t.Errorf("got %v fitted, want %v", fitted, want)
+	}
+	if last := story.Tried[len(story.Tried)-1]; last.Name != "slow" || !strings.Contains(last.Why, "not tried") {
+		t.Errorf("got %+v last, want the slow one untried", last)
 	}
 }

@@ -1,15 +1,16 @@
 package hybrid
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/attune-rec/attune/features/dataset"
 	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/linalg"
 )
 
 // Story is how a hybrid came by its parts.
@@ -44,7 +45,7 @@ func fitOwn(ctx context.Context, in models.FitInput, p Params) (*Model, error) {
 	if len(p.Recipe) > 0 {
 		return fitRecipe(ctx, in, p, p.Story)
 	}
-	start := time.Now()
+	clock := newClock(cmp.Or(max(in.Workers, 0), linalg.Workers()))
 	events, err := models.WeightsOf(in.Weights)
 	if err != nil {
 		return nil, err
@@ -71,7 +72,7 @@ func fitOwn(ctx context.Context, in models.FitInput, p Params) (*Model, error) {
 		p.Recipe = untried(tried, story)
 		return fitRecipe(ctx, in, p, story)
 	}
-	parts, kept, err := fitTried(ctx, in, p, train, tried, story, start)
+	parts, kept, err := fitTried(ctx, in, p, train, tried, story, clock)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +91,7 @@ func fitOwn(ctx context.Context, in models.FitInput, p Params) (*Model, error) {
 	}
 	story.Cases, story.NDCG, story.Formula = learnt.Cases, learnt.NDCG, learnt.Formula
 	p.Recipe = story.choose(kept, learnt)
-	story.Seconds = time.Since(start).Seconds()
+	story.Seconds = clock.seconds()
 	if in.Validate == nil {
 		return fitRecipe(ctx, in, p, story)
 	}
@@ -101,19 +102,25 @@ func fitOwn(ctx context.Context, in models.FitInput, p Params) (*Model, error) {
 	return finish(in, parts, p, story)
 }
 
-// fitTried fits the candidates on train, until two fifths of the budget are
-// spent: what is kept is fitted again on everything.
-func fitTried(ctx context.Context, in models.FitInput, p Params, train *dataset.Dataset, tried []candidate, story *Story, start time.Time) ([]models.Part, []candidate, error) {
+// choosing is the share of the budget that may be spent on trying parts: what
+// is kept is fitted again on everything.
+const choosing = .4
+
+// fitTried fits the candidates on train, the networks last, until the time for
+// choosing is spent. A network whose cost is known not to fit in what is left
+// is not begun.
+func fitTried(ctx context.Context, in models.FitInput, p Params, train *dataset.Dataset, tried []candidate, story *Story, clock clock) ([]models.Part, []candidate, error) {
 	var parts []models.Part
 	var kept []candidate
+	slices.SortStableFunc(tried, func(a, b candidate) int { return cmp.Compare(a.seconds, b.seconds) })
 	for i, c := range tried {
 		t := Tried{Choice: c.Choice, Why: c.why}
-		if len(parts) > 1 && c.Kind != cold && time.Since(start).Seconds() > .4*p.BudgetSeconds {
+		if len(parts) > 1 && c.Kind != cold && clock.seconds()+c.seconds/float64(clock.workers) >= choosing*p.BudgetSeconds {
 			t.Why = "not tried: the time for choosing was spent"
 			story.Tried = append(story.Tried, t)
 			continue
 		}
-		began := time.Now()
+		began := clock.seconds()
 		m, err := fitPart(ctx, in, c.Choice, train)
 		if err != nil {
 			if !errors.Is(err, models.ErrParams) {
@@ -123,7 +130,7 @@ func fitTried(ctx context.Context, in models.FitInput, p Params, train *dataset.
 			story.Tried = append(story.Tried, t)
 			continue
 		}
-		t.Seconds = time.Since(began).Seconds()
+		t.Seconds = clock.seconds() - began
 		story.Tried = append(story.Tried, t)
 		parts, kept = append(parts, models.Part{Name: c.Name, Model: m}), append(kept, c)
 		if in.Progress != nil {

@@ -162,9 +162,9 @@ func regress(ctx context.Context, x linalg.CSR, p EASEParams, in models.FitInput
 		})
 		return dense, nil
 	}
-	return fillColumns(items, voters, workers, func(_, item int, push func(int32, float32)) {
+	return fillColumns(items, voters, workers, func(_, item int, votes *picker) {
 		for from := range items {
-			push(int32(from), vote(from, item))
+			votes.offer(int32(from), vote(from, item))
 		}
 	}), nil
 }

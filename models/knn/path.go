@@ -100,8 +100,10 @@ func fitPath(ctx context.Context, in models.FitInput) (models.Model, error) {
 	counts := columnSums(x)
 	from, to := powers(counts, p.From), powers(counts, p.To)
 	half := powers(rowSums(x), p.User/2)
-	t, err := similar(ctx, scaled(x, half, nil), p.Neighbours, in.Workers, in.Progress, func(i, j int32, dot float32) float32 {
-		return dot * from[i] * to[j]
+	t, err := similar(ctx, scaled(x, half, nil), p.Neighbours, in.Workers, in.Progress, func(others []int32, j int32, dots []float32) {
+		for e, i := range others {
+			dots[e] *= from[i] * to[j]
+		}
 	})
 	if err != nil {
 		return nil, err

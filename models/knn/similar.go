@@ -4,30 +4,35 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/linalg"
 )
 
 // similar makes the table in which each item has its k strongest neighbours. Item i and j
-// are compared by dot, the inner product of their columns of x; weight turns it
-// into what i says for j. Only pairs that share a user are considered, one row
+// are compared by the inner products of their columns of x; weigh turns those of
+// item j with others, in place, into what each says for j. Only pairs that share a user are considered, one row
 // of the products at a time, so memory is bounded by the table and a row a
 // worker.
-func similar(ctx context.Context, x linalg.CSR, k, workers int, progress func(models.Progress), weight func(i, j int32, dot float32) float32) (*table, error) {
+func similar(ctx context.Context, x linalg.CSR, k, workers int, progress func(models.Progress), weigh func(others []int32, j int32, dots []float32)) (*table, error) {
 	if workers <= 0 {
 		workers = linalg.Workers()
 	}
 	t := x.Transpose()
-	accumulators := make([]linalg.Accumulator, workers)
-	out := fillColumns(x.Cols, k, workers, func(worker, item int, push func(int32, float32)) {
+	accumulators, memory := make([]linalg.Accumulator, workers), make([][]float32, workers)
+	out := fillColumns(x.Cols, k, workers, func(worker, item int, votes *picker) {
 		if ctx.Err() != nil {
 			return
 		}
 		others, sums := x.GramRow(t, item, &accumulators[worker])
-		for _, other := range others {
-			push(other, weight(other, int32(item), sums[other]))
+		dots := slices.Grow(memory[worker][:0], len(others))[:len(others)]
+		memory[worker] = dots
+		for i, other := range others {
+			dots[i] = sums[other]
 		}
+		weigh(others, int32(item), dots)
+		votes.offerAll(others, dots, int32(item))
 	})
 	if err := ctx.Err(); err != nil {
 		return nil, err

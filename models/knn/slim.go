@@ -84,7 +84,7 @@ func fitSLIM(ctx context.Context, in models.FitInput) (models.Model, error) {
 	}
 	scale := powers(columnSums(x), p.Item)
 	normal := scaled(x, powers(rowSums(x), p.User/2), scale)
-	gram, err := similar(ctx, normal, p.Kept, in.Workers, in.Progress, func(_, _ int32, dot float32) float32 { return dot })
+	gram, err := similar(ctx, normal, p.Kept, in.Workers, in.Progress, func([]int32, int32, []float32) {})
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func descend(ctx context.Context, gram *table, diagonal, scale []float32, p SLIM
 	// A row of the Gramian holds the largest entries of the row's item, the same
 	// as its column where both kept the pair; a pair that only one kept is
 	// found from that side.
-	t := fillColumns(gram.items, p.Neighbours, workers, func(worker, item int, push func(int32, float32)) {
+	t := fillColumns(gram.items, p.Neighbours, workers, func(worker, item int, votes *picker) {
 		if ctx.Err() != nil {
 			return
 		}
@@ -133,7 +133,7 @@ func descend(ctx context.Context, gram *table, diagonal, scale []float32, p SLIM
 		l.load(gram, diagonal, candidates, gram.vals[lo:hi], ridge)
 		l.solve(lasso, p.NonNegative, p.Sweeps)
 		for i, from := range candidates {
-			push(from, l.votes[i]*scale[from]/scale[item])
+			votes.offer(from, l.votes[i]*scale[from]/scale[item])
 		}
 	})
 	return t, ctx.Err()

@@ -2,6 +2,7 @@ package knn
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/attune-rec/attune/features"
@@ -90,68 +91,72 @@ func (t *table) neighbours(row features.Row, k int, allow *features.Bitmap, dst 
 }
 
 // fillColumns makes a sparse table in which each item has at most k items that
-// speak for it: as the neighbours that vote on it. For each item, fill calls
-// push with what may vote and the weight of the vote; the largest magnitudes
-// stay. fill gets the worker's number, below workers. The table does not depend
-// on workers.
-func fillColumns(items, k, workers int, fill func(worker, item int, push func(from int32, v float32))) *table {
-	votes := make([][]linalg.Scored, items)
+// speak for it: as the neighbours that vote on it. For each item, fill offers
+// what may vote, the item itself left out, each once, with the weight of the
+// vote; the largest magnitudes stay. fill gets the worker's number, below
+// workers. The table does not depend on workers.
+func fillColumns(items, k, workers int, fill func(worker, item int, votes *picker)) *table {
+	votes := make([][]uint64, items)
 	linalg.ParallelN(items, 32, workers, func(worker, lo, hi int) {
-		var top linalg.TopK
-		var all, best []linalg.Scored
+		var best picker
 		for item := lo; item < hi; item++ {
-			top.Reset(k)
-			all = all[:0]
-			fill(worker, item, func(from int32, v float32) {
-				if v == 0 || int(from) == item {
-					return
-				}
-				if top.Push(from, max(v, -v)) && v < 0 {
-					all = append(all, linalg.Scored{Index: from, Score: v})
-				}
-			})
-			best = top.Sorted(best[:0])
-			slices.SortFunc(all, byIndex)
-			for i := range best {
-				if _, negative := slices.BinarySearchFunc(all, best[i], byIndex); negative {
-					best[i].Score = -best[i].Score
-				}
-			}
-			votes[item] = slices.Clone(best)
+			best.reset(k)
+			fill(worker, item, &best)
+			votes[item] = slices.Clone(best.picked())
 		}
 	})
 	t := &table{items: items, ptr: make([]int64, items+1)}
-	for _, from := range votes {
-		for _, v := range from {
-			t.ptr[v.Index+1]++
+	for _, all := range votes {
+		for _, key := range all {
+			from, _ := unpacked(key)
+			t.ptr[from+1]++
 		}
 	}
 	for row := range items {
 		t.ptr[row+1] += t.ptr[row]
 	}
-	rows := make([]linalg.Scored, t.ptr[items])
+	rows := make([]uint64, t.ptr[items])
 	next := slices.Clone(t.ptr[:items])
-	for item, from := range votes {
-		for _, v := range from {
-			rows[next[v.Index]] = linalg.Scored{Index: int32(item), Score: v.Score}
-			next[v.Index]++
+	for item, all := range votes {
+		for _, key := range all {
+			from, v := unpacked(key)
+			rows[next[from]] = rank(int32(item), v)
+			next[from]++
 		}
 		votes[item] = nil
 	}
 	t.cols, t.vals = make([]int32, len(rows)), make([]float32, len(rows))
 	linalg.ParallelN(items, 256, workers, func(_, lo, hi int) {
+		var order sorter
 		for row := lo; row < hi; row++ {
 			part := rows[t.ptr[row]:t.ptr[row+1]]
-			slices.SortFunc(part, byScore)
-			for i, v := range part {
-				t.cols[t.ptr[row]+int64(i)], t.vals[t.ptr[row]+int64(i)] = v.Index, v.Score
+			order.sort(part)
+			for i, key := range part {
+				t.cols[t.ptr[row]+int64(i)], t.vals[t.ptr[row]+int64(i)] = unranked(key)
 			}
 		}
 	})
 	return t
 }
 
-func byIndex(a, b linalg.Scored) int { return int(a.Index) - int(b.Index) }
+// rank is a number that ascends as weights descend, ties by item: the weight's
+// bits, turned so that they order as numbers do, and the item's row.
+func rank(item int32, v float32) uint64 {
+	bits := math.Float32bits(v)
+	if bits>>31 == 0 {
+		bits = ^bits &^ (1 << 31)
+	}
+	return uint64(bits)<<32 | uint64(uint32(item))
+}
+
+// unranked takes a rank apart.
+func unranked(key uint64) (item int32, v float32) {
+	bits := uint32(key >> 32)
+	if bits>>31 == 0 {
+		bits = ^bits &^ (1 << 31)
+	}
+	return int32(uint32(key)), math.Float32frombits(bits)
+}
 
 // byScore orders by descending score, ties by index.
 func byScore(a, b linalg.Scored) int {

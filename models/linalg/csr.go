@@ -188,9 +188,10 @@ func (m CSR) checkTranspose(op string, t CSR) {
 
 // Accumulator sums sparse rows; the zero value is ready. It serves one goroutine at a time.
 type Accumulator struct {
-	sum  []float32
-	seen []bool
-	cols []int32
+	sum     []float32
+	fresh   []uint8 // 1 where no row has touched the column, else 0
+	cols    []int32 // of which touched count, and one more for what is written in vain
+	touched int
 }
 
 // GramRow returns row j of mᵀm as the columns it touches, in the order of first touch, and a dense
@@ -199,34 +200,48 @@ type Accumulator struct {
 func (m CSR) GramRow(t CSR, j int, acc *Accumulator) (cols []int32, sums []float32) {
 	m.checkTranspose("CSR.GramRow", t)
 	acc.reset(m.Cols)
+	sumOf, fresh, list, n := acc.sum, acc.fresh, acc.cols, 0
 	users, weights := t.Row(j)
 	for e, u := range users {
 		w := float32(1)
 		if weights != nil {
 			w = weights[e]
 		}
-		row, vals := m.Row(int(u))
+		at, end := m.Ptr[u], m.Ptr[u+1]
+		row := m.Idx[at:end]
+		// Whether a column is new is hard to foretell, so it decides how far the
+		// list grows instead of a branch.
+		if m.Val == nil {
+			for _, i := range row {
+				list[n] = i
+				n += int(fresh[i])
+				fresh[i] = 0
+				sumOf[i] += w
+			}
+			continue
+		}
+		vals := m.Val[at:end]
+		vals = vals[:len(row)]
 		for f, i := range row {
-			v := w
-			if vals != nil {
-				v *= vals[f]
-			}
-			if !acc.seen[i] {
-				acc.seen[i] = true
-				acc.cols = append(acc.cols, i)
-			}
-			acc.sum[i] += v
+			list[n] = i
+			n += int(fresh[i])
+			fresh[i] = 0
+			sumOf[i] += w * vals[f]
 		}
 	}
-	return acc.cols, acc.sum
+	acc.touched = n
+	return list[:n:n], sumOf
 }
 
 func (a *Accumulator) reset(n int) {
-	for _, i := range a.cols {
-		a.sum[i], a.seen[i] = 0, false
+	for _, i := range a.cols[:a.touched] {
+		a.sum[i], a.fresh[i] = 0, 1
 	}
-	a.cols = a.cols[:0]
+	a.touched = 0
 	if len(a.sum) < n {
-		a.sum, a.seen = make([]float32, n), make([]bool, n)
+		a.sum, a.fresh, a.cols = make([]float32, n), make([]uint8, n), make([]int32, n+1)
+		for i := range a.fresh {
+			a.fresh[i] = 1
+		}
 	}
 }

@@ -26,16 +26,19 @@ type BPRParams struct {
 	// what was not chosen grows with its number of users: 0 draws evenly, 1 as
 	// often as it is met.
 	Popularity float64 `json:"popularity"`
-	Spread     float64 `json:"spread"` // standard deviation of a first vector's length
-	Patience   int     `json:"patience"`
-	Pool       int     `json:"pool"`  // items a history is ranked above when it is folded in
-	Steps      int     `json:"steps"` // of folding in
+	// Draws is how many items are drawn for each choice; the one that ranks
+	// highest at the time is learnt against.
+	Draws    int     `json:"draws"`
+	Spread   float64 `json:"spread"` // standard deviation of a first vector's length
+	Patience int     `json:"patience"`
+	Pool     int     `json:"pool"`  // items a history is ranked above when it is folded in
+	Steps    int     `json:"steps"` // of folding in
 	taste.Options
 }
 
 // BPRDefaults are the parameters of "bpr" where none are given.
 func BPRDefaults() BPRParams {
-	return BPRParams{Factors: 64, Epochs: 60, Rate: .1, Regularisation: .003, Popularity: .5, Spread: .1, Patience: 5, Pool: 200, Steps: 20}
+	return BPRParams{Factors: 64, Epochs: 60, Rate: .1, Regularisation: .003, Popularity: .5, Draws: 1, Spread: .1, Patience: 5, Pool: 200, Steps: 20}
 }
 
 func (p *BPRParams) check() error {
@@ -44,7 +47,7 @@ func (p *BPRParams) check() error {
 		value, low, high float64
 	}{
 		{"factors", float64(p.Factors), 1, 4096}, {"epochs", float64(p.Epochs), 1, 10_000}, {"rate", p.Rate, 1e-6, 10},
-		{"regularisation", p.Regularisation, 0, 10}, {"popularity", p.Popularity, 0, 2}, {"spread", p.Spread, 1e-6, 100},
+		{"regularisation", p.Regularisation, 0, 10}, {"popularity", p.Popularity, 0, 2}, {"draws", float64(p.Draws), 1, 1000}, {"spread", p.Spread, 1e-6, 100},
 		{"patience", float64(p.Patience), 0, 10_000}, {"pool", float64(p.Pool), 1, 100_000}, {"steps", float64(p.Steps), 1, 1000},
 	} {
 		if err := models.CheckRange(c.name, c.value, c.low, c.high); err != nil {
@@ -56,7 +59,9 @@ func (p *BPRParams) check() error {
 
 // BPR is the kind "bpr" (Rendle, Freudenthaler, Gantner, Schmidt-Thieme 2009,
 // "BPR: Bayesian Personalized Ranking from Implicit Feedback"), with items not
-// chosen drawn by popularity. Training is parallel without shared writes, so
+// chosen drawn by popularity, and of several drawn the one that ranks highest
+// learnt against (Zhang, Chen, Wang, Yu 2013, "Optimizing Top-N Collaborative
+// Filtering via Dynamic Negative Item Sampling"). Training is parallel without shared writes, so
 // the model is the same for one seed and one number of workers.
 func BPR() models.Kind {
 	return models.Kind{
@@ -66,8 +71,8 @@ func BPR() models.Kind {
 		Fit:      fitBPR,
 		Open:     openBPR,
 		Space: []models.Range{
-			{Param: "factors", Values: []any{32, 64, 128}}, {Param: "rate", Low: .01, High: .2, Log: true},
-			{Param: "regularisation", Low: .001, High: .05, Log: true}, {Param: "popularity", Low: 0, High: 1},
+			{Param: "factors", Values: []any{32, 64, 128}}, {Param: "rate", Low: .02, High: .4, Log: true},
+			{Param: "regularisation", Low: .001, High: .05, Log: true}, {Param: "popularity", Low: 0, High: 1}, {Param: "draws", Values: []any{1, 3, 6, 12}},
 		},
 	}
 }
@@ -241,7 +246,7 @@ func (t *trainer) learn(pairs []choice, from *block, rate float32, rng *rand.Ran
 	keep := 1 - rate*float32(t.params.Regularisation)
 	var loss float64
 	for _, c := range pairs {
-		other, ok := t.unmet(c.user, from, rng)
+		other, ok := t.rival(c.user, from, rng)
 		if !ok {
 			continue
 		}
@@ -261,6 +266,26 @@ func (t *trainer) learn(pairs []choice, from *block, rate float32, rng *rand.Ran
 		linalg.Axpy(-step, old, worse)
 	}
 	return loss
+}
+
+// rival is the highest ranked of the items drawn that the user has not met.
+func (t *trainer) rival(user int32, from *block, rng *rand.Rand) (int32, bool) {
+	best, found := t.unmet(user, from, rng)
+	if !found || t.params.Draws == 1 {
+		return best, found
+	}
+	x := t.users.Row(int(user))
+	high := linalg.Dot(x, t.items.Row(int(best)))
+	for range t.params.Draws - 1 {
+		item, ok := t.unmet(user, from, rng)
+		if !ok {
+			break
+		}
+		if s := linalg.Dot(x, t.items.Row(int(item))); s > high {
+			best, high = item, s
+		}
+	}
+	return best, true
 }
 
 // unmet draws an item that the user has not met; false when a few draws found
@@ -466,6 +491,7 @@ func openBPR(r models.Reader) (models.Model, error) {
 	if err := r.JSON("model", &meta); err != nil {
 		return nil, err
 	}
+	meta.Params.Draws = max(meta.Params.Draws, 1) // a model of before there were several
 	if err := meta.Params.check(); err != nil {
 		return nil, err
 	}

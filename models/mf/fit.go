@@ -219,11 +219,16 @@ func (f *fitter) model() (*ALS, error) {
 	userGram := linalg.NewMatrix(f.params.Factors, f.params.Factors)
 	linalg.SyrkParallel(weight, users, 0, userGram, f.workers)
 	userGram.MirrorUpper()
-	return &ALS{
+	m := &ALS{
 		meta: meta{
 			Params: f.params, Scale: f.scale, Lambda: f.lambda, Items: items.Rows, Users: users.Rows, Map: leads != nil,
 		},
 		weigher: f.weigher, y: y, userGram: userGram, content: leads,
-		table: factor.Table{Items: items.Rows, Dim: f.params.Factors, Data: items.Data},
-	}, nil
+		table:   factor.Table{Items: items.Rows, Dim: f.params.Factors, Data: items.Data},
+		welcome: newWelcome(f.in.Train, users, items, f.in.Seed),
+	}
+	if m.welcome != nil {
+		m.Markets = m.welcome.markets
+	}
+	return m, nil
 }

@@ -21,6 +21,7 @@ type ALS struct {
 	y        *system
 	userGram linalg.Matrix // unobserved · Σ x·xᵀ over users: what folding in an item takes
 	content  *content.Map  // from what is said of an item to its vector; nil: none
+	welcome  *welcome      // from a market to the vector of a shopper without history; nil: none
 }
 
 // meta is what a release keeps beside the tensors.
@@ -31,6 +32,8 @@ type meta struct {
 	Items  int     `json:"items"`
 	Users  int     `json:"users"`
 	Map    bool    `json:"map,omitempty"` // there is a map from contents to vectors
+	// Markets have a vector each for shoppers without history, ascending.
+	Markets []string `json:"markets,omitempty"`
 }
 
 // Kind implements models.Model.
@@ -175,6 +178,11 @@ func (m *ALS) Save(w models.Writer) error {
 			return err
 		}
 	}
+	if m.welcome != nil {
+		if err := w.Tensor("markets", models.TensorOf(m.welcome.vectors.Data, len(m.Markets), dim)); err != nil {
+			return err
+		}
+	}
 	if err := w.Tensor("user_gram", models.TensorOf(m.userGram.Data, dim, dim)); err != nil {
 		return err
 	}
@@ -214,8 +222,13 @@ func openIALS(r models.Reader) (models.Model, error) {
 			return nil, fmt.Errorf("tensor %q: %w", part.name, err)
 		}
 	}
-	if m.meta.Map {
+	if m.Map {
 		if m.content, err = content.OpenMap(r, dim); err != nil {
+			return nil, err
+		}
+	}
+	if len(m.Markets) > 0 {
+		if m.welcome, err = openWelcome(r, m.Markets, dim); err != nil {
 			return nil, err
 		}
 	}

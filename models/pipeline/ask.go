@@ -95,7 +95,7 @@ func (p *Pipeline) fallBack(ctx context.Context, w *work, i int) error {
 func (p *Pipeline) took(w *work, i int, place int32, out []Candidate, err error, began time.Time) error {
 	s := &p.sources[i]
 	out = out[:min(len(out), s.limit)]
-	if err := w.merge(p.filters, i, place, out); err != nil {
+	if err := w.merge(p.checks, i, place, out); err != nil {
 		return err
 	}
 	degraded, found := errors.AsType[*models.Degraded](err)

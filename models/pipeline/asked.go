@@ -38,6 +38,9 @@ func (asked) Mask(r *features.Request, eligible *features.Bitmap) {
 // Keep implements Filter: Mask decided.
 func (asked) Keep(*features.Request, features.Row) bool { return true }
 
+// MaskOnly implements MaskOnly.
+func (asked) MaskOnly() {}
+
 // Pricer is a catalogue that knows its prices by row. catalog.Snapshot is one.
 type Pricer interface {
 	// Prices is the price of each row in market, in units; NaN without one.

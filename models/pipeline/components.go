@@ -110,6 +110,12 @@ func Params(params map[string]any, into any) error {
 	return nil
 }
 
+// MaskOnly is a filter whose Keep holds for whatever its Mask left: it is not
+// asked about each candidate again.
+type MaskOnly interface {
+	MaskOnly()
+}
+
 // Remote is a source that waits for something outside the process. It is asked
 // in a goroutine of its own, beside the others, and left behind when the
 // budget ends; it must return once its context has ended.

@@ -20,6 +20,7 @@ type Pipeline struct {
 	last      int    // the one of the rules, which is not asked
 	anyRemote bool   // one of those is remote
 	filters   []Filter
+	checks    []Filter // those that are asked about each candidate
 	ranker    Ranker
 	selectors []Selector
 	opts      Options
@@ -92,6 +93,11 @@ func New(recipe models.Recipe, parts Components, opts Options) (*Pipeline, error
 			return nil, bad("filter", spec.Name, err)
 		}
 		p.filters = append(p.filters, f)
+	}
+	for _, f := range p.filters {
+		if _, ok := f.(MaskOnly); !ok {
+			p.checks = append(p.checks, f)
+		}
 	}
 	var err error
 	if p.ranker, err = parts.Ranker(recipe.Ranker); err != nil {

@@ -37,10 +37,11 @@ func Defaults() []models.Recipe {
 				{Name: "interest", Source: "interest", Model: ModelContent, Limit: 100},
 				{Name: "trending", Source: "popular", Model: ModelPopular, Limit: 50},
 				{Name: "new", Source: "new", Limit: 20, Params: map[string]any{"days": 30}},
+				{Name: "again", Source: "again", Limit: 10},
 			},
 			Filters: []models.ComponentSpec{
 				{Name: "hidden"},
-				{Name: "seen"},
+				{Name: "seen", Params: map[string]any{"again": true}},
 				{Name: "page"},
 			},
 			Ranker: models.RankerSpec{Ranker: "weighted", Weights: map[string]float64{
@@ -106,7 +107,7 @@ func Full() models.Recipe {
 			{Name: "recent", Source: "recent", Limit: 20},
 			{Name: "again", Source: "again", Limit: 10},
 		},
-		Filters: []models.ComponentSpec{{Name: "hidden"}, {Name: "seen"}, {Name: "page"}},
+		Filters: []models.ComponentSpec{{Name: "hidden"}, {Name: "seen", Params: map[string]any{"again": true}}, {Name: "page"}},
 		Ranker:  models.RankerSpec{Ranker: "learnt", Model: ModelRanker},
 		Selectors: []models.ComponentSpec{
 			{Name: "caps", Params: map[string]any{"group": 1}},

@@ -84,7 +84,7 @@ func (p *Pipeline) wanted(w *work) error {
 	for _, row := range w.wanted {
 		w.out = append(w.out, Candidate{Row: row})
 	}
-	return w.merge(p.filters, p.last, rulesPlace, w.out)
+	return w.merge(p.checks, p.last, rulesPlace, w.out)
 }
 
 // adjust lets rules change the scores, and orders anew.

@@ -171,6 +171,9 @@ func mask(f Filter, r *features.Request, eligible *features.Bitmap) (err error) 
 }
 
 func keep(filters []Filter, r *features.Request, row features.Row) (kept bool, err error) {
+	if len(filters) == 0 {
+		return true, nil
+	}
 	at := 0
 	defer func() {
 		if v := recover(); v != nil {

@@ -1,14 +1,19 @@
 package release
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"flag"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/parquet-go/parquet-go"
 
 	"github.com/attune-rec/attune/features"
 )
@@ -120,12 +125,58 @@ func FuzzReadItems(f *testing.F) {
 	}
 	f.Add([]byte(b))
 	f.Add([]byte("PAR1PAR1"))
+	f.Add([]byte("PAR1"))
+	broken := bytes.Clone(b) // the footer holds, the pages do not
+	for i := 4; i < len(broken)/4; i++ {
+		broken[i] ^= 0xa5
+	}
+	f.Add(broken)
+	seed := func(write func(io.Writer) error) {
+		var b writerTo
+		if err := write(&b); err != nil {
+			f.Fatal(err)
+		}
+		f.Add([]byte(b))
+	}
+	rows := []itemRecord{recordOf(0, &goldenDraft().Items[0]), recordOf(7, &goldenDraft().Items[1])} // 7 is no second row
+	seed(func(w io.Writer) error { return parquet.Write(w, rows) })
+	type pair struct { // another table
+		Row int32  `parquet:"row"`
+		ID  string `parquet:"id"`
+	}
+	seed(func(w io.Writer) error { return parquet.Write(w, []pair{{0, "a"}}) })
 	f.Fuzz(func(t *testing.T, b []byte) {
 		items, err := ReadItems(b)
 		if err != nil && items != nil {
 			t.Fatal("got items and an error")
 		}
 	})
+}
+
+// A table is not taken for written when the disk did not take it.
+func TestWriteItemsFails(t *testing.T) {
+	full := errors.New("no room")
+	if err := WriteItems(&failing{err: full}, goldenDraft().Items); !errors.Is(err, full) {
+		t.Errorf("got %v, want %v", err, full)
+	}
+	if err := WriteItems(&failing{room: 100, err: full}, goldenDraft().Items); !errors.Is(err, full) {
+		t.Errorf("after 100 bytes: got %v, want %v", err, full)
+	}
+}
+
+// failing takes room bytes and then none.
+type failing struct {
+	room int
+	err  error
+}
+
+func (w *failing) Write(p []byte) (int, error) {
+	n := min(len(p), w.room)
+	w.room -= n
+	if n < len(p) {
+		return n, w.err
+	}
+	return n, nil
 }
 
 type writerTo []byte

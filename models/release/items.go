@@ -11,6 +11,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/ingest/footer"
 )
 
 // itemRecord is a line of items.parquet. Maps are lists ordered by key, so that
@@ -94,6 +95,9 @@ func ReadItems(b []byte) (items []features.Item, err error) {
 			items, err = nil, fmt.Errorf("decode: %v", p)
 		}
 	}()
+	if err := footer.Check(bytes.NewReader(b), int64(len(b))); err != nil {
+		return nil, err
+	}
 	f, err := parquet.OpenFile(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
 		return nil, err

@@ -3,6 +3,8 @@ package release
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -69,6 +71,16 @@ func (r *Release) Index(name string) ([]byte, error) {
 		return nil, fmt.Errorf("%w: index data %q", ErrNotFound, name)
 	}
 	return b, nil
+}
+
+// IndexFile opens the file behind Index, for reading some of it without mapping
+// it; the caller closes it.
+func (r *Release) IndexFile(name string) (*os.File, error) {
+	path := indexDir + "/" + name
+	if _, ok := r.files[path]; !ok {
+		return nil, fmt.Errorf("%w: index data %q", ErrNotFound, name)
+	}
+	return os.Open(filepath.Join(r.dir, filepath.FromSlash(path)))
 }
 
 // Bytes is the length of all files.

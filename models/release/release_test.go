@@ -137,6 +137,16 @@ func TestIndexData(t *testing.T) {
 	if b, err := r.Index("up.hnsw"); err != nil || string(b) != "graph" {
 		t.Errorf("got %q, %v, want graph", b, err)
 	}
+	if f, err := r.IndexFile("up.hnsw"); err != nil {
+		t.Errorf("index file: %v", err)
+	} else if b, err := io.ReadAll(f); err != nil || string(b) != "graph" {
+		t.Errorf("index file: got %q, %v, want graph", b, err)
+	} else if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := r.IndexFile("down.hnsw"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("index file: got %v, want ErrNotFound", err)
+	}
 	if _, err := r.Index("down.hnsw"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("got error %v, want ErrNotFound", err)
 	}

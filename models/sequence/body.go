@@ -15,11 +15,11 @@ type body interface {
 	// forward and backward belong to one goroutine, as nn's layers do.
 	forward(x nn.Mat[float32], b *packed, seed uint64) nn.Mat[float32]
 	backward(dy nn.Mat[float32]) nn.Mat[float32]
-	// step reads one more event, x, into a state of stateSize numbers that n
-	// events have made so far (at first all zeros), and fills out. It needs
-	// workSize numbers and changes nothing of the body.
+	// step reads one more event, x, into a state of stateSize(n+1) numbers of
+	// which n events have made the first stateSize(n), all others being zeros,
+	// and fills out. It needs workSize numbers and changes nothing of the body.
 	step(x, state []float32, n int, work, out []float32)
-	stateSize() int
+	stateSize(n int) int // never less for a larger n
 	workSize() int
 }
 
@@ -83,7 +83,7 @@ func (r *recurrent) backward(dy nn.Mat[float32]) nn.Mat[float32] {
 	return dy
 }
 
-func (r *recurrent) stateSize() int { return len(r.cells) * r.size }
+func (r *recurrent) stateSize(int) int { return len(r.cells) * r.size }
 
 func (r *recurrent) workSize() int { return 10 * r.cells[0].Hidden() }
 

@@ -8,7 +8,6 @@ import (
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/factor"
 	"github.com/attune-rec/attune/models/linalg"
-	"github.com/attune-rec/attune/models/nn"
 )
 
 // Model is a fitted network: "gru", "lstm" or "sasrec". It scores, embeds and
@@ -21,6 +20,7 @@ type Model struct {
 	net    *network // whose items and biases are in table
 	reader *reader
 	table  factor.Table // items' vectors, the bias as the last coordinate
+	mark   *byte        // whose states are this model's
 }
 
 var (
@@ -46,7 +46,7 @@ func (t *trainer) model() *Model {
 	m := &Model{
 		header: header{t.family, t.params, t.reader.items, t.reads}, reader: t.reader,
 		net:   newNetwork(t.family, t.params, 0, t.reads, nil, nil),
-		table: factor.Table{Items: t.reader.items, Dim: t.params.Dim + 1},
+		table: factor.Table{Items: t.reader.items, Dim: t.params.Dim + 1}, mark: new(byte),
 	}
 	m.table.Data = make([]float32, m.table.Items*m.table.Dim)
 	for i := range m.table.Items {
@@ -84,86 +84,6 @@ func (m *Model) Score(r *features.Request, items []features.Row, out []float32) 
 // ScoreMany implements models.BatchScorer.
 func (m *Model) ScoreMany(rs []*features.Request, items []features.Row, out []float32) {
 	m.table.ScoreMany(m, rs, items, out)
-}
-
-// Embed implements models.Embedder: it reads the whole history, event by event.
-// Who keeps a State per shopper pays for new events only.
-func (m *Model) Embed(r *features.Request, dst []float32) bool {
-	history := r.History()
-	if len(history) == 0 {
-		return false
-	}
-	scratch := r.Scratch
-	if scratch == nil {
-		scratch = new(features.Scratch)
-	}
-	s := State{
-		memory: scratch.Floats(m.net.body.stateSize()), work: scratch.Floats(m.workSize()),
-		out: scratch.Floats(m.header.Params.Dim), last: features.NoRow,
-	}
-	for i := range history {
-		m.Step(&s, &history[i])
-	}
-	return m.Vector(&s, dst)
-}
-
-// State is what a network remembers of one shopper. It is made by NewState,
-// belongs to one goroutine at a time and to one model: after a swap the history
-// is read anew.
-type State struct {
-	memory, work, out []float32
-	events            int          // read so far
-	last              features.Row // of the newest event read
-	lastMS            int64        // its time
-}
-
-// NewState is the state of a shopper who did nothing yet.
-func (m *Model) NewState() *State {
-	return &State{
-		memory: make([]float32, m.net.body.stateSize()), work: make([]float32, m.workSize()),
-		out: make([]float32, m.header.Params.Dim), last: features.NoRow,
-	}
-}
-
-func (m *Model) workSize() int { return m.header.Params.Dim + m.net.body.workSize() }
-
-// Step reads one more event and reports whether it meant anything: events that
-// do not speak for an item, unknown items and repetitions of the newest are
-// passed over. It allocates nothing.
-func (m *Model) Step(s *State, it *features.Interaction) bool {
-	if !m.reader.follows(it, s.last) {
-		return false
-	}
-	t := m.reader.token(it, s.lastMS)
-	dim := m.header.Params.Dim
-	x := s.work[:dim]
-	copy(x, m.table.Row(it.Row)[:dim])
-	for _, also := range []struct {
-		table *nn.Param[float32]
-		row   int32
-	}{{m.net.kinds, t.kind}, {m.net.gaps, t.gap}} {
-		if also.table != nil {
-			linalg.AddTo(x, x, also.table.W[int(also.row)*dim:][:dim])
-		}
-	}
-	if m.net.factor != 1 {
-		linalg.Scale(m.net.factor, x)
-	}
-	m.net.body.step(x, s.memory, s.events, s.work[dim:], s.out)
-	s.events++
-	s.last, s.lastMS = it.Row, it.TimeMS
-	return true
-}
-
-// Vector fills dst, Dim numbers, with the vector that Embed gives a shopper of
-// the events read; false when none was.
-func (m *Model) Vector(s *State, dst []float32) bool {
-	if s.events == 0 {
-		return false
-	}
-	copy(dst, s.out)
-	dst[len(dst)-1] = 1
-	return true
 }
 
 // Explain implements models.Explainer: of the latest events, those whose items
@@ -213,7 +133,7 @@ func (m *Model) Save(w models.Writer) error {
 }
 
 func open(family string, r models.Reader) (models.Model, error) {
-	m := &Model{}
+	m := &Model{mark: new(byte)}
 	if err := r.JSON("model", &m.header); err != nil {
 		return nil, err
 	}

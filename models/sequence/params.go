@@ -7,8 +7,8 @@ import (
 	"github.com/attune-rec/attune/models/taste"
 )
 
-// Params are the parameters of the networks. Those at 0 (Dropout: below 0) are
-// chosen from the size of the data, by the same rule for all data; a fitted
+// Params are the parameters of the networks. Those at 0 (Dropout and Patience:
+// below 0) are chosen from the size of the data, by the same rule for all data; a fitted
 // model has the chosen values.
 type Params struct {
 	Dim        int     `json:"dim"`         // of item vectors and of the state
@@ -20,7 +20,7 @@ type Params struct {
 	Decay      float64 `json:"decay"`       // of weights
 	Tokens     int     `json:"tokens"`      // events a step
 	Epochs     int     `json:"epochs"`      // the cosine of the rate is planned for so many
-	Patience   int     `json:"patience"`    // epochs without a better NDCG@10 on validation before stopping; 0 runs all
+	Patience   int     `json:"patience"`    // epochs without a better NDCG@10 on validation before stopping; 0 runs all, below 0: a fifth of them, at least 4
 	Clip       float64 `json:"clip"`        // norm of gradients at most; 0: any
 	Negatives  int     `json:"negatives"`   // sampled items that a target is held against; 0: chosen, -1: the whole catalogue
 	EventTypes bool    `json:"event_types"` // read what was done, where histories have several types
@@ -38,7 +38,7 @@ type Params struct {
 // defaults are those of a family; what is left to choose is 0.
 func defaults(family string) Params {
 	p := Params{
-		Layers: 1, Heads: 2, Dropout: -1, Rate: .003, Patience: 4, Clip: 1, EventTypes: true, ItemFeatures: true,
+		Layers: 1, Heads: 2, Dropout: -1, Rate: .003, Patience: -1, Clip: 1, EventTypes: true, ItemFeatures: true,
 	}
 	if family == KindSASRec {
 		p.Layers = 2
@@ -60,7 +60,7 @@ func (p *Params) check() error {
 		{"decay", p.Decay, 0, 10},
 		{"tokens", float64(p.Tokens), 0, 1 << 20},
 		{"epochs", float64(p.Epochs), 0, 10_000},
-		{"patience", float64(p.Patience), 0, 10_000},
+		{"patience", float64(p.Patience), -1, 10_000},
 		{"clip", p.Clip, 0, 1e6},
 		{"negatives", float64(p.Negatives), -1, 1 << 16},
 	} {
@@ -124,6 +124,9 @@ func (p *Params) resolve(family string, events, items, long int) {
 		}
 		epoch := 6 * float64(events) * float64(candidates) * float64(p.Dim)
 		p.Epochs = min(p.Epochs, max(int(budget/epoch), 6))
+	}
+	if p.Patience < 0 {
+		p.Patience = max(4, p.Epochs/5)
 	}
 }
 

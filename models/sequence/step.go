@@ -28,8 +28,11 @@ func room(buf *[]float32, a nn.Mat[float32]) nn.Mat[float32] {
 	return nn.MatOf(a.Rows, a.Cols, (*buf)[:n])
 }
 
-// stateSize is a ring of keys and one of values for each block.
-func (a *attentive) stateSize() int { return len(a.blocks) * 2 * a.window * a.dim }
+// stateSize is a ring of the latest events, of each its key and its value in
+// every block.
+func (a *attentive) stateSize(n int) int { return min(n, a.window) * a.slot() }
+
+func (a *attentive) slot() int { return len(a.blocks) * 2 * a.dim }
 
 func (a *attentive) workSize() int { return (wider*2+6)*a.dim + 2*a.window }
 
@@ -37,22 +40,29 @@ func (a *attentive) step(x, state []float32, n int, work, out []float32) {
 	now, work := work[:a.dim], work[a.dim:]
 	copy(now, x)
 	for i, b := range a.blocks {
-		b.step(now, state[i*2*a.window*a.dim:][:2*a.window*a.dim], n, a.window, work)
+		b.step(now, ring{state[i*2*a.dim:], a.slot(), a.dim}, n, a.window, work)
 	}
 	a.norm.Apply(now, out)
 }
 
+// ring is one block's part of the state.
+type ring struct {
+	data      []float32
+	slot, dim int
+}
+
+func (r ring) key(at int) []float32   { return r.data[at*r.slot:][:r.dim] }
+func (r ring) value(at int) []float32 { return r.data[at*r.slot+r.dim:][:r.dim] }
+
 // step changes x into the block's output.
-func (b *block) step(x, state []float32, n, window int, work []float32) {
+func (b *block) step(x []float32, state ring, n, window int, work []float32) {
 	dim := len(x)
-	keys, values := state[:window*dim], state[window*dim:]
 	in, qkv, mixed := work[:dim], work[dim:4*dim], work[4*dim:5*dim]
 	b.before.Apply(x, in)
 	b.attention.In.Apply(in, qkv)
-	at := n % window
-	copy(keys[at*dim:], qkv[dim:2*dim])
-	copy(values[at*dim:], qkv[2*dim:])
-	b.attend(qkv[:dim], keys, values, n, window, work[5*dim:5*dim+2*window], mixed)
+	copy(state.key(n%window), qkv[dim:2*dim])
+	copy(state.value(n%window), qkv[2*dim:])
+	b.attend(qkv[:dim], state, n, window, work[5*dim:5*dim+2*window], mixed)
 	b.attention.Out.Apply(mixed, in)
 	linalg.AddTo(x, x, in)
 
@@ -64,9 +74,9 @@ func (b *block) step(x, state []float32, n, window int, work []float32) {
 	linalg.AddTo(x, x, in)
 }
 
-// attend puts the query of event n to the events within the window. The rings
-// are read in place: a softmax does not mind the order.
-func (b *block) attend(q, keys, values []float32, n, window int, work, out []float32) {
+// attend puts the query of event n to the events within the window. The ring
+// is read in place: a softmax does not mind the order.
+func (b *block) attend(q []float32, state ring, n, window int, work, out []float32) {
 	dim, seen := len(q), min(n+1, window)
 	heads := b.attention.Heads
 	size := dim / heads
@@ -82,11 +92,11 @@ func (b *block) attend(q, keys, values []float32, n, window int, work, out []flo
 			if distance < 0 {
 				distance += window
 			}
-			weights[slot] = factor*linalg.Dot(q[lo:hi], keys[slot*dim+lo:slot*dim+hi]) + bias[distance]
+			weights[slot] = factor*linalg.Dot(q[lo:hi], state.key(slot)[lo:hi]) + bias[distance]
 		}
 		linalg.Softmax(weights, weights)
 		for slot, w := range weights {
-			linalg.Axpy(w, values[slot*dim+lo:slot*dim+hi], out[lo:hi])
+			linalg.Axpy(w, state.value(slot)[lo:hi], out[lo:hi])
 		}
 	}
 }

@@ -42,7 +42,6 @@ type Exact struct {
 	norm []float32 // a bound of |x| and |x'| of each row; nil when rows are arranged
 	// The largest of off and norm in each run of runRows rows.
 	runOff, runNorm []float32
-	most            float32   // the largest of the norms
 	pool            sync.Pool // of *scan
 }
 
@@ -136,8 +135,13 @@ func (x *Exact) Len() int { return x.n }
 // Dim is the dimension of the vectors.
 func (x *Exact) Dim() int { return x.dim }
 
-// Close implements models.Index.
-func (x *Exact) Close() error { return nil }
+// Close implements models.Index. It closes the file of OpenAt.
+func (x *Exact) Close() error {
+	if x.numbers == nil {
+		return nil
+	}
+	return x.numbers.file.Close()
+}
 
 // scan is the working set of one search.
 type scan struct {
@@ -154,6 +158,7 @@ type scan struct {
 	plan       plan
 	candidates []candidate
 	picked     []int32
+	span       []float32 // rows just read from a file
 }
 
 // Search implements models.Index. Inner products are linalg.Dot's.

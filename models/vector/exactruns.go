@@ -25,15 +25,14 @@ func (x *Exact) searchRuns(ctx context.Context, vec []float32, k, allowed int, s
 	}
 	err := queryBounds(vec, &s.query)
 	length := err.off
-	if !(float64(length)*float64(x.mostNorm) < math.MaxFloat32/4) { // scores may overflow, and bounds say nothing
+	if x.overflows(length) {
 		return x.direct(ctx, vec, k, s)
 	}
 	if s.mask != nil && allowed <= x.n/pickShare {
 		if err := x.pick(ctx, err, s); err != nil {
 			return err
 		}
-		x.settle(vec, k, length, s)
-		return nil
+		return x.settle(vec, k, length, s)
 	}
 	s.plan.begin(x.runs, &s.query, length, s.mask, allowed, k)
 	if _, err := x.sweep(ctx, err, x.n, s); err != nil {
@@ -54,12 +53,17 @@ func (x *Exact) searchRuns(ctx context.Context, vec []float32, k, allowed int, s
 			}
 		}
 	}
-	x.settle(vec, k, length, s)
-	return nil
+	return x.settle(vec, k, length, s)
+}
+
+// overflows reports whether scores of a query of that length may overflow: then
+// neither codes nor bounds say anything.
+func (x *body) overflows(length float32) bool {
+	return !(float64(length)*float64(x.mostNorm) < math.MaxFloat32/4)
 }
 
 // direct looks at the numbers of all allowed rows.
-func (x *Exact) direct(ctx context.Context, vec []float32, k int, s *scan) error {
+func (x *body) direct(ctx context.Context, vec []float32, k int, s *scan) error {
 	s.top.Reset(k)
 	for place := range x.n {
 		if place%blockRows == 0 {

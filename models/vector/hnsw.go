@@ -138,6 +138,8 @@ func (h *HNSW) Search(ctx context.Context, vec []float32, k int, w models.Where,
 	switch {
 	case h.runs == nil, s.mask == nil && allowed <= 4*width:
 		failed = h.scan(ctx, vec, k, s)
+	case h.overflows(length):
+		failed = h.direct(ctx, vec, k, &s.scan)
 	case s.mask == nil:
 		h.scoreTop(s)
 		if failed = h.walk(ctx, width, s); failed == nil {
@@ -170,8 +172,7 @@ func (h *HNSW) filtered(ctx context.Context, vec []float32, k, allowed int, leng
 		if err := h.pick(ctx, err, &s.scan); err != nil {
 			return err
 		}
-		h.settle(vec, k, length, &s.scan)
-		return nil
+		return h.settle(vec, k, length, &s.scan)
 	}
 	s.plan.begin(h.runs, &s.query, length, s.mask, allowed, k)
 	most, walks := allowed/pickRuns, false
@@ -207,8 +208,7 @@ func (h *HNSW) filtered(ctx context.Context, vec []float32, k, allowed int, leng
 			return err
 		}
 	}
-	h.settle(vec, k, length, &s.scan)
-	return nil
+	return h.settle(vec, k, length, &s.scan)
 }
 
 // walk fills the beam with the best rows it meets.

@@ -36,17 +36,23 @@ func Files(ctx context.Context, parts []models.Part, o Options) (map[string]func
 	return files, nil
 }
 
-// Load opens the index file b of a model's vectors, and indexes them if b is
-// nil. It reports ErrFile when b is not of as many rows of that dimension.
-func Load(b []byte, vecs []float32, dim, workers int) (Saved, error) {
-	if b == nil {
+// Load opens the index file b of a model's vectors, as OpenAt does where there is
+// a file to read beside it, and indexes them if b is nil. It reports ErrFile when b
+// is not of as many rows of that dimension.
+func Load(b []byte, file File, vecs []float32, dim, workers int) (x Saved, err error) {
+	switch {
+	case b == nil:
 		return NewExact(vecs, dim, workers)
+	case file == nil:
+		x, err = Open(b)
+	default:
+		x, err = OpenAt(b, file)
 	}
-	x, err := Open(b)
 	if err != nil {
 		return nil, err
 	}
 	if x.Dim() != dim || x.Len()*dim != len(vecs) {
+		_ = x.Close()
 		return nil, badFile("has %d rows of dimension %d: the model has %d of %d", x.Len(), x.Dim(), len(vecs)/dim, dim)
 	}
 	return x, nil

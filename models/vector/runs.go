@@ -135,7 +135,7 @@ func (r *runs) measure(run int, vecs []float32, q8 linalg.Quantised) {
 		middle += mean[j] * mean[j]
 	}
 	for i := from; i < to; i++ {
-		var away, length, coded, error float64
+		var away, length, coded, missed float64
 		scale := float64(q8.Scale[i])
 		for j, x := range vecs[i*dim:][:dim] {
 			v := float64(x)
@@ -143,11 +143,11 @@ func (r *runs) measure(run int, vecs []float32, q8 linalg.Quantised) {
 			away += (v - mean[j]) * (v - mean[j])
 			length += v * v
 			coded += c * c
-			error += (v - c) * (v - c)
+			missed += (v - c) * (v - c)
 		}
 		sum += away
 		total += length
-		reach, norm, off = max(reach, away), max(norm, length, coded), max(off, error)
+		reach, norm, off = max(reach, away), max(norm, length, coded), max(off, missed)
 	}
 	r.spread[run] = float32(math.Sqrt(sum / float64((to-from)*dim)))
 	r.reach[run], r.norm[run], r.off[run] = up(math.Sqrt(reach)), up(math.Sqrt(max(norm, middle))), up(math.Sqrt(off))

@@ -163,8 +163,9 @@ func TestDamagedPlaces(t *testing.T) {
 	}
 }
 
-// Numbers so large that scores overflow are compared directly.
-func TestExactOfHugeNumbers(t *testing.T) {
+// Numbers so large that scores overflow are compared directly, with and without
+// a filter.
+func TestHugeNumbers(t *testing.T) {
 	const n, dim = 5000, 4
 	vecs := heap(n, dim, 5)
 	linalg.Scale(1e30, vecs)
@@ -172,19 +173,31 @@ func TestExactOfHugeNumbers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	h, err := BuildHNSW(context.Background(), vecs, dim, HNSWOptions{Width: 50})
+	if err != nil {
+		t.Fatal(err)
+	}
 	q := []float32{1e8, 0, 0, 0}
-	hits, err := x.Search(context.Background(), q, 5, models.Where{}, nil)
-	if err != nil || len(hits) != 5 {
-		t.Fatalf("got %v, %v, want five hits", hits, err)
+	odd := features.NewBitmap(n)
+	for row := 1; row < n; row += 2 {
+		odd.Set(features.Row(row))
 	}
-	better := 0
-	for row := range n {
-		if vecs[row*dim]*q[0] > hits[4].Score {
-			better++
+	for name, x := range map[string]models.Index{"exact": x, "graph": h} {
+		for _, w := range []models.Where{{}, {Allow: odd}, {Allow: features.BitmapOf(n, 1, 2, 3, 4, 5, 6, 7)}} {
+			hits, err := x.Search(context.Background(), q, 5, w, nil)
+			if err != nil || len(hits) != 5 {
+				t.Fatalf("%s: got %v, %v, want five hits", name, hits, err)
+			}
+			better := 0
+			for row := range n {
+				if w.Passes(features.Row(row)) && vecs[row*dim]*q[0] > hits[4].Score {
+					better++
+				}
+			}
+			if better > 4 {
+				t.Errorf("%s: %d rows are better than the fifth", name, better)
+			}
 		}
-	}
-	if better > 4 {
-		t.Errorf("%d rows are better than the fifth", better)
 	}
 }
 

@@ -14,8 +14,10 @@ import (
 type body struct {
 	dim, n int
 	vecs   []float32
-	q8     linalg.Quantised
-	runs   *runs // nil: rows lie as they were given, and nothing is known of them
+	// Where settle reads rows of vecs; nil: in vecs.
+	numbers *numbers
+	q8      linalg.Quantised
+	runs    *runs // nil: rows lie as they were given, and nothing is known of them
 	// The largest of the bounds of runs.
 	mostOff, mostNorm float32
 }
@@ -167,7 +169,7 @@ func (x *body) pick(ctx context.Context, err bounds, s *scan) error {
 // settle ranks the candidates by their numbers. Those are fetched for many rows
 // at a time, whose sums differ from linalg.Dot's by rounding, and linalg.Dot is
 // asked only where that may matter.
-func (x *body) settle(vec []float32, k int, length float32, s *scan) {
+func (x *body) settle(vec []float32, k int, length float32, s *scan) error {
 	bar := s.top.Threshold()
 	s.picked = s.picked[:0]
 	for _, c := range s.candidates {
@@ -179,16 +181,27 @@ func (x *body) settle(vec []float32, k int, length float32, s *scan) {
 		}
 	}
 	s.scores = resize(s.scores, len(s.picked))
-	linalg.DotGather(vec, x.vecs, s.picked, s.scores)
+	if x.numbers == nil {
+		linalg.DotGather(vec, x.vecs, s.picked, s.scores)
+	} else if err := x.numbers.read(x.dim, s); err != nil {
+		return err
+	} else {
+		linalg.DotRows(vec, s.packed, s.scores)
+	}
 	s.top.Reset(k)
 	s.top.PushBlock(0, s.scores)
 	floor := s.top.Threshold() - 2*up(float64(length)*float64(x.mostNorm)*float64(x.dim+16)/(1<<23))
 	s.top.Reset(k)
 	for i, place := range s.picked {
 		if score := s.scores[i]; score >= floor || score != score {
-			s.top.Push(x.row(place), linalg.Dot(vec, x.vecs[int(place)*x.dim:][:x.dim]))
+			from, at := x.vecs, int(place)
+			if x.numbers != nil {
+				from, at = s.packed, i
+			}
+			s.top.Push(x.row(place), linalg.Dot(vec, from[at*x.dim:][:x.dim]))
 		}
 	}
+	return nil
 }
 
 // placesThatPass appends the places of rows that pass, in ascending order.

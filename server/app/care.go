@@ -114,7 +114,7 @@ func (s *Server) shadow() recommend.Shadow {
 	}, []string{"shop"})
 	s.metrics.MustRegister(answers, seconds, overlap)
 	return recommend.Shadow{
-		Share: s.config.Care.ShadowShare,
+		Share: s.config.ShadowShare,
 		Release: func(shop features.ShopID) (recommend.Release, bool) {
 			l, ok := s.set.Shadow(shop)
 			if !ok {

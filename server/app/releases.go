@@ -117,7 +117,7 @@ func (s *Server) warm(ctx context.Context, l *live.Loaded[*engine.Engine]) error
 	for _, surface := range l.Value.Surfaces() {
 		for i := range s.config.Warm {
 			if ctx.Err() != nil {
-				return nil //nolint:nilerr // warm enough
+				return nil // warm enough
 			}
 			r := question(l, i*n/s.config.Warm)
 			r.Surface = surface

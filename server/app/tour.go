@@ -13,6 +13,10 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
 	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
 
 	"github.com/attune-rec/attune/features"
@@ -30,15 +34,24 @@ const demoFile = "demo.json"
 
 // Tour shows on w what the server does for one shopper: what they did, what
 // they should see and why, what is like one of these, and the calls to ask for
-// more. It asks the running server as anyone else would.
-func (s *Server) Tour(ctx context.Context, w io.Writer) error {
+// more. It asks the running server as anyone else would, with key where calls
+// need one.
+func (s *Server) Tour(ctx context.Context, w io.Writer, key string) error {
 	d, err := s.demo()
 	if err != nil {
 		return err
 	}
-	t := &tour{s: s, demo: d, client: attunev1.NewRecommendationServiceClient(s.conn), w: &bytes.Buffer{}}
+	if key != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+key)
+	}
+	t := &tour{s: s, demo: d, client: attunev1.NewRecommendationServiceClient(s.conn), w: &bytes.Buffer{}, keyed: key != ""}
 	for _, part := range []func(context.Context) error{t.history, t.home, t.page, t.calls} {
-		if err := part(ctx); err != nil {
+		err := part(ctx)
+		if c := status.Code(err); c == codes.Unauthenticated || c == codes.PermissionDenied {
+			return fmt.Errorf("tour: calls need a key with the role frontend for shop %s: make one with 'server keys create --data %s --name tour --role frontend --shop %s', and give it as ATTUNE_TOUR_KEY: %w",
+				d.Shop, s.config.Data, d.Shop, err)
+		}
+		if err != nil {
 			return fmt.Errorf("tour: %w", err)
 		}
 	}
@@ -71,6 +84,7 @@ type tour struct {
 	client attunev1.RecommendationServiceClient
 	w      *bytes.Buffer
 	first  *attunev1.RecommendedItem
+	keyed  bool // calls need the key in ATTUNE_TOUR_KEY
 }
 
 func (t *tour) context() *attunev1.Context { return &attunev1.Context{Market: t.demo.Market} }
@@ -146,24 +160,30 @@ func (t *tour) list(items []*attunev1.RecommendedItem) error {
 	return table.Flush()
 }
 
-// calls prints lines that work as they stand.
+// calls prints lines that work as they stand; a key is named by its variable.
 func (t *tour) calls(context.Context) error {
 	shop, user, market, item := string(t.demo.Shop), t.demo.Shopper, t.demo.Market, t.first.GetItem()
-	scheme, plain := "http", "-plaintext "
+	scheme, curl, grpcurl := "http", "curl -s ", "go tool -modfile=.ci/tools/grpcurl.mod grpcurl -plaintext "
 	if t.s.config.TLSCert != "" {
-		scheme, plain = "https", ""
+		scheme, grpcurl = "https", "go tool -modfile=.ci/tools/grpcurl.mod grpcurl "
+	}
+	if t.keyed {
+		const header = `-H "authorization: Bearer $ATTUNE_TOUR_KEY" `
+		curl += header
+		grpcurl += header
+		fmt.Fprint(t.w, "\nThe calls below take the key from the environment: export ATTUNE_TOUR_KEY=... first.\n")
 	}
 	rest := scheme + "://" + t.s.HTTP() + "/v1/shops/" + shop
 	fmt.Fprintf(t.w, `
 Ask for more (/docs has every call: %[1]s://%[2]s/docs):
-  curl -s '%[3]s:recommend' -d '{"user":"%[4]s","surface":"home","context":{"market":"%[5]s"},"limit":5}'
-  curl -s '%[3]s:recommend' -d '{"user":"%[4]s","surface":"home","context":{"market":"%[5]s","locale":"zh"},"limit":5}'
-  curl -s '%[3]s/items/%[6]s:similar?limit=5'
+  %[9]s'%[3]s:recommend' -d '{"user":"%[4]s","surface":"home","context":{"market":"%[5]s"},"limit":5}'
+  %[9]s'%[3]s:recommend' -d '{"user":"%[4]s","surface":"home","context":{"market":"%[5]s","locale":"zh"},"limit":5}'
+  %[9]s'%[3]s/items/%[6]s:similar?limit=5'
 See the next answer change after an event:
-  curl -s '%[3]s/events' -d '{"type":"EVENT_TYPE_VIEW","user":"%[4]s","item":"%[6]s"}'
+  %[9]s'%[3]s/events' -d '{"type":"EVENT_TYPE_VIEW","user":"%[4]s","item":"%[6]s"}'
 The same by gRPC, with the grpcurl that the repository pins:
-  go tool -modfile=.ci/tools/grpcurl.mod grpcurl %[8]s-d '{"shop":"%[9]s","user":"%[4]s","surface":"home","context":{"market":"%[5]s"},"limit":5}' %[7]s attune.v1.RecommendationService/Recommend
-  go tool -modfile=.ci/tools/grpcurl.mod grpcurl %[8]slist %[7]s
-`, scheme, t.s.HTTP(), rest, user, market, item, t.s.GRPC(), plain, shop)
+  %[10]s-d '{"shop":"%[8]s","user":"%[4]s","surface":"home","context":{"market":"%[5]s"},"limit":5}' %[7]s attune.v1.RecommendationService/Recommend
+  %[10]s%[7]s list
+`, scheme, t.s.HTTP(), rest, user, market, item, t.s.GRPC(), shop, curl, grpcurl)
 	return nil
 }

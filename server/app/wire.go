@@ -171,7 +171,7 @@ func (s *Server) build(ctx context.Context, r *release.Release) (*engine.Engine,
 
 // liveReleases is the part that serves releases and swaps them.
 func (s *Server) liveReleases() (err error) {
-	if s.signals, err = signals.New(signals.Options{Log: s.store, Withheld: s.withheld.holds, Logger: s.log}); err != nil {
+	if s.signals, err = signals.New(signals.Options{Log: s.store, Withheld: s.withheld.holds, Dir: filepath.Join(s.config.Data, "signals"), Logger: s.log}); err != nil {
 		return err
 	}
 	s.closing(s.signals.Close)

@@ -9,8 +9,8 @@ import (
 
 // The script stays small, and a browser that has it is not sent it again.
 func TestHandler(t *testing.T) {
-	if n := len(script); n > 6000 {
-		t.Errorf("the script has %d bytes: want at most 6000", n)
+	if n := len(script); n > 8000 {
+		t.Errorf("the script has %d bytes: want at most 8000", n)
 	}
 	get := func(tag string) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()

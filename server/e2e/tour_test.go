@@ -18,10 +18,10 @@ func TestTour(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(dir, "demo.json"), []byte(`{"shop":"default","shopper":"shopper-04","market":"Germany"}`), 0o600))
 	c := start(t, config(dir))
 	var w bytes.Buffer
-	must(t, c.Tour(context.Background(), &w))
+	must(t, c.Tour(context.Background(), &w, ""))
 	said := w.String()
 	for _, want := range []string{
-		"Shopper shopper-04 from Germany", "purchase", "Recommended on the home page", "because you bought", "similar to", "grpcurl -plaintext", c.GRPC(),
+		"Shopper shopper-04 from Germany", "purchase", "Recommended on the home page", "because you bought", "similar to", "grpcurl -plaintext", c.GRPC() + " list",
 	} {
 		if !strings.Contains(said, want) {
 			t.Errorf("got no %q in\n%s", want, said)
@@ -45,7 +45,26 @@ func TestTour(t *testing.T) {
 func TestTourWithoutDemoSaysWhatToDo(t *testing.T) {
 	dir := stock(t)
 	c := start(t, config(dir))
-	if err := c.Tour(context.Background(), &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "trainer demo --data") {
+	if err := c.Tour(context.Background(), &bytes.Buffer{}, ""); err == nil || !strings.Contains(err.Error(), "trainer demo --data") {
 		t.Fatalf("got %v, want what to do", err)
+	}
+}
+
+// A server that wants a key gets one from the tour, or the tour says how to make
+// one; what it prints names the key's variable and not the key.
+func TestTourWithKey(t *testing.T) {
+	dir := stock(t)
+	promote(t, dir, publish(t, dir, 1, items()))
+	must(t, os.WriteFile(filepath.Join(dir, "demo.json"), []byte(`{"shopper":"shopper-04","market":"Germany"}`), 0o600))
+	secret := keyFor(t, dir, "frontend")
+	c := start(t, config(dir))
+	err := c.Tour(context.Background(), &bytes.Buffer{}, "")
+	if err == nil || !strings.Contains(err.Error(), "server keys create --data "+dir) {
+		t.Errorf("without a key: got %v, want how to make one", err)
+	}
+	var w bytes.Buffer
+	must(t, c.Tour(context.Background(), &w, secret))
+	if said := w.String(); strings.Contains(said, secret) || strings.Count(said, `-H "authorization: Bearer $ATTUNE_TOUR_KEY"`) != 6 {
+		t.Errorf("got %s, want the key's variable in six lines, and not the key", said)
 	}
 }

@@ -154,7 +154,13 @@ func (es *Engines) makeTail(ctx context.Context, r *release.Release, p models.Pa
 	elsewhere := es.o.Cluster != nil && es.o.Cluster.Has(rows)
 	var base models.Index
 	if file != nil || !elsewhere || rows < vector.FileRows {
-		if base, err = vector.Load(file, embed.Vectors(), embed.Dim(), es.o.Workers); err != nil {
+		var beside vector.File
+		if file != nil {
+			if beside, err = r.IndexFile(vector.FileName(p.Name)); err != nil {
+				return tail{}, err
+			}
+		}
+		if base, err = vector.Load(file, beside, embed.Vectors(), embed.Dim(), es.o.Workers); err != nil {
 			return tail{}, err
 		}
 	}

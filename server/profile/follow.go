@@ -20,6 +20,7 @@ const (
 func (s *shop) follow() {
 	ctx := s.k.ctx
 	s.open(ctx)
+	older := s.seq.Load() // what was sold up to there is looked for once the profiles follow the log
 	s.reload(ctx)
 	s.refreshGoods(ctx)
 	save, refresh := time.NewTicker(s.k.o.Save), time.NewTicker(s.k.o.Refresh)
@@ -36,6 +37,12 @@ func (s *shop) follow() {
 		}
 		if s.file.wanted() {
 			s.save()
+		}
+		if older > 0 {
+			if err := s.readSales(ctx, older); err != nil && ctx.Err() == nil {
+				s.k.o.Logger.Error("prices are measured by what is sold from now on", "shop", s.id, "error", err)
+			}
+			older = 0
 		}
 		select {
 		case <-s.wake:

@@ -2,6 +2,7 @@ package profile
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 	"unique"
@@ -62,19 +63,64 @@ func (l *ledger) each(yield func(features.Event) bool) {
 	}
 }
 
-// readSales looks for purchases in the log before what the follower will read.
+// before puts older purchases in front of those that are there.
+func (l *ledger) before(older []sale) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if left := salesKept - len(l.sales); len(older) > left {
+		older = older[len(older)-left:]
+	}
+	l.sales = append(older, l.sales...) // where it is full already, older is empty
+}
+
+// readSales looks for purchases in the log up to seq, before what the follower
+// has read.
 func (s *shop) readSales(ctx context.Context, seq int64) error {
-	return s.k.o.Store.Scan(ctx, s.id, max(1, seq-salesRead), seq+1, func(e *features.Event) error {
-		s.sold.add(e)
+	var older ledger
+	err := s.k.o.Store.Scan(ctx, s.id, max(1, seq-salesRead), seq+1, func(e *features.Event) error {
+		older.add(e)
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	s.sold.before(append(older.sales[older.next:], older.sales[:older.next]...))
+	return nil
 }
 
 // refreshGoods measures the shop's goods anew.
 func (s *shop) refreshGoods(ctx context.Context) {
 	began := time.Now()
+	if err := s.readGoods(ctx); err != nil {
+		if ctx.Err() == nil {
+			s.k.o.Logger.Error("profiles keep measuring by the goods as they were", "shop", s.id, "error", err)
+		}
+		return
+	}
+	s.ref.Store(profile.NewReference(s.shelves.snapshot, s.sold.each))
+	s.k.o.Logger.Debug("goods measured", "shop", s.id, "items", s.shelves.snapshot.Len(), "took", time.Since(began))
+}
+
+// shelves is the catalogue as the follower last read it.
+type shelves struct {
+	snapshot *catalog.Snapshot // nil: not read
+	next     int64             // the change to go on from
+}
+
+// readGoods reads the catalogue where it changed since the last time.
+func (s *shop) readGoods(ctx context.Context) error {
+	if s.shelves.snapshot != nil {
+		changed := false
+		_, err := s.k.o.Store.Changes(ctx, s.id, s.shelves.next, func(store.Change) error {
+			changed = true
+			return errChanged
+		})
+		if err != nil && !changed || err == nil {
+			return err
+		}
+	}
 	items := map[string]features.Item{}
-	_, err := s.k.o.Store.Changes(ctx, s.id, 0, func(c store.Change) error {
+	next, err := s.k.o.Store.Changes(ctx, s.id, 0, func(c store.Change) error {
 		if c.Deleted {
 			delete(items, c.Item.ID)
 		} else {
@@ -82,20 +128,20 @@ func (s *shop) refreshGoods(ctx context.Context) {
 		}
 		return nil
 	})
-	var cat *catalog.Snapshot
-	if err == nil {
-		list := make([]features.Item, 0, len(items))
-		for _, it := range items {
-			list = append(list, it)
-		}
-		cat, err = catalog.Of(list)
-	}
 	if err != nil {
-		if ctx.Err() == nil {
-			s.k.o.Logger.Error("profiles keep measuring by the goods as they were", "shop", s.id, "error", err)
-		}
-		return
+		return err
 	}
-	s.ref.Store(profile.NewReference(cat, s.sold.each))
-	s.k.o.Logger.Debug("goods measured", "shop", s.id, "items", len(items), "took", time.Since(began))
+	list := make([]features.Item, 0, len(items))
+	for _, it := range items {
+		list = append(list, it)
+	}
+	snapshot, err := catalog.Of(list)
+	if err != nil {
+		return err
+	}
+	s.shelves = shelves{snapshot, next}
+	return nil
 }
+
+// errChanged ends a look at the catalogue's changes: there is one.
+var errChanged = errors.New("changed")

@@ -18,6 +18,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,6 +36,7 @@ type Store interface {
 	store.Log
 	store.Groups
 	Shops(ctx context.Context) ([]features.ShopID, error)
+	HistoryOf(ctx context.Context, shop features.ShopID, key features.UserKey, aliases []features.UserKey, limit int) ([]features.Event, error)
 	Aliases(ctx context.Context, shop features.ShopID, user features.UserKey) ([]features.UserKey, error)
 	Anonymous(ctx context.Context, shop features.ShopID, session features.UserKey) (bool, error)
 	Resolve(ctx context.Context, shop features.ShopID, key features.UserKey) (features.UserKey, error)
@@ -106,7 +109,9 @@ func New(o Options) (*Keeper, error) {
 	if o.Registerer != nil {
 		o.Registerer.MustRegister(k.folded, k.reads, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "attune_profiles_kept", Help: "Shoppers whose profile state is in memory.",
-		}, k.kept))
+		}, k.kept), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "attune_profile_lag_events", Help: "Durable events that the profiles' followers have not read yet.",
+		}, k.lag))
 	}
 	shops, err := o.Store.Shops(k.ctx)
 	if err != nil {
@@ -131,6 +136,20 @@ func (k *Keeper) kept() float64 {
 	n := 0
 	for _, s := range k.shops {
 		n += s.entries.Len()
+	}
+	return float64(n)
+}
+
+// lag is how many events the followers are behind.
+func (k *Keeper) lag() float64 {
+	k.mu.Lock()
+	shops := slices.Collect(maps.Values(k.shops))
+	k.mu.Unlock()
+	n := int64(0)
+	for _, s := range shops {
+		if end, err := k.o.Store.End(k.ctx, s.id); err == nil {
+			n += max(0, end-1-s.seq.Load())
+		}
 	}
 	return float64(n)
 }

@@ -43,8 +43,9 @@ type shop struct {
 	mu     sync.Mutex
 	linked [][2]features.UserKey // that the follower has not looked at
 
-	file fileState
-	sold ledger
+	file    fileState
+	sold    ledger
+	shelves shelves // of the follower
 }
 
 // entry is what is kept of one user or session.
@@ -196,11 +197,11 @@ func (s *shop) load(ctx context.Context, key features.UserKey, e *entry) error {
 	if err != nil {
 		return err
 	}
-	own = append(own, key)
-	events, err := s.k.o.Store.History(ctx, s.id, key, mostEvents)
+	events, err := s.k.o.Store.HistoryOf(ctx, s.id, key, own, mostEvents)
 	if err != nil {
 		return err
 	}
+	own = append(own, key)
 	state := new(profile.State)
 	for i := range events {
 		ev := &events[i]

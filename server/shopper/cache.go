@@ -41,6 +41,7 @@ type Options struct {
 	Consents   Consents
 	Size       int           // shoppers kept; 0: 100,000
 	Load       time.Duration // a read of the store may take so long; 0: 500 ms
+	Memory     int           // bytes that models may keep of all shoppers between answers; 0: 256 MB
 	Registerer prometheus.Registerer
 }
 
@@ -49,6 +50,7 @@ type Options struct {
 type Cache struct {
 	o       Options
 	entries *lru.Cache[id, *entry]
+	kept    *features.Memories
 	reads   *prometheus.CounterVec
 }
 
@@ -68,17 +70,22 @@ func New(o Options) (*Cache, error) {
 	if o.Load <= 0 {
 		o.Load = 500 * time.Millisecond
 	}
-	entries, err := lru.New[id, *entry](o.Size)
+	if o.Memory <= 0 {
+		o.Memory = 256 << 20
+	}
+	entries, err := lru.NewWithEvict(o.Size, func(_ id, e *entry) { e.forget() })
 	if err != nil {
 		return nil, fmt.Errorf("shopper cache: %w", err)
 	}
-	c := &Cache{o: o, entries: entries, reads: prometheus.NewCounterVec(prometheus.CounterOpts{
+	c := &Cache{o: o, entries: entries, kept: features.NewMemories(o.Memory), reads: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "attune_shopper_reads_total", Help: "Reads of shoppers' state by where it was found.",
 	}, []string{"from"})}
 	if o.Registerer != nil {
 		o.Registerer.MustRegister(c.reads, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "attune_shoppers_cached", Help: "Shoppers whose state is in memory.",
-		}, func() float64 { return float64(entries.Len()) }))
+		}, func() float64 { return float64(entries.Len()) }), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "attune_shoppers_kept_bytes", Help: "What models keep of shoppers between answers.",
+		}, func() float64 { return float64(c.kept.Bytes()) }))
 	}
 	return c, nil
 }
@@ -140,7 +147,7 @@ func (c *Cache) one(ctx context.Context, k id, v View) (*features.Shopper, error
 func (c *Cache) load(ctx context.Context, k id, market string) (*entry, error) {
 	e, ok := c.entries.Get(k)
 	if !ok {
-		e = &entry{key: k.key}
+		e = &entry{key: k.key, memory: c.kept.New(), together: c.kept.New()}
 		if before, found, _ := c.entries.PeekOrAdd(k, e); found {
 			e = before
 		}
@@ -247,6 +254,7 @@ func (c *Cache) Forget(shop features.ShopID, key features.UserKey) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.loaded = false
+	e.forget()
 }
 
 // Clear forgets everyone.

@@ -11,6 +11,8 @@ import (
 // entry is what is kept of one user or session.
 type entry struct {
 	key features.UserKey
+	// What models keep of the one and of the two as one; losing it costs time only.
+	memory, together *features.Memory
 
 	mu      sync.Mutex
 	loaded  bool
@@ -43,6 +45,7 @@ type viewKey struct {
 // fill takes what the store knows, oldest first: the newest events, and what
 // was hidden however long ago.
 func (e *entry) fill(events, opinions []features.Event, aliases []features.UserKey, consent features.Purposes) {
+	e.forget()
 	e.own = append(aliases, e.key)
 	e.book, e.unknown, e.last, e.consent = history.Book{}, history.Book{}, 0, consent
 	e.loaded = true
@@ -116,7 +119,7 @@ func (e *entry) add(ev *features.Event) {
 func (e *entry) shopper(v View) *features.Shopper {
 	of := viewKey{release: v.Release, items: v.Items.Len(), version: e.version}
 	if e.view.shopper == nil || e.view.of != of {
-		e.view = view{e.make(&e.book, e.key, e.consent, of.version, v), of}
+		e.view = view{e.make(&e.book, e.key, e.consent, of.version, e.memory, v), of}
 	}
 	return e.view.shopper
 }
@@ -143,13 +146,19 @@ func (e *entry) merged(known *entry, v View) *features.Shopper {
 	of := viewKey{release: v.Release, items: v.Items.Len(), version: e.version, with: known.key, versionOfWith: known.version}
 	if e.both.shopper == nil || e.both.of != of {
 		book := history.Merge(&known.book, &e.unknown)
-		e.both = view{e.make(book, known.key, known.consent, e.version+known.version, v), of}
+		e.both = view{e.make(book, known.key, known.consent, e.version+known.version, e.together, v), of}
 	}
 	return e.both.shopper
 }
 
-func (e *entry) make(book *history.Book, key features.UserKey, consent features.Purposes, version uint64, v View) *features.Shopper {
+func (e *entry) make(book *history.Book, key features.UserKey, consent features.Purposes, version uint64, memory *features.Memory, v View) *features.Shopper {
 	s := book.Shopper(v.Items)
-	s.Key, s.Consent, s.Version = key, consent, version
+	s.Key, s.Consent, s.Version, s.Memory = key, consent, version, memory
 	return s
+}
+
+// forget drops what models keep.
+func (e *entry) forget() {
+	e.memory.Clear()
+	e.together.Clear()
 }

@@ -10,7 +10,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,7 +36,13 @@ type Options struct {
 	// Withheld tells the events that are not counted; nil: there are none. After
 	// it changed its mind, Reload.
 	Withheld func(context.Context, features.ShopID, *features.Event) bool
-	Logger   *slog.Logger // nil: slog.Default
+	// Dir has a file for each shop, which a start reads in place of the log; "":
+	// none are written.
+	Dir string
+	// SaveEvery is how many events are folded before a file is written anew; 0: a
+	// million. One is written at Close too.
+	SaveEvery int64
+	Logger    *slog.Logger // nil: slog.Default
 }
 
 // Keeper has the signals of shops. It is safe for concurrent use.
@@ -57,6 +65,8 @@ type shop struct {
 	mu   sync.Mutex // of the writer
 	next int64      // the event to go on with
 	wait map[int64]features.Event
+
+	file file
 }
 
 // mostWaiting bounds the events that wait for one before them.
@@ -70,6 +80,9 @@ func New(o Options) (*Keeper, error) {
 	if o.Every <= 0 {
 		o.Every = 100 * time.Millisecond
 	}
+	if o.SaveEvery <= 0 {
+		o.SaveEvery = 1_000_000
+	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
@@ -79,11 +92,16 @@ func New(o Options) (*Keeper, error) {
 	return k, nil
 }
 
-// Close ends following the log.
+// Close ends following the log, and writes the files.
 func (k *Keeper) Close() error {
 	k.stop()
 	k.done.Wait()
-	return nil
+	var errs []error
+	k.shops.Range(func(id, s any) bool {
+		errs = append(errs, k.save(id.(features.ShopID), s.(*shop)))
+		return true
+	})
+	return errors.Join(errs...)
 }
 
 // State is what is remembered of a shop; nil where Load was not called.
@@ -96,8 +114,8 @@ func (k *Keeper) State(id features.ShopID) features.State {
 	return nil
 }
 
-// Load reads the shop's log, once: what is collected from now on is taken in as
-// it comes.
+// Load reads the shop's file, where there is one, and the log from there on,
+// once: what is collected from now on is taken in as it comes.
 func (k *Keeper) Load(ctx context.Context, id features.ShopID) error {
 	k.load.Lock()
 	defer k.load.Unlock()
@@ -109,7 +127,17 @@ func (k *Keeper) Load(ctx context.Context, id features.ShopID) error {
 		return err
 	}
 	s := k.begin(id)
-	memory := signal.NewMemory(set)
+	memory, err := k.open(ctx, id, set)
+	switch {
+	case err == nil:
+		s.next = memory.Seq() + 1
+		s.file.seq = memory.Seq()
+	default:
+		if !errors.Is(err, fs.ErrNotExist) {
+			k.o.Logger.Warn("the file of signals is of no use; the log is read from its beginning", "shop", id, "error", err)
+		}
+		memory = signal.NewMemory(set)
+	}
 	k.shops.Store(id, s) // before the log is read: nothing may slip between
 	if err := k.catchUp(ctx, id, s, memory); err != nil {
 		k.shops.Delete(id)
@@ -140,6 +168,11 @@ func (k *Keeper) Reload(id features.ShopID) error {
 	s, memory := k.begin(id), signal.NewMemory(set)
 	if err := k.catchUp(k.ctx, id, s, memory); err != nil {
 		return fmt.Errorf("read the signals of shop %s: %w", id, err)
+	}
+	if k.o.Dir != "" { // the file counts what is withheld now; the next one will not
+		if err := os.Remove(k.path(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	s.memory.Store(memory)
 	k.shops.Store(id, s)
@@ -235,6 +268,11 @@ func (k *Keeper) Forget(id features.ShopID, user features.UserKey) {
 	if m, ok := k.State(id).(*signal.Memory); ok {
 		m.Forget(user)
 	}
+	if s, ok := k.shops.Load(id); ok {
+		k.unwrite(id, s.(*shop))
+	} else {
+		k.unwrite(id, new(shop))
+	}
 }
 
 // follow looks at the log for what Stored was not told in turn.
@@ -262,6 +300,11 @@ func (k *Keeper) follow() {
 			}
 			if err != nil && k.ctx.Err() == nil {
 				k.o.Logger.Error("signals could not be kept up with the log; the next look tries again", "shop", id, "error", err)
+			}
+			if err == nil && s.file.stale(memory.Seq(), k.o.SaveEvery) {
+				if err := k.save(id, s); err != nil {
+					k.o.Logger.Error("signals could not be written; a start will read more of the log", "shop", id, "error", err)
+				}
 			}
 			return k.ctx.Err() == nil
 		})

@@ -22,12 +22,13 @@ import (
 func call(t *testing.T, args ...string) (out, errs string, err error) {
 	t.Helper()
 	var p struct {
-		Config   kong.ConfigFlag
-		JSON     bool
-		Fit      Fit      `cmd:""`
-		Evaluate Evaluate `cmd:""`
-		Validate Validate `cmd:""`
-		Tune     Tune     `cmd:""`
+		Config    kong.ConfigFlag
+		JSON      bool
+		Fit       Fit       `cmd:""`
+		Evaluate  Evaluate  `cmd:""`
+		Validate  Validate  `cmd:""`
+		Tune      Tune      `cmd:""`
+		OffPolicy OffPolicy `cmd:"" name:"offpolicy"`
 
 		Demand    Demand    `cmd:""`
 		Customers Customers `cmd:""`

@@ -15,7 +15,7 @@ import (
 // second import of the same file stores nothing anew.
 type ImportEvents struct {
 	File         string `arg:"" type:"existingfile" help:"Events: .csv, .tsv, .jsonl or .parquet, with .gz, .xz or .zst if compressed."`
-	Columns      string `required:"" help:"Which column fills which field, user=CustomerID,item=StockCode,time=InvoiceDate and so on, or the name of a mapping: online-retail." placeholder:"FIELD=COLUMN,..."`
+	Columns      string `required:"" help:"Which column fills which field, user=CustomerID,item=StockCode,time=InvoiceDate and so on, or the name of a mapping: online-retail, dunnhumby." placeholder:"FIELD=COLUMN,..."`
 	Data         string `default:"data" help:"Data directory; it is made when it is not there." placeholder:"DIR"`
 	Shop         string `default:"default" help:"The shop."`
 	Type         string `help:"Event type of rows without a type column; the mapping's when not given." placeholder:"TYPE"`

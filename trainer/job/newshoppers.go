@@ -2,10 +2,14 @@ package job
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
+	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/dataset"
+	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/eval"
+	"github.com/attune-rec/attune/models/linalg"
 )
 
 // newShoppers judges models on shoppers of whom training knew nothing, once for
@@ -45,7 +49,7 @@ func (e *Evaluate) newShoppers(env *Env) (*eval.Report, error) {
 			if err != nil {
 				return nil, err
 			}
-			entry, err := e.judge(env, f, tasks[i], cases, o)
+			entry, err := e.judge(env, welcoming(f), tasks[i], cases, o)
 			if err != nil {
 				return nil, err
 			}
@@ -65,6 +69,42 @@ func (e *Evaluate) newShoppers(env *Env) (*eval.Report, error) {
 		}
 	}
 	return report, nil
+}
+
+// greeted is a model that ranks for someone without history as the source of
+// candidates "factors" does: by the vector that the rest of the request leads to.
+type greeted struct {
+	models.Model
+	embed   models.Embedder
+	profile models.ProfileEmbedder
+}
+
+// welcoming is f with a model that has such vectors put behind greeted, else f.
+func welcoming(f *fitted) *fitted {
+	embed, ok := f.model.(models.Embedder)
+	profile, can := f.model.(models.ProfileEmbedder)
+	if !ok || !can {
+		return f
+	}
+	g := *f
+	g.model = greeted{f.model, embed, profile}
+	return &g
+}
+
+// Score implements models.Scorer.
+func (g greeted) Score(r *features.Request, items []features.Row, out []float32) {
+	vec := make([]float32, g.embed.Dim())
+	if len(r.History()) > 0 || !g.profile.EmbedProfile(r, vec) {
+		g.Model.Score(r, items, out)
+		return
+	}
+	for i, row := range items {
+		if int(row) >= g.Items() {
+			out[i] = float32(math.NaN())
+			continue
+		}
+		out[i] = linalg.Dot(vec, g.embed.Vectors()[int(row)*len(vec):][:len(vec)])
+	}
 }
 
 // newcomers is a task for each number of events: histories are the first so

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/dataset"
 	"github.com/attune-rec/attune/features/store"
 	"github.com/attune-rec/attune/models/forecast/customer"
 	"github.com/attune-rec/attune/models/forecast/demand"
@@ -26,23 +27,24 @@ func (b *Books) validate() error {
 	return nil
 }
 
-// purchases calls f for every purchase in the shop's log.
-func (b *Books) purchases(env *Env, f func(st *store.Store, e *features.Event) error) error {
+// purchases calls f for every purchase in the shop's log whose person agreed to
+// analytics, and that person, merged ones as one.
+func (b *Books) purchases(env *Env, f func(st *store.Store, person features.UserKey, e *features.Event) error) error {
 	st, err := store.OpenReader(env.Ctx, store.Options{Dir: b.Dir, Logger: env.Log})
 	if err != nil {
 		return fmt.Errorf("--data: %w", err)
 	}
 	defer st.Close()
 	found := false
-	err = st.Scan(env.Ctx, features.ShopID(b.Shop), 0, 0, func(e *features.Event) error {
+	err = dataset.Agreed(env.Ctx, st, features.ShopID(b.Shop), features.Analytics, func(person features.UserKey, e *features.Event) error {
 		if e.Type != features.Purchase {
 			return nil
 		}
 		found = true
-		return f(st, e)
+		return f(st, person, e)
 	})
 	if err == nil && !found {
-		err = fmt.Errorf("shop %s has no purchases in %s: import or collect some, or name another with --shop", b.Shop, b.Dir)
+		err = fmt.Errorf("shop %s has no purchases of shoppers who agreed to analytics in %s: import or collect some, or name another with --shop", b.Shop, b.Dir)
 	}
 	return err
 }
@@ -51,7 +53,7 @@ func (b *Books) purchases(env *Env, f func(st *store.Store, e *features.Event) e
 // after the latest.
 func (b *Books) sales(env *Env, by []string) (sales []demand.Sale, end time.Time, err error) {
 	categories := map[string]string{}
-	err = b.purchases(env, func(st *store.Store, e *features.Event) error {
+	err = b.purchases(env, func(st *store.Store, _ features.UserKey, e *features.Event) error {
 		var parts []string
 		for _, field := range by {
 			part := ""
@@ -96,17 +98,7 @@ func (b *Books) sales(env *Env, by []string) (sales []demand.Sale, end time.Time
 // the time of the latest.
 func (b *Books) customers(env *Env) (keys []features.UserKey, purchases [][]customer.Purchase, until time.Time, err error) {
 	places := map[features.UserKey]int{}
-	resolved := map[features.UserKey]features.UserKey{}
-	err = b.purchases(env, func(st *store.Store, e *features.Event) error {
-		key := e.Subject()
-		user, ok := resolved[key]
-		if !ok {
-			var err error
-			if user, err = st.Resolve(env.Ctx, features.ShopID(b.Shop), key); err != nil {
-				return err
-			}
-			resolved[key] = user
-		}
+	err = b.purchases(env, func(_ *store.Store, user features.UserKey, e *features.Event) error {
 		at, ok := places[user]
 		if !ok {
 			at = len(keys)

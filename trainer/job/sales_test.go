@@ -1,11 +1,16 @@
 package job
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"math"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/store"
 )
 
 // reply runs a command with --json and reads its document.
@@ -83,5 +88,32 @@ func TestPredictionRefuses(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", c.args, err, c.want)
 		}
+	}
+}
+
+// Who did not agree to analytics is not in what is learnt of sales.
+func TestPredictionLeavesOutWhoDidNotAgree(t *testing.T) {
+	dir := dataDir(t)
+	s, err := store.Open(context.Background(), store.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	only := features.Personalisation
+	var users []store.User
+	for u := range 10 {
+		users = append(users, store.User{Key: features.UserKey{1, byte(u)}, Consent: &only})
+	}
+	if err := errors.Join(s.PutUsers(context.Background(), features.DefaultShop, users), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	var shoppers customersReport
+	reply(t, &shoppers, "customers", "--data", dir, "--days", "3")
+	if shoppers.Customers != 30 {
+		t.Errorf("got %d shoppers, want the 30 who agreed", shoppers.Customers)
+	}
+	var sold demandReport
+	reply(t, &sold, "demand", "--data", dir, "--by", "market", "--weeks", "1")
+	if len(sold.Forecasts) != 1 || math.Abs(sold.Forecasts[0].Mean[0]-52.5) > 4 {
+		t.Errorf("got %+v, want about 52 pieces a week of those who agreed", sold.Forecasts)
 	}
 }

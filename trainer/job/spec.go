@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/attune-rec/attune/models"
@@ -139,10 +141,7 @@ func (p *plan) set(text string) error {
 	if at == nil {
 		return fmt.Errorf("--params is %q, and no model is called %q: expected one of --model", text, name)
 	}
-	var v any
-	if err := json.Unmarshal([]byte(value), &v); err != nil {
-		v = value
-	}
+	v := valueOf(value)
 	keys := strings.Split(key, ".")
 	for _, k := range keys[:len(keys)-1] {
 		inner, ok := at[k].(map[string]any)
@@ -154,4 +153,22 @@ func (p *plan) set(text string) error {
 	}
 	at[keys[len(keys)-1]] = v
 	return nil
+}
+
+// shortNumber is a number as people write it and JSON does not: .5, +3 or 2.
+var shortNumber = regexp.MustCompile(`^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$`)
+
+// valueOf reads a parameter's value: JSON, a number as people write it, or else
+// text.
+func valueOf(text string) any {
+	var v any
+	if json.Unmarshal([]byte(text), &v) == nil {
+		return v
+	}
+	if shortNumber.MatchString(text) {
+		if f, err := strconv.ParseFloat(text, 64); err == nil {
+			return f
+		}
+	}
+	return text
 }

@@ -52,3 +52,6 @@ func Build(spec models.ComponentSpec) (pipeline.Filter, error) {
 type maskOnly struct{}
 
 func (maskOnly) Keep(*features.Request, features.Row) bool { return true }
+
+// MaskOnly implements pipeline.MaskOnly.
+func (maskOnly) MaskOnly() {}

@@ -26,7 +26,7 @@ func (page) Mask(r *features.Request, eligible *features.Bitmap) {
 
 // Keep implements pipeline.Filter: variants are only known by their item.
 func (page) Keep(r *features.Request, row features.Row) bool {
-	if r.Catalog == nil {
+	if r.Catalog == nil || r.Item == features.NoRow && len(r.Cart) == 0 {
 		return true
 	}
 	it := r.Catalog.Item(row)

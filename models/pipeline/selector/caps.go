@@ -62,7 +62,7 @@ func (s *caps) Select(r *features.Request, cs []pipeline.Candidate) []pipeline.C
 			continue
 		}
 		leaf := ""
-		if len(it.Category) > 0 {
+		if s.limits.Category > 0 && len(it.Category) > 0 {
 			leaf = it.Category[len(it.Category)-1]
 		}
 		if full(t.category, leaf, s.limits.Category) || full(t.brand, it.Brand, s.limits.Brand) ||

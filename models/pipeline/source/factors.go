@@ -10,10 +10,12 @@ import (
 )
 
 // factors searches a model's index for the shopper's vector, which is folded in
-// from the history. Nobody known has none.
+// from the history, or without one follows from what else the request says,
+// where the model can tell.
 type factors struct {
 	named
 	embed   models.Embedder
+	profile models.ProfileEmbedder // nil: the model knows no other way
 	explain models.Explainer
 	index   models.Index
 	pool    pool
@@ -37,6 +39,7 @@ func makeFactors(spec models.SourceSpec, env pipeline.Env) (*factors, error) {
 	}
 	s := &factors{named: named(spec.Name), embed: embed, index: index}
 	s.explain, _ = embed.(models.Explainer)
+	s.profile, _ = embed.(models.ProfileEmbedder)
 	return s, nil
 }
 
@@ -49,7 +52,13 @@ func (s *factors) Remote() bool {
 func (s *factors) Candidates(ctx context.Context, r *features.Request, n int, dst []pipeline.Candidate) ([]pipeline.Candidate, error) {
 	vec, ok := r.Scratch.Vector(s.embed, s.embed.Dim(), func(dst []float32) bool { return s.embed.Embed(r, dst) })
 	if !ok {
-		return dst, nil
+		if s.profile == nil || len(r.History()) > 0 {
+			return dst, nil
+		}
+		vec = r.Scratch.Floats(s.embed.Dim())
+		if !s.profile.EmbedProfile(r, vec) {
+			return dst, nil
+		}
 	}
 	b := s.pool.get()
 	defer s.pool.put(b)

@@ -19,6 +19,7 @@ type favourites struct {
 	params favouritesParams
 	pool   pool
 
+	making sync.Mutex // of charts: one request makes them, others wait for it
 	mu     sync.RWMutex
 	charts map[string]map[string][]pipeline.Candidate // by market, then category
 }
@@ -99,26 +100,41 @@ func category(r *features.Request, row features.Row) string {
 
 // of is the charts of the request's market.
 func (s *favourites) of(r *features.Request) map[string][]pipeline.Candidate {
-	s.mu.RLock()
-	charts, ok := s.charts[r.Market]
-	full := len(s.charts) >= chartCap
-	s.mu.RUnlock()
-	if ok {
+	if charts, ok := s.known(r.Market); ok {
+		return charts
+	}
+	s.making.Lock()
+	defer s.making.Unlock()
+	if charts, ok := s.known(r.Market); ok {
 		return charts
 	}
 	all := s.all.chart(r)
-	charts = map[string][]pipeline.Candidate{}
+	charts := map[string][]pipeline.Candidate{}
 	for i, row := range all.rows {
 		if c := category(r, row); c != "" && len(charts[c]) < chartLength {
 			charts[c] = append(charts[c], pipeline.Candidate{Row: row, Score: all.scores[i]})
 		}
 	}
-	if !full {
-		s.mu.Lock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.charts) >= chartCap {
+		s.charts[""] = charts
+	} else {
 		s.charts[r.Market] = charts
-		s.mu.Unlock()
 	}
 	return charts
+}
+
+// known is the charts of a market, where they were made; those of the unknown
+// market where there are too many already.
+func (s *favourites) known(market string) (map[string][]pipeline.Candidate, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	charts, ok := s.charts[market]
+	if !ok && len(s.charts) >= chartCap {
+		charts, ok = s.charts[""]
+	}
+	return charts, ok
 }
 
 // Reason implements pipeline.Reasoner: the category, where the shopper did

@@ -19,6 +19,7 @@ type popular struct {
 	model models.Model
 	pool  pool
 
+	making  sync.Mutex // of a chart: one request makes it, others wait for it
 	mu      sync.RWMutex
 	markets map[string]*chart
 }
@@ -61,21 +62,22 @@ func (s *popular) Candidates(_ context.Context, r *features.Request, n int, dst 
 }
 
 func (s *popular) chart(r *features.Request) *chart {
-	s.mu.RLock()
-	c, known := s.markets[r.Market]
-	unknown := s.markets[""]
-	full := len(s.markets) >= chartCap
-	s.mu.RUnlock()
-	switch {
-	case known:
+	if c := s.known(r.Market); c != nil {
 		return c
-	case full:
-		return unknown
 	}
+	s.making.Lock()
+	defer s.making.Unlock()
+	if c := s.known(r.Market); c != nil {
+		return c
+	}
+	s.mu.RLock()
+	unknown := s.markets[""]
+	s.mu.RUnlock()
 	if unknown == nil {
 		unknown = s.count(r, "")
 	}
-	if c = unknown; r.Market != "" {
+	c := unknown
+	if r.Market != "" {
 		c = s.count(r, r.Market)
 		if c.differ = !slices.Equal(c.scores, unknown.scores) || !slices.Equal(c.rows, unknown.rows); !c.differ {
 			c = unknown
@@ -84,6 +86,18 @@ func (s *popular) chart(r *features.Request) *chart {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.markets[""], s.markets[r.Market] = unknown, c
+	return c
+}
+
+// known is the chart of a market, nil where it was not made; that of the unknown
+// market where there are too many already.
+func (s *popular) known(market string) *chart {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	c := s.markets[market]
+	if c == nil && len(s.markets) >= chartCap {
+		c = s.markets[""]
+	}
 	return c
 }
 

@@ -103,27 +103,16 @@ func (s *again) Candidates(_ context.Context, r *features.Request, n int, dst []
 
 // due judges an item from the purchases of it in h.
 func (s *again) due(h []features.Interaction, row features.Row, nowMS int64) float32 {
-	times, first, last := 0, int64(0), int64(0)
-	for i := range h {
-		if h[i].Type != features.Purchase || h[i].Row != row {
-			continue
-		}
-		switch {
-		case times == 0:
-			first, last, times = h[i].TimeMS, h[i].TimeMS, 1
-		case h[i].TimeMS-last >= dayMS:
-			last, times = h[i].TimeMS, times+1
-		}
-	}
+	p := pipeline.PurchasesOf(h, row)
 	interval := s.params.Days * dayMS
-	if times > 1 {
-		interval = float64(last-first) / float64(times-1)
+	if p.Times > 1 {
+		interval = float64(p.Interval.Milliseconds())
 	}
-	early := 1 - float64(nowMS-last)/interval
+	early := 1 - float64(nowMS-p.Last)/interval
 	if early < 0 {
 		early = -early / 2 // overdue weighs half of being early
 	}
-	return float32(float64(times) / (1 + early))
+	return float32(float64(p.Times) / (1 + early))
 }
 
 // Reason implements pipeline.Reasoner.

@@ -103,6 +103,33 @@ func want(t *testing.T, got []features.Row, rows ...features.Row) {
 	}
 }
 
+// greeter is words with a vector for whoever asks from Malta.
+type greeter struct{ *words }
+
+func (greeter) EmbedProfile(r *features.Request, dst []float32) bool {
+	dst[1] = 1
+	return r.Market == "MT"
+}
+
+// Someone without a history is proposed what their market likes, where the
+// model can tell; a history is never passed over for it.
+func TestFactorsGreetsNewShoppers(t *testing.T) {
+	cat, env := stand(t, "aaa", "bbb", "abb")
+	env.Models["words"] = greeter{env.Models["words"].(*words)}
+	spec := models.SourceSpec{Source: "factors", Model: "words"}
+	r := page(cat)
+	r.Market = "MT"
+	_, rows := ask(t, spec, env, r, 2)
+	want(t, rows, 1, 2)
+	r = page(cat)
+	_, rows = ask(t, spec, env, r, 2)
+	want(t, rows)
+	r = page(cat, event(0, features.Purchase, 1))
+	r.Market = "MT"
+	_, rows = ask(t, spec, env, r, 2)
+	want(t, rows)
+}
+
 // An item that came after the model is reached, and reaches others, by what the
 // catalogue says of it.
 func TestRelatedReachesTailItems(t *testing.T) {

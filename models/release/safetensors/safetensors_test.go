@@ -151,6 +151,18 @@ func FuzzParse(f *testing.F) {
 	f.Add(b.Bytes())
 	f.Add(raw(`{}`, 0))
 	f.Add(raw(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, 8))
+	for _, n := range []int{0, 7, 9, b.Len() / 2, b.Len() - 1} {
+		f.Add(b.Bytes()[:n])
+	}
+	for _, header := range []string{
+		``, `[]`, `{"a"`, `{"a":`, `{"a":1}`, `{"a":[]}`, `{"a":{}}`, `{"a":{"dtype":"F32"}}`, `{"a":{"dtype":3}}`, `{"a":{"shape":"x"}}`, `{"a":{"surprise":1}}`, "{\xff}",
+		`{"a":{"data_offsets":"x"}}`, `{"a":{"data_offsets":[0]}}`, `{"a":{"dtype":"F32","shape":[2],"data_offsets":[4,8]}}`, `{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}`,
+		`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, `{"a":{"dtype":"F33","shape":[2],"data_offsets":[0,8]}}`, `{"__metadata__":{"a":1}}`, `{"__metadata__":{"a"`,
+		`{"__metadata__":{"a":"b","a":"c"}}`, `{} {}`, `{} `, `{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, `{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]`,
+		`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`,
+	} {
+		f.Add(raw(header, 8))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		file, err := Parse(b)
 		if err != nil {

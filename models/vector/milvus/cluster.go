@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/release"
 	"github.com/attune-rec/attune/models/vector"
@@ -162,5 +161,5 @@ func (cl *Cluster) kept(r *release.Release) []models.Part {
 }
 
 func nameOf(r *release.Release, model string) Name {
-	return Name{Shop: features.ShopID(r.Manifest.Shop), Model: model, Version: r.Version()}
+	return Name{Shop: r.Manifest.Shop, Model: model, Version: r.Version()}
 }

@@ -52,7 +52,7 @@ func Start(t testing.TB, settings ...string) *Real {
 		l.Close()
 	}
 	args := append([]string{"-", s.dir, s.lib, fmt.Sprintf("proxy_port=%d", freePort(t))}, settings...)
-	cmd := exec.Command(python, args...)
+	cmd := exec.Command(python, args...) //nolint:gosec // the tests' own interpreter
 	cmd.Stdin, cmd.Stderr = strings.NewReader(prepare), os.Stderr
 	out, err := cmd.Output()
 	if err != nil {

@@ -107,7 +107,7 @@ func (s *Server) Tamper() {
 var success = &commonpb.Status{}
 
 func failed(code commonpb.ErrorCode, format string, args ...any) *commonpb.Status {
-	return &commonpb.Status{ErrorCode: code, Code: int32(code), Reason: fmt.Sprintf(format, args...)} //nolint:staticcheck // the SDK looks at the older field
+	return &commonpb.Status{ErrorCode: code, Code: int32(code), Reason: fmt.Sprintf(format, args...)}
 }
 
 // find is a collection by its name or an alias; the caller holds the lock.

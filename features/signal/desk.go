@@ -1,0 +1,101 @@
+package signal
+
+import (
+	"math/bits"
+
+	"github.com/attune-rec/attune/features"
+)
+
+// byGood is a signal that can work from what a memory keeps of items by row. It
+// gives what Value gives: the numbers of the i-th item begin at out[i*stride].
+type byGood interface {
+	byGood(r *features.Request, d *desk, out []float32, stride int)
+}
+
+// desk is a request's items as a memory knows them, with what several signals
+// need of the shopper.
+type desk struct {
+	m       *Memory
+	items   []features.Row
+	goods   []*good
+	offers  []*offer
+	history []float64 // how much each interaction is liked
+	kinds   tally
+	brands  tally
+	mine    []places // of the shopper's own, open addressing
+}
+
+// places is an item of the shopper's and its cell.
+type places struct {
+	row  features.Row
+	used bool
+	cell *cell
+}
+
+// desk looks the items up. Give it back with clear.
+func (m *Memory) desk(r *features.Request, items []features.Row) *desk {
+	d, _ := m.goods.desks.Get().(*desk)
+	if d == nil {
+		d = &desk{m: m}
+	}
+	d.items = items
+	if cap(d.goods) < len(items) {
+		d.goods, d.offers = make([]*good, len(items)*2), make([]*offer, len(items)*2)
+	}
+	d.goods, d.offers = d.goods[:len(items)], d.offers[:len(items)]
+	list := m.offers(r.Market)
+	for i, row := range items {
+		g := m.good(r.Catalog, row)
+		d.goods[i], d.offers[i] = g, m.offer(r.Catalog, row, g, r.Market, list)
+	}
+	now := r.Now.UnixMilli()
+	d.history = d.history[:0]
+	for _, in := range r.History() {
+		d.history = append(d.history, liking(in, now))
+	}
+	return d
+}
+
+func (d *desk) clear() {
+	d.items = nil
+	d.m.goods.desks.Put(d)
+}
+
+// tally is sums by a number above 0.
+type tally struct {
+	keys []int32
+	sums []float64
+	used []int32
+}
+
+// reset empties it for at most n numbers.
+func (t *tally) reset(n int) {
+	size := 1 << bits.Len(uint(2*n+1))
+	if len(t.keys) < size {
+		t.keys, t.sums, t.used = make([]int32, size), make([]float64, size), t.used[:0]
+	}
+	for _, i := range t.used {
+		t.keys[i], t.sums[i] = 0, 0
+	}
+	t.used = t.used[:0]
+}
+
+func (t *tally) at(k int32) int {
+	mask := len(t.keys) - 1
+	i := int(uint32(k)*2654435769>>7) & mask // #nosec G115 -- a hash
+	for t.keys[i] != k && t.keys[i] != 0 {
+		i = (i + 1) & mask
+	}
+	return i
+}
+
+func (t *tally) add(k int32, w float64) {
+	i := t.at(k)
+	if t.keys[i] == 0 {
+		t.keys[i] = k
+		t.used = append(t.used, int32(i)) // #nosec G115 -- below the number of keys
+	}
+	t.sums[i] += w
+}
+
+func (t *tally) sum(k int32) float64 { return t.sums[t.at(k)] }

@@ -1,0 +1,88 @@
+package mf_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/dataset"
+	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/linalg"
+	"github.com/attune-rec/attune/models/mf"
+	"github.com/attune-rec/attune/models/modeltest"
+)
+
+// markets is shoppers who buy six items: of the twenty of their market where
+// apart, else of all forty.
+func markets(apart bool) *dataset.Dataset {
+	rng := rand.New(rand.NewPCG(3, 4))
+	var b dataset.Builder
+	for i := range 40 {
+		b.Item(fmt.Sprint("item", i))
+	}
+	for u := range 1200 {
+		market, from := "DE", 0
+		if u%3 == 0 {
+			market, from = "FR", 20
+		}
+		if u >= 1190 {
+			market = "MT" // too few to speak of
+		}
+		for range 6 {
+			item := rng.IntN(40)
+			if apart {
+				item = from + rng.IntN(20)
+			}
+			b.Add(fmt.Sprint("user", u), fmt.Sprint("item", item), market, features.Interaction{Type: features.Purchase, TimeMS: 1})
+		}
+	}
+	return b.Build()
+}
+
+func TestProfileLeadsToTheTasteOfAMarket(t *testing.T) {
+	m := fit(t, models.FitInput{Train: markets(true), Params: []byte(`{"factors":8}`), Seed: 1, Workers: 2})
+	memory := modeltest.NewMemory()
+	if err := m.Save(memory.Writer()); err != nil {
+		t.Fatal(err)
+	}
+	opened, err := mf.IALS().Open(memory.Reader())
+	if err != nil {
+		t.Fatal(err)
+	}
+	saved := opened.(models.ProfileEmbedder)
+	for market, from := range map[string]int{"DE": 0, "FR": 20} {
+		r := &features.Request{Query: features.Query{Market: market}, Item: features.NoRow}
+		vec, again := make([]float32, m.Dim()), make([]float32, m.Dim())
+		if !m.EmbedProfile(r, vec) || !saved.EmbedProfile(r, again) {
+			t.Fatalf("%s: got no vector, want one", market)
+		}
+		if fmt.Sprint(vec) != fmt.Sprint(again) {
+			t.Errorf("%s: reopened, got %v, want %v", market, again, vec)
+		}
+		scores := make([]float32, m.Items())
+		linalg.DotRows(vec, m.Vectors(), scores)
+		for place, hit := range linalg.SelectTop(scores, 20, nil) {
+			if at := int(hit.Index); at < from || at >= from+20 {
+				t.Errorf("%s: place %d has item %d, want one of %d to %d", market, place, at, from, from+19)
+			}
+		}
+		if m.Embed(r, vec) {
+			t.Errorf("%s: Embed gave a vector without a history", market)
+		}
+	}
+	for _, market := range []string{"", "MT", "XX"} {
+		r := &features.Request{Query: features.Query{Market: market}, Item: features.NoRow}
+		if m.EmbedProfile(r, make([]float32, m.Dim())) {
+			t.Errorf("market %q: got a vector, want none: it has too few shoppers", market)
+		}
+	}
+}
+
+func TestProfileSaysNothingWhereMarketsAreAlike(t *testing.T) {
+	m := fit(t, models.FitInput{Train: markets(false), Params: []byte(`{"factors":8}`), Seed: 1, Workers: 2})
+	r := &features.Request{Query: features.Query{Market: "DE"}, Item: features.NoRow}
+	if m.EmbedProfile(r, make([]float32, m.Dim())) {
+		t.Error("got a vector, want none: markets differ by chance alone")
+	}
+}
