@@ -20,7 +20,7 @@ type Log interface {
 }
 
 // Agreed reads a shop's whole log and calls f with every event whose person
-// agreed to the purposes, and that person: of a session who it was found to be,
+// agreed to the purposes, save what is withheld, and that person: of a session who it was found to be,
 // the zero key where an event names nobody. What the others did is left out as
 // if it had never been. The event is reused after f returns.
 func Agreed(ctx context.Context, log Log, shop features.ShopID, need features.Purposes, f func(person features.UserKey, e *features.Event) error) error {
@@ -29,7 +29,14 @@ func Agreed(ctx context.Context, log Log, shop features.ShopID, need features.Pu
 		agree bool
 	}
 	people := map[features.UserKey]who{}
+	withheld, err := log.Withheld(ctx, shop)
+	if err != nil {
+		return err
+	}
 	return log.Scan(ctx, shop, 0, 0, func(e *features.Event) error {
+		if withheld != nil && withheld(e) {
+			return nil
+		}
 		key := e.Subject()
 		p, ok := people[key]
 		if !ok {
@@ -74,14 +81,8 @@ func FromLog(ctx context.Context, log Log, shop features.ShopID, items features.
 		items: items, cuts: cuts, users: map[features.UserKey]int{}, windows: make([]Window, len(cuts)+1),
 		books: make([][]*history.Book, len(cuts)+1),
 	}
-	withheld, err := log.Withheld(ctx, shop)
-	if err != nil {
-		return nil, fmt.Errorf("replay the log of shop %s: %w", shop, err)
-	}
-	err = Agreed(ctx, log, shop, features.Analytics, func(person features.UserKey, e *features.Event) error {
-		if withheld == nil || !withheld(e) {
-			r.take(person, e)
-		}
+	err := Agreed(ctx, log, shop, features.Analytics, func(person features.UserKey, e *features.Event) error {
+		r.take(person, e)
 		return nil
 	})
 	if err != nil {

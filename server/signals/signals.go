@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,16 +33,16 @@ type Options struct {
 	// Every is how often the log is looked at for events that others collected,
 	// or that came out of turn; 0: 100 ms.
 	Every time.Duration
+	// Withheld tells the events that are not counted; nil: there are none. After
+	// it changed its mind, Reload.
+	Withheld func(context.Context, features.ShopID, *features.Event) bool
 	// Dir has a file for each shop, which a start reads in place of the log; "":
 	// none are written.
 	Dir string
 	// SaveEvery is how many events are folded before a file is written anew; 0: a
 	// million. One is written at Close too.
 	SaveEvery int64
-	// Withheld tells the events that are not counted; nil: there are none. After
-	// it changed its mind, Reload.
-	Withheld func(context.Context, features.ShopID, *features.Event) bool
-	Logger   *slog.Logger // nil: slog.Default
+	Logger    *slog.Logger // nil: slog.Default
 }
 
 // Keeper has the signals of shops. It is safe for concurrent use.
@@ -164,12 +165,14 @@ func (k *Keeper) Reload(id features.ShopID) error {
 	if err != nil {
 		return err
 	}
-	if old, ok := k.shops.Load(id); ok {
-		k.unwrite(id, old.(*shop)) // it has what is withheld from now on
-	}
 	s, memory := k.begin(id), signal.NewMemory(set)
 	if err := k.catchUp(k.ctx, id, s, memory); err != nil {
 		return fmt.Errorf("read the signals of shop %s: %w", id, err)
+	}
+	if k.o.Dir != "" { // the file counts what is withheld now; the next one will not
+		if err := os.Remove(k.path(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	s.memory.Store(memory)
 	k.shops.Store(id, s)
