@@ -83,19 +83,20 @@ func (c *coupons) fold(who features.UserKey, e *features.Event) {
 }
 
 // most is the coupon a buyer used in most orders.
-func (b *buyer) most() (code int32, u *use) {
+func (b *buyer) most() (u *use) {
+	var code int32
 	for c, x := range b.uses {
 		if u == nil || len(x.orders) > len(u.orders) || len(x.orders) == len(u.orders) && c < code {
 			code, u = c, x
 		}
 	}
-	return code, u
+	return u
 }
 
 func (c *coupons) flags() (out []Flag) {
 	var counts []float64
 	for _, b := range c.who {
-		if _, u := b.most(); u != nil {
+		if u := b.most(); u != nil {
 			counts = append(counts, float64(len(u.orders)))
 		}
 	}
@@ -108,7 +109,7 @@ func (c *coupons) flags() (out []Flag) {
 	}
 	crowd := c.crowds()
 	for who, b := range c.who {
-		_, u := b.most()
+		u := b.most()
 		if u == nil {
 			continue
 		}

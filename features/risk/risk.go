@@ -76,7 +76,11 @@ func ParseID(id string) (Kind, features.UserKey, error) {
 
 // Covers reports whether an event is in the range that the flag affects.
 func (f *Flag) Covers(e *features.Event) bool {
-	if e.Seq < f.From || f.To != 0 && e.Seq > f.To || e.User != f.Subject && !(e.User.IsZero() && e.Session == f.Subject) {
+	who := e.User
+	if who.IsZero() {
+		who = e.Session
+	}
+	if e.Seq < f.From || f.To != 0 && e.Seq > f.To || who != f.Subject {
 		return false
 	}
 	return len(f.Parts) == 0 || slices.ContainsFunc(f.Parts, func(p [2]int64) bool { return e.Seq >= p[0] && e.Seq <= p[1] })

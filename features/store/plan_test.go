@@ -17,24 +17,31 @@ func TestLookupsTakeTheirIndex(t *testing.T) {
 		{"who is linked to a user", aliasesQuery, "identities_by_user (shop=? AND user_key=?)", []any{"", []byte{}}},
 		{"whom a key is linked to", resolveQuery, "PRIMARY KEY (shop=? AND alias_key=?)", []any{"", []byte{}}},
 	} {
-		rows, err := s.read.QueryContext(context.Background(), "EXPLAIN QUERY PLAN "+q.query, q.args...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var steps []string
-		for rows.Next() {
-			var id, parent, unused int
-			var step string
-			if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
-				t.Fatal(err)
-			}
-			steps = append(steps, step)
-		}
-		if err := rows.Close(); err != nil {
-			t.Fatal(err)
-		}
+		steps := planOf(t, s, q.query, q.args)
 		if len(steps) != 1 || !strings.HasSuffix(steps[0], q.index) {
 			t.Errorf("%s: got the plan %q, want one step by %s", q.name, steps, q.index)
 		}
 	}
+}
+
+// planOf is the steps by which SQLite answers a query.
+func planOf(t *testing.T, s *Store, query string, args []any) (steps []string) {
+	t.Helper()
+	rows, err := s.read.QueryContext(context.Background(), "EXPLAIN QUERY PLAN "+query, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id, parent, unused int
+		var step string
+		if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
+			t.Fatal(err)
+		}
+		steps = append(steps, step)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return steps
 }

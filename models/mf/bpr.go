@@ -60,9 +60,9 @@ func (p *BPRParams) check() error {
 // BPR is the kind "bpr" (Rendle, Freudenthaler, Gantner, Schmidt-Thieme 2009,
 // "BPR: Bayesian Personalized Ranking from Implicit Feedback"), with items not
 // chosen drawn by popularity, and of several drawn the one that ranks highest
-// learnt against (Zhang, Chen, Wang, Yu 2013, "Optimizing Top-N Collaborative
-// Filtering via Dynamic Negative Item Sampling"). Training is parallel without shared writes, so
-// the model is the same for one seed and one number of workers.
+// learnt against (Zhang, Chen, Wang and Yu, SIGIR 2013: dynamic negative item
+// sampling). Training is parallel without shared writes, so the model is the same
+// for one seed and one number of workers.
 func BPR() models.Kind {
 	return models.Kind{
 		Name:     KindBPR,

@@ -20,7 +20,7 @@ type State struct {
 
 	// Of a state that is kept for a shopper:
 	read    int    // events of the history, passed over or not
-	print   uint64 // their fingerprint
+	sum     uint64 // their fingerprint
 	version uint64 // of the shopper
 }
 
@@ -101,7 +101,7 @@ func (m *Model) Embed(r *features.Request, dst []float32) bool {
 		if s := m.recall(r.Shopper, history); s != nil {
 			s.work = work
 			for ; s.read < len(history); s.read++ {
-				s.print = mix(s.print, &history[s.read])
+				s.sum = mix(s.sum, &history[s.read])
 				m.Step(s, &history[s.read])
 			}
 			s.work = nil
@@ -146,11 +146,11 @@ func (s *State) began(history []features.Interaction) bool {
 	if s.read > len(history) {
 		return false
 	}
-	print := uint64(0)
+	sum := uint64(0)
 	for i := range history[:s.read] {
-		print = mix(print, &history[i])
+		sum = mix(sum, &history[i])
 	}
-	return print == s.print
+	return sum == s.sum
 }
 
 // bytes is about what the state takes.
@@ -173,13 +173,13 @@ func begin(history []features.Interaction) int {
 }
 
 // mix takes one more event into a fingerprint.
-func mix(print uint64, it *features.Interaction) uint64 {
+func mix(sum uint64, it *features.Interaction) uint64 {
 	for _, v := range [...]uint64{
 		uint64(it.Row)<<8 ^ uint64(it.Type), uint64(it.TimeMS), // #nosec G115 -- bits
 		uint64(math.Float32bits(it.Quantity))<<32 | uint64(math.Float32bits(it.Price)), uint64(math.Float32bits(it.Value)),
 	} {
-		hi, lo := bits.Mul64(print^v^0x9e3779b97f4a7c15, 0xd1b54a32d192ed03)
-		print = hi ^ lo
+		hi, lo := bits.Mul64(sum^v^0x9e3779b97f4a7c15, 0xd1b54a32d192ed03)
+		sum = hi ^ lo
 	}
-	return print
+	return sum
 }

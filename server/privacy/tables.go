@@ -81,7 +81,7 @@ func write(name string, rows [][]string) (*attunev1.ExportTable, error) {
 // cell is a value in a table. One that a spreadsheet would take for a formula
 // begins with an apostrophe.
 func cell(v any) string {
-	text := ""
+	var text string
 	switch v := v.(type) {
 	case nil:
 		return ""

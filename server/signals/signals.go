@@ -128,11 +128,10 @@ func (k *Keeper) Load(ctx context.Context, id features.ShopID) error {
 	}
 	s := k.begin(id)
 	memory, err := k.open(ctx, id, set)
-	switch {
-	case err == nil:
+	if err == nil {
 		s.next = memory.Seq() + 1
 		s.file.seq = memory.Seq()
-	default:
+	} else {
 		if !errors.Is(err, fs.ErrNotExist) {
 			k.o.Logger.Warn("the file of signals is of no use; the log is read from its beginning", "shop", id, "error", err)
 		}

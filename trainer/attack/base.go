@@ -30,12 +30,12 @@ func keyOf(format string, args ...any) (k features.UserKey) {
 // among: looks before buying, visits that end after a look, a day on which an
 // advertisement brings many to one item, coupons of the month, reviews, devices.
 // The purchases stay as they are but for a coupon and a device.
-func honest(real []features.Event, r *rand.Rand) []features.Event {
-	out := make([]features.Event, 0, 3*len(real))
+func honest(bought []features.Event, r *rand.Rand) []features.Event {
+	out := make([]features.Event, 0, 3*len(bought))
 	coupons, devices := map[string]string{}, map[string]string{}
-	items := make([]string, 0, len(real))
-	for i := range real {
-		e := real[i]
+	items := make([]string, 0, len(bought))
+	for i := range bought {
+		e := bought[i]
 		if e.Type != features.Purchase {
 			out = append(out, e)
 			continue
@@ -62,14 +62,14 @@ func honest(real []features.Event, r *rand.Rand) []features.Event {
 			out = append(out, reviewed(&e, honestStars(r), e.Time.Add(time.Duration(24+r.IntN(24*14))*time.Hour)))
 		}
 	}
-	for n := range len(real) / 40 {
-		at := &real[r.IntN(len(real))]
+	for n := range len(bought) / 40 {
+		at := &bought[r.IntN(len(bought))]
 		who := keyOf("visit %d", n)
 		for range 1 + r.IntN(4) {
 			out = append(out, looked(features.UserKey{}, who, items[r.IntN(len(items))], at.Market, at.Time.Add(time.Duration(r.IntN(1800))*time.Second)))
 		}
 	}
-	day := real[len(real)/2+r.IntN(len(real)/2)].Time.Truncate(24 * time.Hour)
+	day := bought[len(bought)/2+r.IntN(len(bought)/2)].Time.Truncate(24 * time.Hour)
 	item := items[r.IntN(len(items))]
 	for n := range 40 {
 		at := day.Add(time.Duration(r.IntN(86400)) * time.Second)

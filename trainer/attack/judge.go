@@ -33,7 +33,7 @@ type Round struct {
 	Seed      uint64    `json:"seed"`
 	Events    int       `json:"events"`
 	Attacks   []Outcome `json:"attacks"`
-	Users     int       `json:"users"`         // real ones that nobody attacked
+	Users     int       `json:"users"`         // bought ones that nobody attacked
 	Flagged   int       `json:"users_flagged"` // of them
 	Share     float64   `json:"share_flagged"`
 	Visits    int       `json:"visits"` // honest ones of nobody known
@@ -49,13 +49,13 @@ type Report struct {
 
 // Judge plants every kind of attack in the real purchases and returns of a shop,
 // once for each seed, and measures what is found from the threshold on.
-func Judge(ctx context.Context, real []features.Event, items features.Catalog, seeds []uint64, threshold float64) (*Report, error) {
+func Judge(ctx context.Context, bought []features.Event, items features.Catalog, seeds []uint64, threshold float64) (*Report, error) {
 	out := &Report{Threshold: threshold}
-	real = logOf(real)
-	w := worldOf(real)
+	bought = logOf(bought)
+	w := worldOf(bought)
 	for _, seed := range seeds {
 		r := rand.New(rand.NewPCG(seed, 1)) // #nosec G404 -- a plan, no secret
-		base := honest(real, r)
+		base := honest(bought, r)
 		var attacks []*planted
 		parts := [][]features.Event{base}
 		for _, kind := range risk.Kinds() {

@@ -14,7 +14,7 @@ import (
 )
 
 // bundled is the purchases and returns of the bundled shop.
-func bundled(t *testing.T) (real []features.Event) {
+func bundled(t *testing.T) (bought []features.Event) {
 	t.Helper()
 	ctx := context.Background()
 	s, err := store.Open(ctx, store.Options{Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler)})
@@ -26,7 +26,7 @@ func bundled(t *testing.T) (real []features.Event) {
 	if err == nil {
 		err = s.Scan(ctx, features.DefaultShop, 0, 0, func(e *features.Event) error {
 			if e.Type == features.Purchase || e.Type == features.Return {
-				real = append(real, *e)
+				bought = append(bought, *e)
 			}
 			return nil
 		})
@@ -34,7 +34,7 @@ func bundled(t *testing.T) (real []features.Event) {
 	if err := errors.Join(err, s.Close()); err != nil {
 		t.Fatal(err)
 	}
-	return real
+	return bought
 }
 
 // Attacks planted in real purchases are found, honest customers are let be, and
@@ -46,12 +46,12 @@ func TestPlantedAttacks(t *testing.T) {
 	if testing.Short() {
 		seeds = seeds[:1]
 	}
-	real := bundled(t)
-	items, err := CatalogOf(real)
+	bought := bundled(t)
+	items, err := CatalogOf(bought)
 	if err != nil {
 		t.Fatal(err)
 	}
-	report, err := Judge(context.Background(), real, items, seeds, risk.Certain)
+	report, err := Judge(context.Background(), bought, items, seeds, risk.Certain)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,11 +34,11 @@ type world struct {
 	end     time.Time
 }
 
-func worldOf(real []features.Event) *world {
-	w := &world{real: real, price: map[string]features.Money{}}
+func worldOf(log []features.Event) *world {
+	w := &world{real: log, price: map[string]features.Money{}}
 	count, markets := map[string]int{}, map[string]bool{}
-	for i := range real {
-		e := &real[i]
+	for i := range log {
+		e := &log[i]
 		if e.Type != features.Purchase {
 			continue
 		}

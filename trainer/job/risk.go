@@ -81,20 +81,20 @@ func (r *Risk) Run(env *Env) (err error) {
 }
 
 func (r *Risk) judge(env *Env, st *store.Store) error {
-	var real []features.Event
+	var bought []features.Event
 	err := st.Scan(env.Ctx, features.ShopID(r.Shop), 0, 0, func(e *features.Event) error {
 		if e.Type == features.Purchase || e.Type == features.Return {
-			real = append(real, *e)
+			bought = append(bought, *e)
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	if len(real) < 1000 {
-		return fmt.Errorf("shop %s has %d purchases and returns in %s: planting attacks needs at least 1000", r.Shop, len(real), r.Dir)
+	if len(bought) < 1000 {
+		return fmt.Errorf("shop %s has %d purchases and returns in %s: planting attacks needs at least 1000", r.Shop, len(bought), r.Dir)
 	}
-	items, err := attack.CatalogOf(real)
+	items, err := attack.CatalogOf(bought)
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (r *Risk) judge(env *Env, st *store.Store) error {
 	for n := range r.Judge {
 		seeds = append(seeds, r.Seed+uint64(n)) // #nosec G115 -- above 0
 	}
-	report, err := attack.Judge(env.Ctx, real, items, seeds, r.Least)
+	report, err := attack.Judge(env.Ctx, bought, items, seeds, r.Least)
 	if err != nil {
 		return err
 	}
