@@ -5,8 +5,8 @@ import (
 	"github.com/attune-rec/attune/models/pipeline"
 )
 
-// hidden takes out what the shopper hid or disliked. It holds without consent
-// to personalisation too: it is the shopper's own wish.
+// hidden takes out what the shopper hid or disliked. Who did not consent to
+// personalisation comes without it, as docs/privacy.md says.
 type hidden struct{ maskOnly }
 
 func newHidden(params map[string]any) (pipeline.Filter, error) {
