@@ -30,6 +30,9 @@ const hostileLimit = 512 << 20
 // of streams that say nothing; readers that never read. It lives, and answers
 // others all the while.
 func TestHostileCallers(t *testing.T) {
+	if raced {
+		t.Skip("the race detector alone takes more than the memory that the server is given here")
+	}
 	streams := times(t, "ATTUNE_STREAMS", 1_000, 10_000)
 	dir := stock(t)
 	promote(t, dir, publish(t, dir, 1, items()))
