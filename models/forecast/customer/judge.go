@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+
+	"github.com/attune-rec/attune/features/logistic"
 )
 
 // Judged says how good chances of something are beside a baseline's, over the
@@ -36,7 +38,7 @@ func Judge(chances, baseline []float64, happened []bool, seed uint64) Judged {
 	for i := range all {
 		all[i] = i
 	}
-	j.AUC, j.Baseline = auc(chances, happened, all), auc(baseline, happened, all)
+	j.AUC, j.Baseline = logistic.AUC(chances, happened, all), logistic.AUC(baseline, happened, all)
 	j.Gain = j.AUC - j.Baseline
 	j.Calibration = calibration(chances, happened)
 	r := rand.New(rand.NewPCG(seed, 0))
@@ -46,7 +48,7 @@ func Judge(chances, baseline []float64, happened []bool, seed uint64) Judged {
 		for i := range draw {
 			draw[i] = r.IntN(n)
 		}
-		if gain := auc(chances, happened, draw) - auc(baseline, happened, draw); !math.IsNaN(gain) {
+		if gain := logistic.AUC(chances, happened, draw) - logistic.AUC(baseline, happened, draw); !math.IsNaN(gain) {
 			gains = append(gains, gain)
 		}
 	}
@@ -54,30 +56,6 @@ func Judge(chances, baseline []float64, happened []bool, seed uint64) Judged {
 		j.Low, j.High = gains[len(gains)*25/1000], gains[len(gains)*975/1000]
 	}
 	return j
-}
-
-// auc is the chance that one whom it happened to has the higher score of a pair,
-// over the customers of the given places; equal scores count half. NaN when it
-// happened to all or to none.
-func auc(scores []float64, happened []bool, places []int) float64 {
-	order := slices.Clone(places)
-	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(scores[a], scores[b]) })
-	wins, below, yes := 0.0, 0.0, 0.0 // below: of those whom it did not happen to
-	for from := 0; from < len(order); {
-		to := from
-		here, not := 0.0, 0.0
-		for ; to < len(order) && scores[order[to]] == scores[order[from]]; to++ {
-			if happened[order[to]] {
-				here++
-			} else {
-				not++
-			}
-		}
-		wins += here * (below + not/2)
-		yes, below = yes+here, below+not
-		from = to
-	}
-	return wins / (yes * below)
 }
 
 func calibration(chances []float64, happened []bool) float64 {
