@@ -11,8 +11,8 @@ import (
 	"testing"
 
 	"github.com/attune-rec/attune/features"
-	"github.com/attune-rec/attune/features/raced"
 	"github.com/attune-rec/attune/features/catalog"
+	"github.com/attune-rec/attune/features/raced"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/pipeline"
 	"github.com/attune-rec/attune/models/pipeline/filter"
