@@ -37,6 +37,7 @@ import (
 	"github.com/attune-rec/attune/server/lately"
 	"github.com/attune-rec/attune/server/live"
 	"github.com/attune-rec/attune/server/privacy"
+	"github.com/attune-rec/attune/server/profile"
 	"github.com/attune-rec/attune/server/recommend"
 	"github.com/attune-rec/attune/server/risk"
 	"github.com/attune-rec/attune/server/rpc"
@@ -55,7 +56,7 @@ type Server struct {
 	health  *health.Server
 
 	store    *store.Store
-	withheld *withheld
+	withheld *withheld // from what is counted of the many
 	risk     *risk.Keeper
 	releases release.Store
 	engines  *engine.Engines
@@ -66,6 +67,9 @@ type Server struct {
 	set      *live.Set[*engine.Engine]
 	journal  *journal.Journal
 	signals  *signals.Keeper
+
+	quarantined *withheld
+	people      *profile.Keeper
 
 	recommendation *api.Recommendation
 
@@ -109,7 +113,8 @@ func Build(ctx context.Context, c Config, log *slog.Logger, version string) (s *
 		return s, explain(c.Data, err)
 	}
 	s.closing(s.store.Close)
-	s.withheld = &withheld{store: s.store}
+	s.withheld = &withheld{read: s.store.Withheld}
+	s.quarantined = &withheld{read: s.store.Quarantined}
 	if err := s.consents(ctx); err != nil {
 		return s, err
 	}

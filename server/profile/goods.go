@@ -47,6 +47,13 @@ func (l *ledger) add(e *features.Event) {
 	l.next = (l.next + 1) % salesKept
 }
 
+// clear forgets them all.
+func (l *ledger) clear() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sales, l.next = nil, 0
+}
+
 // each gives the purchases as events, in the order of the log.
 func (l *ledger) each(yield func(features.Event) bool) {
 	l.mu.Lock()
@@ -78,7 +85,9 @@ func (l *ledger) before(older []sale) {
 func (s *shop) readSales(ctx context.Context, seq int64) error {
 	var older ledger
 	err := s.k.o.Store.Scan(ctx, s.id, max(1, seq-salesRead), seq+1, func(e *features.Event) error {
-		older.add(e)
+		if s.counts(ctx, e) {
+			older.add(e)
+		}
 		return nil
 	})
 	if err != nil {

@@ -46,19 +46,24 @@ type Store interface {
 	Links(ctx context.Context, shop features.ShopID) (map[features.UserKey]features.UserKey, error)
 	Touched(ctx context.Context, shop features.ShopID, since time.Time) ([]features.UserKey, error)
 	Changes(ctx context.Context, shop features.ShopID, from int64, f func(store.Change) error) (int64, error)
+	MarketConsents(ctx context.Context, shop features.ShopID) (map[string]features.Purposes, error)
+	Suspects(ctx context.Context, shop features.ShopID, since time.Time) ([]features.UserKey, error)
 }
 
 // Options are what a Keeper works with. Only Store is needed.
 type Options struct {
-	Store      Store
-	Dir        string           // of the files that a start reads; "": none are written
-	Size       int              // shoppers of a shop whose state is kept; 0: 200,000
-	Load       time.Duration    // a read of the store may take so long; 0: 500 ms
-	Save       time.Duration    // between two writes of the file; 0: 5 minutes
-	Refresh    time.Duration    // between two looks at the catalogue and counts of segments; 0: 10 minutes
-	Clock      func() time.Time // nil: time.Now
-	Logger     *slog.Logger     // nil: slog.Default
-	Registerer prometheus.Registerer
+	Store   Store
+	Dir     string           // of the files that a start reads; "": none are written
+	Size    int              // shoppers of a shop whose state is kept; 0: 200,000
+	Load    time.Duration    // a read of the store may take so long; 0: 500 ms
+	Save    time.Duration    // between two writes of the file; 0: 5 minutes
+	Refresh time.Duration    // between two looks at the catalogue and counts of segments; 0: 10 minutes
+	Clock   func() time.Time // nil: time.Now
+	// Quarantined tells the events that do not count; nil: there are none. After
+	// it changed its mind, Recount.
+	Quarantined func(context.Context, features.ShopID, *features.Event) bool
+	Logger      *slog.Logger // nil: slog.Default
+	Registerer  prometheus.Registerer
 }
 
 // Keeper is the profiles of all shops. It is safe for concurrent use.
@@ -243,6 +248,28 @@ func (k *Keeper) Erased(id features.ShopID, key features.UserKey) {
 	s.entries.Remove(key)
 	s.roster.remove(key)
 	s.unwrite()
+}
+
+// Recount says that other events are in quarantine now. Who was ever flagged is
+// read anew when asked for, and the follower measures the goods again.
+func (k *Keeper) Recount(ctx context.Context, id features.ShopID) error {
+	s := k.shop(id)
+	suspects, err := k.o.Store.Suspects(ctx, id, time.Time{})
+	if err != nil {
+		return fmt.Errorf("recount profiles of shop %s: %w", id, err)
+	}
+	for _, key := range suspects {
+		person, err := s.resolve(ctx, key)
+		if err != nil {
+			return fmt.Errorf("recount profiles of shop %s: %w", id, err)
+		}
+		s.stale(key)
+		s.stale(person)
+	}
+	s.unwrite()
+	s.recount.Store(true)
+	s.wakeUp()
+	return nil
 }
 
 // Changed says that the shop's catalogue changed.
