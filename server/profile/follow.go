@@ -39,7 +39,7 @@ func (s *shop) follow() {
 			s.wakeUp()
 		}
 		if s.recount.CompareAndSwap(true, false) {
-			s.sold.clear()
+			s.sold.Clear()
 			older = s.seq.Load()
 		}
 		if s.file.wanted() {
@@ -189,7 +189,7 @@ func (f *folding) take(e *features.Event) error {
 	if !s.counts(f.ctx, e) {
 		return nil
 	}
-	s.sold.add(e)
+	s.sold.Add(e)
 	subject := e.Subject()
 	if subject.IsZero() {
 		return nil

@@ -329,7 +329,7 @@ func TestQuarantineCountsNothing(t *testing.T) {
 		t.Helper()
 		for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 			n := 0
-			for range k.shop(shopID).sold.each {
+			for range k.shop(shopID).sold.Each {
 				n++
 			}
 			if n == want {

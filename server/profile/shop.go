@@ -48,7 +48,7 @@ type shop struct {
 	linked [][2]features.UserKey // that the follower has not looked at
 
 	file    fileState
-	sold    ledger
+	sold    profile.Ledger
 	shelves shelves // of the follower
 }
 
