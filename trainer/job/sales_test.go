@@ -66,9 +66,15 @@ func TestCustomersOfAShop(t *testing.T) {
 	if math.Abs(sum-30) > 2 {
 		t.Errorf("got %.1f expected to buy within 3 of 4 days, want about 30 of 40", sum)
 	}
-	reply(t, &got, "customers", "--data", dir, "--days", "3", "--judge")
-	if j := got.Judged; j == nil || j.Propensity.Customers != 40 || j.Propensity.AUC < .9 {
-		t.Errorf("got %+v, want the rhythm found", got.Judged)
+	var judged judgedReport
+	reply(t, &judged, "customers", "--data", dir, "--days", "3", "--judge", "2")
+	if len(judged.Times) != 2 || judged.Times[0].Propensity.Customers != 40 || judged.All.Propensity.Customers != 80 {
+		t.Fatalf("got %+v, want 40 shoppers at each of 2 times", judged)
+	}
+	for _, j := range append(judged.Times, judged.All) {
+		if j.Propensity.AUC < .9 || math.Abs(j.Mean-j.Propensity.Share) > .1 {
+			t.Errorf("got %+v, want the rhythm found", j)
+		}
 	}
 }
 
