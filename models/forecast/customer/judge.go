@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+
+	"github.com/attune-rec/attune/features/logistic"
 )
 
 // Judged says how good chances of something are beside a baseline's, over the
@@ -38,7 +40,7 @@ func Judge(chances, baseline []float64, happened []bool, who []int, seed uint64)
 	for i := range all {
 		all[i] = i
 	}
-	j.AUC, j.Baseline = auc(chances, happened, all), auc(baseline, happened, all)
+	j.AUC, j.Baseline = logistic.AUC(chances, happened, all), logistic.AUC(baseline, happened, all)
 	j.Gain = j.AUC - j.Baseline
 	j.Calibration = calibration(chances, happened)
 	r := rand.New(rand.NewPCG(seed, 0))
@@ -50,7 +52,7 @@ func Judge(chances, baseline []float64, happened []bool, who []int, seed uint64)
 		for range owned {
 			draw = append(draw, owned[r.IntN(len(owned))]...)
 		}
-		if gain := auc(chances, happened, draw) - auc(baseline, happened, draw); !math.IsNaN(gain) {
+		if gain := logistic.AUC(chances, happened, draw) - logistic.AUC(baseline, happened, draw); !math.IsNaN(gain) {
 			gains = append(gains, gain)
 		}
 	}
@@ -78,30 +80,6 @@ func byOwner(who []int, n int) [][]int {
 		owned[at] = append(owned[at], i)
 	}
 	return owned
-}
-
-// auc is the chance that one whom it happened to has the higher score of a pair,
-// over the customers of the given places; equal scores count half. NaN when it
-// happened to all or to none.
-func auc(scores []float64, happened []bool, places []int) float64 {
-	order := slices.Clone(places)
-	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(scores[a], scores[b]) })
-	wins, below, yes := 0.0, 0.0, 0.0 // below: of those whom it did not happen to
-	for from := 0; from < len(order); {
-		to := from
-		here, not := 0.0, 0.0
-		for ; to < len(order) && scores[order[to]] == scores[order[from]]; to++ {
-			if happened[order[to]] {
-				here++
-			} else {
-				not++
-			}
-		}
-		wins += here * (below + not/2)
-		yes, below = yes+here, below+not
-		from = to
-	}
-	return wins / (yes * below)
 }
 
 func calibration(chances []float64, happened []bool) float64 {
