@@ -123,3 +123,26 @@ func TestPredictionLeavesOutWhoDidNotAgree(t *testing.T) {
 		t.Errorf("got %+v, want about 52 pieces a week of those who agreed", sold.Forecasts)
 	}
 }
+
+// Groups have a rule each, and motives are measured at three times.
+func TestSegmentsOfAShop(t *testing.T) {
+	dir := dataDir(t)
+	var got segmentsReport
+	reply(t, &got, "segments", "--data", dir, "--least", "2", "--most", "3")
+	members := 0
+	for _, d := range got.Segments {
+		if members += d.Size; d.Rule == "" || len(d.Traits) > 5 {
+			t.Errorf("got %+v, want a rule and at most five traits", d)
+		}
+	}
+	if got.Buyers != 40 || members != 40 || len(got.Segments) < 2 {
+		t.Errorf("got %d members in %d segments of %d buyers, want all 40 in 2 or 3", members, len(got.Segments), got.Buyers)
+	}
+	reply(t, &got, "segments", "--data", dir, "--judge")
+	if len(got.Halves) != 3 || len(got.Bargains) != 3 || got.Bargains[2].Shoppers != 40 {
+		t.Errorf("got %+v and %+v, want three motives and three times with 40 shoppers", got.Halves, got.Bargains)
+	}
+	if _, _, err := call(t, "segments", "--data", dir, "--least", "5", "--most", "2"); err == nil {
+		t.Error("fewer groups at most than at least were accepted")
+	}
+}
