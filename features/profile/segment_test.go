@@ -30,10 +30,10 @@ func engine(tb testing.TB) *expr.Engine {
 
 func TestRules(t *testing.T) {
 	e := engine(t)
-	rs, err := NewRules(e, []Rule{
-		{Name: "big", Source: "profile.spent > 100"}, {Name: "mugs", Source: "profile.categories['mugs'] > 0.5"},
-		{Name: "both", Source: "'big' in profile.segments && 'mugs' in profile.segments"}, {Name: "quiet", Source: "profile.silent_days > 30"},
-	})
+	rs, err := NewSegments(e, []Definition{
+		{Name: "big", Rule: "profile.spent > 100"}, {Name: "mugs", Rule: "profile.categories['mugs'] > 0.5"},
+		{Name: "both", Rule: "'big' in profile.segments && 'mugs' in profile.segments"}, {Name: "quiet", Rule: "profile.silent_days > 30"},
+	}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,8 +44,8 @@ func TestRules(t *testing.T) {
 	if got := rs.Of(&features.Profile{}, start); len(got) != 0 || p.Segments[0] != "old" {
 		t.Errorf("got %v, want none, and the profile as it was", got)
 	}
-	for _, bad := range [][]Rule{{{Name: "a", Source: "item.price > 3"}}, {{Name: "", Source: "true"}}, {{Name: "a", Source: "true"}, {Name: "a", Source: "true"}}} {
-		if _, err := NewRules(e, bad); !errors.Is(err, ErrSegment) {
+	for _, bad := range [][]Definition{{{Name: "a", Rule: "item.price > 3"}}, {{Name: "", Rule: "true"}}, {{Name: "a", Rule: "true"}, {Name: "a", Rule: "true"}}} {
+		if _, err := NewSegments(e, bad, nil, nil); !errors.Is(err, ErrSegment) {
 			t.Errorf("%v: got %v, want ErrSegment", bad, err)
 		}
 	}
@@ -158,7 +158,7 @@ func described(t *testing.T, ps []*features.Profile, c *Clusters) {
 				t.Errorf("cluster %d: got lift %v of %s, want 1.5", k, tr.Lift, tr.Words)
 			}
 		}
-		rs, err := NewRules(e, []Rule{{Name: "it", Source: d.Rule}})
+		rs, err := NewSegments(e, []Definition{{Name: "it", Rule: d.Rule}}, nil, nil)
 		if err != nil {
 			t.Fatalf("rule %s: %v", d.Rule, err)
 		}

@@ -310,8 +310,17 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 	if err != nil {
 		return err
 	}
+	memory, err := guard.NewMemory(s.config.MessageMemory)
+	if err != nil {
+		return err
+	}
+	within, err := guard.NewMemory(s.config.MessageMemory) // of what REST calls send on, who had their turn
+	if err != nil {
+		return err
+	}
+	s.metrics.MustRegister(memory)
 	o := rpc.Options{
-		Callers: callers, Audit: &privacy.Auditor{Policies: policies, Names: shopper.NewNames(s.store), Log: s.store, Logger: s.log, Alarm: privacy.NewAlarm(s.config.BulkReads, s.config.BulkWindow, s.metrics)},
+		Memory: within, Callers: callers, Audit: &privacy.Auditor{Policies: policies, Names: shopper.NewNames(s.store), Log: s.store, Logger: s.log, Alarm: privacy.NewAlarm(s.config.BulkReads, s.config.BulkWindow, s.metrics)},
 		Validate: validate, Logger: s.log, Traces: s.traces, MaxMessage: s.config.MaxMessage,
 		Calls: rpc.NewCalls(s.metrics, telemetry.Buckets()), Refused: s.events.Refused, Stopping: s.stopping,
 	}
@@ -322,6 +331,7 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 	if certificate != nil {
 		o.TLS = credentials.NewTLS(certificate)
 	}
+	o.Memory = memory
 	s.outer = rpc.New(services, o)
 	s.pipe = bufconn.Listen(1 << 20)
 	s.conn, err = grpc.NewClient("passthrough:///gateway",
@@ -331,7 +341,7 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 		return fmt.Errorf("gateway: %w", err)
 	}
 	s.closing(s.conn.Close)
-	rest, err := gateway.New(ctx, s.conn, gateway.Options{MaxBody: int64(s.config.MaxMessage), Origins: s.config.Origins, Peer: peerOf(callers)})
+	rest, err := gateway.New(ctx, s.conn, gateway.Options{Memory: memory, MaxBody: int64(s.config.MaxMessage), Origins: s.config.Origins, Peer: peerOf(callers)})
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
@@ -25,12 +24,14 @@ import (
 	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
 
 	"github.com/attune-rec/attune/server/browser"
+	"github.com/attune-rec/attune/server/guard"
 	"github.com/attune-rec/attune/server/rpc"
 	"github.com/attune-rec/attune/server/telemetry"
 )
 
 // Options say what a gateway lets in.
 type Options struct {
+	Memory  *guard.Memory                            // what requests may hold; needed
 	MaxBody int64                                    // bytes of a request; 0: 8 MiB
 	Origins []string                                 // that browsers may call from; empty: none but the server's own
 	Peer    func(*http.Request) (name, value string) // metadata that says who calls by certificate; nil or "": nobody
@@ -91,7 +92,7 @@ func New(ctx context.Context, conn *grpc.ClientConn, o Options) (http.Handler, e
 	pages.HandleFunc("GET /docs", docs)
 	pages.Handle("GET /attune.js", browser.Handler())
 	pages.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/docs", http.StatusFound) })
-	pages.Handle("/", limit(mux, o.MaxBody))
+	pages.Handle("/", bounded(mux, o))
 	return identify(cross(pages, o.Origins)), nil
 }
 
@@ -143,18 +144,14 @@ func cross(next http.Handler, origins []string) http.Handler {
 	})
 }
 
-func limit(next http.Handler, bytes int64) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, bytes)
-		next.ServeHTTP(w, r)
-	})
-}
-
-// fail writes an error as its status: code, message and details.
+// fail writes an error as its status: code, message and details. What was wrong
+// with the body goes before what was made of it.
 func fail(ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
+	if b, ok := r.Body.(*body); ok && b.err != nil {
+		err = b.err
+	}
 	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large), strings.Contains(err.Error(), "http: request body too large"):
+	if errors.As(err, &large) || errors.Is(err, errParts) {
 		err = &runtime.HTTPStatusError{
 			HTTPStatus: http.StatusRequestEntityTooLarge,
 			Err:        status.Errorf(codes.InvalidArgument, "request is too large: send it in parts"),

@@ -100,7 +100,8 @@ func (c chain) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo
 		defer context.AfterFunc(c.o.Stopping, cancel)()
 		ctx = watched
 	}
-	v := &validated{ServerStream: ss, ctx: auth.With(ctx, caller), c: c, caller: caller}
+	v := &validated{ServerStream: ss, ctx: auth.With(ctx, caller), c: c, caller: caller, in: incoming{ctx: ctx, memory: c.o.Memory}}
+	defer v.in.leave()
 	if !info.IsClientStream {
 		v.audited = info.FullMethod
 	}
@@ -113,6 +114,7 @@ type validated struct {
 	ctx    context.Context
 	c      chain
 	caller *auth.Caller
+	in     incoming // the message at hand
 
 	audited string        // the method that is written down with its one request; "": none
 	asked   proto.Message // that request
@@ -121,7 +123,7 @@ type validated struct {
 func (v *validated) Context() context.Context { return v.ctx }
 
 func (v *validated) RecvMsg(m any) error {
-	if err := v.ServerStream.RecvMsg(m); err != nil {
+	if err := v.in.receive(m, v.ServerStream.RecvMsg); err != nil {
 		return err
 	}
 	if pm, ok := m.(proto.Message); ok {

@@ -22,6 +22,7 @@ import (
 	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
 
 	"github.com/attune-rec/attune/server/auth"
+	"github.com/attune-rec/attune/server/guard"
 	"github.com/attune-rec/attune/server/telemetry"
 )
 
@@ -49,7 +50,11 @@ func server(t *testing.T) (*grpc.ClientConn, *bytes.Buffer, *Calls) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	guard, err := auth.NewGuard(auth.Options{Policies: policies})
+	callers, err := auth.NewGuard(auth.Options{Policies: policies})
+	if err != nil {
+		t.Fatal(err)
+	}
+	memory, err := guard.NewMemory(0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +66,7 @@ func server(t *testing.T) (*grpc.ClientConn, *bytes.Buffer, *Calls) {
 	g := New(Services{
 		Recommendation: moody{}, Events: attunev1.UnimplementedEventServiceServer{}, Catalog: attunev1.UnimplementedCatalogServiceServer{},
 		Users: attunev1.UnimplementedUserServiceServer{}, Releases: attunev1.UnimplementedReleaseServiceServer{}, Health: health.NewServer(),
-	}, Options{Callers: guard, Validate: validate, Logger: telemetry.NewLogger(log, false, slog.LevelInfo), Calls: calls})
+	}, Options{Callers: callers, Memory: memory, Validate: validate, Logger: telemetry.NewLogger(log, false, slog.LevelInfo), Calls: calls})
 	g.RegisterService(&grpc.ServiceDesc{
 		ServiceName: "attune.v1.Undeclared", HandlerType: (*any)(nil),
 		Methods: []grpc.MethodDesc{{MethodName: "Do", Handler: func(srv any, ctx context.Context, dec func(any) error, i grpc.UnaryServerInterceptor) (any, error) {

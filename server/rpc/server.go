@@ -17,10 +17,12 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
+	"google.golang.org/grpc/tap"
 	"google.golang.org/protobuf/proto"
 
 	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
@@ -44,7 +46,7 @@ type Services struct {
 	Health         *health.Server
 }
 
-// Options are what a server works with. Callers, Validate and Logger are
+// Options are what a server works with. Callers, Validate, Logger and Memory are
 // needed.
 type Options struct {
 	Callers    *auth.Guard
@@ -56,6 +58,7 @@ type Options struct {
 	Traces     trace.TracerProvider             // nil: the process's
 	TLS        credentials.TransportCredentials // nil: plain text
 	Guard      *guard.Guard                     // nil: everything is let in
+	Memory     *guard.Memory                    // what requests may hold
 	MaxMessage int                              // bytes of a request; 0: 8 MiB
 	Stopping   context.Context                  // ends the calls of those who watch health; nil: they stay
 }
@@ -79,7 +82,19 @@ func New(s Services, o Options) *grpc.Server {
 	if o.Traces != nil {
 		trace = append(trace, otelgrpc.WithTracerProvider(o.Traces))
 	}
+	accept := o.Memory.Accept
+	if o.Guard != nil {
+		accept = func(ctx context.Context, info *tap.Info) (context.Context, error) {
+			if ctx, err := o.Memory.Accept(ctx, info); err != nil {
+				return ctx, err
+			}
+			return o.Guard.Accept(ctx, info)
+		}
+	}
 	opts := []grpc.ServerOption{
+		grpc.ForceServerCodecV2(newCodec()),
+		experimental.BufferPool(o.Memory),
+		grpc.InTapHandle(accept),
 		grpc.ChainUnaryInterceptor(c.unary),
 		grpc.ChainStreamInterceptor(c.stream),
 		grpc.MaxRecvMsgSize(o.MaxMessage),
@@ -92,12 +107,13 @@ func New(s Services, o Options) *grpc.Server {
 		grpc.StatsHandler(otelgrpc.NewServerHandler(trace...)),
 	}
 	if o.Guard != nil {
-		opts = append(opts, grpc.InTapHandle(o.Guard.Accept), grpc.StatsHandler(o.Guard))
+		opts = append(opts, grpc.StatsHandler(o.Guard))
 	}
 	if o.TLS != nil {
 		opts = append(opts, grpc.Creds(o.TLS))
 	}
-	g := grpc.NewServer(opts...)
+	server := grpc.NewServer(opts...)
+	g := registrar{server, o.Memory}
 	attunev1.RegisterRecommendationServiceServer(g, s.Recommendation)
 	attunev1.RegisterEventServiceServer(g, s.Events)
 	attunev1.RegisterCatalogServiceServer(g, s.Catalog)
@@ -117,8 +133,8 @@ func New(s Services, o Options) *grpc.Server {
 		attunev1.RegisterSegmentServiceServer(g, s.Segments)
 	}
 	healthpb.RegisterHealthServer(g, s.Health)
-	reflection.Register(g)
-	return g
+	reflection.Register(server)
+	return server
 }
 
 // NewValidator returns a validator of every message of the API, compiled
