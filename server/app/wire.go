@@ -253,8 +253,9 @@ func (s *Server) services() (rpc.Services, error) {
 	if err != nil {
 		return none, err
 	}
+	told := listeners{shoppers, recently, profiles, s.signals}
 	collector, err := collect.New(collect.Options{
-		Log: s.store, Morgue: s.store, Links: s.store, Listener: listeners{shoppers, recently, profiles, s.signals},
+		Log: s.store, Morgue: s.store, Links: s.store, Listener: told,
 		MaxAge: s.config.EventAge, MaxAhead: s.config.ClockAhead, Logger: s.log, Registerer: s.metrics,
 	})
 	if err != nil {
@@ -277,7 +278,10 @@ func (s *Server) services() (rpc.Services, error) {
 			s.engines.Changed(context.Background(), shop)
 			profiles.Changed(shop)
 		}},
-		Users:    &api.Users{Store: s.store, Validate: validate, Tokens: tokens, Changed: all(shoppers.Forget, recently.Forget, profiles.Forget)},
+		Users: &api.Users{
+			Store: s.store, Validate: validate, Tokens: tokens, Changed: all(shoppers.Forget, recently.Forget, profiles.Forget),
+			Linked: told.Linked, Unlinked: profiles.Unlinked,
+		},
 		Releases: s.releaseService(tokens),
 		Rules:    &api.Rules{Keeper: s.rules, Served: s.store, Asked: s.recommendation, Tokens: tokens},
 		Risk:     &risk.Service{Keeper: s.risks(), Tokens: tokens},

@@ -228,6 +228,23 @@ func (k *Keeper) Linked(id features.ShopID, alias, user features.UserKey) {
 	s.wakeUp()
 }
 
+// Unlinked says that a link was taken back: what was concluded of the two
+// together no longer holds.
+func (k *Keeper) Unlinked(id features.ShopID, alias, person features.UserKey) {
+	s := k.shop(id)
+	s.linking.Add(1)
+	s.links.Purge() // others may lead through the alias
+	s.stale(alias)
+	s.stale(person)
+	s.unwrite()
+	s.roster.add(person)
+	ctx, cancel := context.WithTimeout(k.ctx, k.o.Load)
+	defer cancel()
+	if own, err := k.o.Store.HistoryOf(ctx, id, alias, nil, 1); err == nil && len(own) > 0 && own[0].User == alias {
+		s.roster.add(alias) // a user again
+	}
+}
+
 // Forget says that a user was changed: consent may have been given or taken.
 // What was written of one who took it is taken away at once.
 func (k *Keeper) Forget(id features.ShopID, key features.UserKey) {
