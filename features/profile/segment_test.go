@@ -286,51 +286,14 @@ func TestOnlineRetailSegments(t *testing.T) {
 // asks whether both halves carry the tag.
 func TestMotivesAgreeBetweenHalves(t *testing.T) {
 	by, all, cat := onlineRetail(t)
-	ref := NewReference(cat, slices.Values(all))
-	var agree, of [motives]float64
-	var either, both [motives]float64
+	var histories [][]features.Event
 	for _, events := range by {
-		var halves [2][]features.Event
-		orders := map[string]int{}
-		for _, e := range events {
-			if e.Type != features.Purchase {
-				continue
-			}
-			n, ok := orders[e.Order]
-			if !ok {
-				n = len(orders)
-				orders[e.Order] = n
-			}
-			halves[n%2] = append(halves[n%2], e)
-		}
-		if len(halves[0]) < 20 || len(halves[1]) < 20 {
-			continue
-		}
-		var has [2][motives]bool
-		for h := range halves {
-			for _, tag := range Of(halves[h]).Profile(ref, start).Tags {
-				for m := range motives {
-					has[h][m] = has[h][m] || tag.Name == motiveTags[m].name
-				}
-			}
-		}
-		for m := range motives {
-			of[m]++
-			if has[0][m] == has[1][m] {
-				agree[m]++
-			}
-			if has[0][m] || has[1][m] {
-				either[m]++
-			}
-			if has[0][m] && has[1][m] {
-				both[m]++
-			}
-		}
+		histories = append(histories, events)
 	}
-	for m, tag := range motiveTags {
-		t.Logf("%s: halves agree for %.3f of %.0f shoppers; both tagged %.0f, either %.0f; base %.3f", tag.name, agree[m]/of[m], of[m], both[m], either[m], ref.base[m])
-		if agree[m]/of[m] < .7 {
-			t.Errorf("%s: halves agree for %.3f of shoppers, want .7", tag.name, agree[m]/of[m])
+	for _, a := range Halves(histories, NewReference(cat, slices.Values(all)), 20) {
+		t.Logf("%+v", a)
+		if a.Same < .7 || a.Shoppers < 1000 {
+			t.Errorf("%s: halves agree for %.3f of %d shoppers, want .7", a.Motive, a.Same, a.Shoppers)
 		}
 	}
 }

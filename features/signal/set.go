@@ -10,11 +10,33 @@ import (
 // ErrSignal is returned for signals that are not known or do not go together.
 var ErrSignal = errors.New("bad signal")
 
-// All is one of each signal, in the order they stand in a ranker's input.
-func All() []features.Feature {
-	return []features.Feature{
-		Recency{}, Popularity{}, Pair{}, Affinity{}, Price{}, Moment{}, Similar{}, Shelf{},
+// Signal is a feature that says what it is.
+type Signal interface {
+	features.Feature
+	About() About
+}
+
+// About is a signal in words.
+type About struct {
+	Of      string   // user, item, context, pair or sequence
+	From    string   // what it is made of: log, history, profile, catalogue
+	Numbers []string // Width of them, in order
+}
+
+// Signals is one of each signal, in the order they stand in a ranker's input.
+func Signals() []Signal {
+	return []Signal{
+		Recency{}, Popularity{}, Pair{}, Affinity{}, Price{}, Moment{}, Similar{}, Shelf{}, Character{}, Crossing{},
 	}
+}
+
+// All is Signals as features.
+func All() []features.Feature {
+	var all []features.Feature
+	for _, s := range Signals() {
+		all = append(all, s)
+	}
+	return all
 }
 
 // Set is the signals of a ranker. It is immutable and safe for concurrent use.

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/attune-rec/attune/features"
-	"github.com/attune-rec/attune/features/store"
 	"github.com/attune-rec/attune/server/risk"
 )
 
@@ -115,6 +115,10 @@ func (s *Server) risks() *risk.Keeper {
 		Store: s.store, Every: s.config.RiskEvery, Quarantine: s.config.RiskQuarantine, Logger: s.log, Registerer: s.metrics,
 		Changed: func(shop features.ShopID) {
 			s.withheld.forget(shop)
+			s.quarantined.forget(shop)
+			if err := s.people.Recount(s.stopping, shop); err != nil {
+				s.log.Error("profiles still count what was quarantined, or lack what was let in, until the next start", "shop", shop, "error", err)
+			}
 			if err := s.signals.Reload(shop); err != nil {
 				s.log.Error("signals still count what was kept out, or lack what was let in, until the next start", "shop", shop, "error", err)
 			}
@@ -123,24 +127,32 @@ func (s *Server) risks() *risk.Keeper {
 	return s.risk
 }
 
-// withheld remembers by shop what is kept out of what is counted of the many.
+// withheld remembers by shop which events are kept out.
 type withheld struct {
-	store *store.Store
+	read  func(context.Context, features.ShopID) (func(*features.Event) bool, error)
 	known sync.Map // features.ShopID -> func(*features.Event) bool
+	turns atomic.Int64
 }
 
-func (w *withheld) forget(shop features.ShopID) { w.known.Delete(shop) }
+func (w *withheld) forget(shop features.ShopID) {
+	w.turns.Add(1)
+	w.known.Delete(shop)
+}
 
 // holds reports whether an event is kept out. Where the store cannot tell, it is
 // not.
 func (w *withheld) holds(ctx context.Context, shop features.ShopID, e *features.Event) bool {
 	known, ok := w.known.Load(shop)
 	if !ok {
-		f, err := w.store.Withheld(ctx, shop)
+		turn := w.turns.Load()
+		f, err := w.read(ctx, shop)
 		if err != nil {
 			return false
 		}
 		known, _ = w.known.LoadOrStore(shop, f)
+		if w.turns.Load() != turn { // it may be of before
+			w.known.Delete(shop)
+		}
 	}
 	f := known.(func(*features.Event) bool)
 	return f != nil && f(e)

@@ -37,6 +37,7 @@ import (
 	"github.com/attune-rec/attune/server/lately"
 	"github.com/attune-rec/attune/server/live"
 	"github.com/attune-rec/attune/server/privacy"
+	"github.com/attune-rec/attune/server/profile"
 	"github.com/attune-rec/attune/server/recommend"
 	"github.com/attune-rec/attune/server/risk"
 	"github.com/attune-rec/attune/server/rpc"
@@ -55,7 +56,7 @@ type Server struct {
 	health  *health.Server
 
 	store    *store.Store
-	withheld *withheld
+	withheld *withheld // from what is counted of the many
 	risk     *risk.Keeper
 	releases release.Store
 	engines  *engine.Engines
@@ -66,6 +67,9 @@ type Server struct {
 	set      *live.Set[*engine.Engine]
 	journal  *journal.Journal
 	signals  *signals.Keeper
+
+	quarantined *withheld
+	people      *profile.Keeper
 
 	recommendation *api.Recommendation
 
@@ -109,7 +113,8 @@ func Build(ctx context.Context, c Config, log *slog.Logger, version string) (s *
 		return s, explain(c.Data, err)
 	}
 	s.closing(s.store.Close)
-	s.withheld = &withheld{store: s.store}
+	s.withheld = &withheld{read: s.store.Withheld}
+	s.quarantined = &withheld{read: s.store.Quarantined}
 	if err := s.consents(ctx); err != nil {
 		return s, err
 	}
@@ -248,8 +253,9 @@ func (s *Server) services() (rpc.Services, error) {
 	if err != nil {
 		return none, err
 	}
+	told := listeners{shoppers, recently, profiles, s.signals}
 	collector, err := collect.New(collect.Options{
-		Log: s.store, Morgue: s.store, Links: s.store, Listener: listeners{shoppers, recently, profiles, s.signals},
+		Log: s.store, Morgue: s.store, Links: s.store, Listener: told,
 		MaxAge: s.config.EventAge, MaxAhead: s.config.ClockAhead, Logger: s.log, Registerer: s.metrics,
 	})
 	if err != nil {
@@ -272,7 +278,10 @@ func (s *Server) services() (rpc.Services, error) {
 			s.engines.Changed(context.Background(), shop)
 			profiles.Changed(shop)
 		}},
-		Users:    &api.Users{Store: s.store, Validate: validate, Tokens: tokens, Changed: all(shoppers.Forget, recently.Forget, profiles.Forget)},
+		Users: &api.Users{
+			Store: s.store, Validate: validate, Tokens: tokens, Changed: all(shoppers.Forget, recently.Forget, profiles.Forget),
+			Linked: told.Linked, Unlinked: profiles.Unlinked,
+		},
 		Releases: s.releaseService(tokens),
 		Rules:    &api.Rules{Keeper: s.rules, Served: s.store, Asked: s.recommendation, Tokens: tokens},
 		Risk:     &risk.Service{Keeper: s.risks(), Tokens: tokens},

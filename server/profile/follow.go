@@ -19,6 +19,9 @@ const (
 // follow folds the log until the keeper closes.
 func (s *shop) follow() {
 	ctx := s.k.ctx
+	if markets, err := s.k.o.Store.MarketConsents(ctx, s.id); err == nil {
+		s.uniform.Store(len(markets) == 0)
+	}
 	s.open(ctx)
 	older := s.seq.Load() // what was sold up to there is looked for once the profiles follow the log
 	s.reload(ctx)
@@ -35,6 +38,10 @@ func (s *shop) follow() {
 			wait = retry
 			s.wakeUp()
 		}
+		if s.recount.CompareAndSwap(true, false) {
+			s.sold.Clear()
+			older = s.seq.Load()
+		}
 		if s.file.wanted() {
 			s.save()
 		}
@@ -43,6 +50,7 @@ func (s *shop) follow() {
 				s.k.o.Logger.Error("prices are measured by what is sold from now on", "shop", s.id, "error", err)
 			}
 			older = 0
+			changed.Reset(0)
 		}
 		select {
 		case <-s.wake:
@@ -177,17 +185,20 @@ func (f *folding) consent(key features.UserKey, market string) (features.Purpose
 
 // take folds one event.
 func (f *folding) take(e *features.Event) error {
-	if !tells(e) {
+	s := f.s
+	if !s.counts(f.ctx, e) {
 		return nil
 	}
-	s := f.s
-	s.sold.add(e)
+	s.sold.Add(e)
 	subject := e.Subject()
 	if subject.IsZero() {
 		return nil
 	}
 	kept, ok := s.entries.Get(subject)
 	if ok && kept.fold(e) { // who has a state is nobody else
+		if err := f.moved(kept, subject, e.Market); err != nil {
+			return err
+		}
 		if !e.User.IsZero() {
 			s.roster.add(subject)
 		}
@@ -210,7 +221,7 @@ func (f *folding) take(e *features.Event) error {
 		if err != nil || !consent.Has(features.Personalisation) {
 			return err
 		}
-		first := &entry{loaded: true, consent: consent, state: new(profile.State)}
+		first := &entry{loaded: true, consent: consent, market: e.Market, state: new(profile.State)}
 		if before, found, _ := s.entries.PeekOrAdd(key, first); found {
 			kept = before // asked for meanwhile
 		} else {
@@ -218,6 +229,29 @@ func (f *folding) take(e *features.Event) error {
 		}
 	}
 	kept.fold(e)
+	return f.moved(kept, key, e.Market)
+}
+
+// moved looks whether the default of the market that a person is in now, where
+// they never said anything, is another than that of the one before.
+func (f *folding) moved(kept *entry, key features.UserKey, market string) error {
+	if f.s.uniform.Load() || market == "" {
+		return nil
+	}
+	kept.mu.Lock()
+	was, consent := kept.market, kept.consent
+	kept.market = market
+	kept.mu.Unlock()
+	if was == market {
+		return nil
+	}
+	now, err := f.consent(key, market)
+	if err != nil || now == consent {
+		return err
+	}
+	if f.s.stale(key) && !now.Has(features.Personalisation) {
+		f.s.unwrite()
+	}
 	return nil
 }
 

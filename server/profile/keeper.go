@@ -46,19 +46,24 @@ type Store interface {
 	Links(ctx context.Context, shop features.ShopID) (map[features.UserKey]features.UserKey, error)
 	Touched(ctx context.Context, shop features.ShopID, since time.Time) ([]features.UserKey, error)
 	Changes(ctx context.Context, shop features.ShopID, from int64, f func(store.Change) error) (int64, error)
+	MarketConsents(ctx context.Context, shop features.ShopID) (map[string]features.Purposes, error)
+	Suspects(ctx context.Context, shop features.ShopID, since time.Time) ([]features.UserKey, error)
 }
 
 // Options are what a Keeper works with. Only Store is needed.
 type Options struct {
-	Store      Store
-	Dir        string           // of the files that a start reads; "": none are written
-	Size       int              // shoppers of a shop whose state is kept; 0: 200,000
-	Load       time.Duration    // a read of the store may take so long; 0: 500 ms
-	Save       time.Duration    // between two writes of the file; 0: 5 minutes
-	Refresh    time.Duration    // between two looks at the catalogue and counts of segments; 0: 10 minutes
-	Clock      func() time.Time // nil: time.Now
-	Logger     *slog.Logger     // nil: slog.Default
-	Registerer prometheus.Registerer
+	Store   Store
+	Dir     string           // of the files that a start reads; "": none are written
+	Size    int              // shoppers of a shop whose state is kept; 0: 200,000
+	Load    time.Duration    // a read of the store may take so long; 0: 500 ms
+	Save    time.Duration    // between two writes of the file; 0: 5 minutes
+	Refresh time.Duration    // between two looks at the catalogue and counts of segments; 0: 10 minutes
+	Clock   func() time.Time // nil: time.Now
+	// Quarantined tells the events that do not count; nil: there are none. After
+	// it changed its mind, Recount.
+	Quarantined func(context.Context, features.ShopID, *features.Event) bool
+	Logger      *slog.Logger // nil: slog.Default
+	Registerer  prometheus.Registerer
 }
 
 // Keeper is the profiles of all shops. It is safe for concurrent use.
@@ -223,6 +228,23 @@ func (k *Keeper) Linked(id features.ShopID, alias, user features.UserKey) {
 	s.wakeUp()
 }
 
+// Unlinked says that a link was taken back: what was concluded of the two
+// together no longer holds.
+func (k *Keeper) Unlinked(id features.ShopID, alias, person features.UserKey) {
+	s := k.shop(id)
+	s.linking.Add(1)
+	s.links.Purge() // others may lead through the alias
+	s.stale(alias)
+	s.stale(person)
+	s.unwrite()
+	s.roster.add(person)
+	ctx, cancel := context.WithTimeout(k.ctx, k.o.Load)
+	defer cancel()
+	if own, err := k.o.Store.HistoryOf(ctx, id, alias, nil, 1); err == nil && len(own) > 0 && own[0].User == alias {
+		s.roster.add(alias) // a user again
+	}
+}
+
 // Forget says that a user was changed: consent may have been given or taken.
 // What was written of one who took it is taken away at once.
 func (k *Keeper) Forget(id features.ShopID, key features.UserKey) {
@@ -243,6 +265,28 @@ func (k *Keeper) Erased(id features.ShopID, key features.UserKey) {
 	s.entries.Remove(key)
 	s.roster.remove(key)
 	s.unwrite()
+}
+
+// Recount says that other events are in quarantine now. Who was ever flagged is
+// read anew when asked for, and the follower measures the goods again.
+func (k *Keeper) Recount(ctx context.Context, id features.ShopID) error {
+	s := k.shop(id)
+	suspects, err := k.o.Store.Suspects(ctx, id, time.Time{})
+	if err != nil {
+		return fmt.Errorf("recount profiles of shop %s: %w", id, err)
+	}
+	for _, key := range suspects {
+		person, err := s.resolve(ctx, key)
+		if err != nil {
+			return fmt.Errorf("recount profiles of shop %s: %w", id, err)
+		}
+		s.stale(key)
+		s.stale(person)
+	}
+	s.unwrite()
+	s.recount.Store(true)
+	s.wakeUp()
+	return nil
 }
 
 // Changed says that the shop's catalogue changed.

@@ -25,8 +25,10 @@ type Judged struct {
 }
 
 // Judge compares chances, and a baseline's scores in any unit, with what
-// happened. The interval is by paired bootstrap over customers, 1,000 times.
-func Judge(chances, baseline []float64, happened []bool, seed uint64) Judged {
+// happened. Who says which customer each is of, where one is judged at several
+// times; nil: each is of another. The interval is by paired bootstrap over
+// customers, 1,000 times.
+func Judge(chances, baseline []float64, happened []bool, who []int, seed uint64) Judged {
 	n := len(chances)
 	j := Judged{Customers: n}
 	for _, h := range happened {
@@ -43,10 +45,12 @@ func Judge(chances, baseline []float64, happened []bool, seed uint64) Judged {
 	j.Calibration = calibration(chances, happened)
 	r := rand.New(rand.NewPCG(seed, 0))
 	gains := make([]float64, 0, 1000)
-	draw := make([]int, n)
+	owned := byOwner(who, n)
+	draw := make([]int, 0, n)
 	for range cap(gains) {
-		for i := range draw {
-			draw[i] = r.IntN(n)
+		draw = draw[:0]
+		for range owned {
+			draw = append(draw, owned[r.IntN(len(owned))]...)
 		}
 		if gain := logistic.AUC(chances, happened, draw) - logistic.AUC(baseline, happened, draw); !math.IsNaN(gain) {
 			gains = append(gains, gain)
@@ -56,6 +60,26 @@ func Judge(chances, baseline []float64, happened []bool, seed uint64) Judged {
 		j.Low, j.High = gains[len(gains)*25/1000], gains[len(gains)*975/1000]
 	}
 	return j
+}
+
+// byOwner is the places of each customer's judgements.
+func byOwner(who []int, n int) [][]int {
+	var owned [][]int
+	seen := map[int]int{}
+	for i := range n {
+		if who == nil {
+			owned = append(owned, []int{i})
+			continue
+		}
+		at, ok := seen[who[i]]
+		if !ok {
+			at = len(owned)
+			seen[who[i]] = at
+			owned = append(owned, nil)
+		}
+		owned[at] = append(owned[at], i)
+	}
+	return owned
 }
 
 func calibration(chances []float64, happened []bool) float64 {
