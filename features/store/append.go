@@ -43,12 +43,24 @@ func (s *Store) Append(ctx context.Context, shop features.ShopID, events []featu
 		return nil, fmt.Errorf("append: %d events in one call: send at most %d", len(events), MaxBatch)
 	}
 	a := &appending{log: l, events: make([]stored, len(events)), ids: make([]idHash, len(events)), out: make([]Appended, len(events))}
+	needs, err := s.Needs(ctx, shop)
+	if err != nil {
+		return nil, fmt.Errorf("append: %w", err)
+	}
 	now := s.now()
+	agreed := s.agreed(ctx, shop)
 	var private []int // events with something to encrypt
 	for i := range events {
 		e := &a.events[i]
 		e.Event = events[i]
 		e.Shop = shop
+		if needs != nil {
+			given, err := agreed(e.Subject(), e.Market)
+			if err != nil {
+				return nil, fmt.Errorf("append: %w", err)
+			}
+			needs.event(&e.Event, given)
+		}
 		if e.Received.IsZero() {
 			e.Received = now
 		}

@@ -54,6 +54,7 @@ type Store struct {
 	sealing    sync.Mutex // one segment is made at a time
 	erasing    sync.Mutex // the list of erased persons is written
 	going      sync.Map   // goer -> true: who is being erased
+	needs      sync.Map   // features.ShopID -> Needs
 }
 
 var (

@@ -118,6 +118,9 @@ func Build(ctx context.Context, c Config, log *slog.Logger, version string) (s *
 	if err := s.consents(ctx); err != nil {
 		return s, err
 	}
+	if err := s.fields(ctx); err != nil {
+		return s, err
+	}
 	if s.releases, err = release.OpenStore(ctx, c.releases(), filepath.Join(c.Data, "cache")); err != nil {
 		return s, err
 	}

@@ -552,6 +552,37 @@ func TestClosed(t *testing.T) {
 	}
 }
 
+// A set that is closed in the middle of a load refuses no release: there is
+// nothing wrong with it.
+func TestClosedWhileItLoads(t *testing.T) {
+	st := release.NewFolder(t.TempDir())
+	promote(t, st, "mugs", publish(t, st, "mugs", 1))
+	var j journal
+	o := options(st, &j)
+	loading := make(chan struct{})
+	o.Build = func(ctx context.Context, _ *release.Release) (*engine, error) {
+		close(loading)
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	s := newSet(t, o)
+	got := make(chan error, 1)
+	go func() {
+		_, err := s.Acquire(context.Background(), "mugs", nil)
+		got <- err
+	}()
+	<-loading
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-got; err == nil {
+		t.Error("got a release of a closed set")
+	}
+	if n := j.count(EventRefused); n != 0 {
+		t.Errorf("got %d refusals, want none", n)
+	}
+}
+
 func BenchmarkAcquire(b *testing.B) {
 	st := release.NewFolder(b.TempDir())
 	d := release.Draft{Shop: "mugs", Items: []features.Item{{ID: "a"}}}
