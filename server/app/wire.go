@@ -249,7 +249,7 @@ func (s *Server) services() (rpc.Services, error) {
 		return none, err
 	}
 	collector, err := collect.New(collect.Options{
-		Log: s.store, Morgue: s.store, Links: s.store, Listener: listeners{shoppers, recently, profiles, s.signals},
+		Log: s.store, Morgue: s.store, Listener: listeners{shoppers, recently, profiles, s.signals},
 		MaxAge: s.config.EventAge, MaxAhead: s.config.ClockAhead, Logger: s.log, Registerer: s.metrics,
 	})
 	if err != nil {
