@@ -79,7 +79,7 @@ func BenchmarkCollect(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	events := &Events{Collector: collector, Names: shopper.NewNames(s), Validate: validate, Dead: s}
+	events := &Events{Collector: collector, Names: shopper.NewNames(s), Validate: Quick(validate), Dead: s}
 	var runs int64
 	for _, c := range []struct{ callers, batch int }{{16, 100}, {64, 1}} {
 		b.Run(fmt.Sprintf("%dx%d", c.callers, c.batch), func(b *testing.B) {

@@ -25,6 +25,7 @@ import (
 
 	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
 
+	"github.com/attune-rec/attune/server/api"
 	"github.com/attune-rec/attune/server/auth"
 	"github.com/attune-rec/attune/server/guard"
 )
@@ -146,7 +147,7 @@ func NewValidator() (protovalidate.Validator, error) {
 	if err != nil {
 		return nil, fmt.Errorf("validator: %w", err)
 	}
-	return v, nil
+	return api.Quick(v), nil
 }
 
 // Calls counts calls and how long they take.
