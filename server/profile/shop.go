@@ -35,6 +35,7 @@ type shop struct {
 	hits    prometheus.Counter // reads from memory
 
 	seq      atomic.Int64 // the newest event the follower read
+	reading  atomic.Bool  // the follower has read the log to its end and goes on reading it
 	ref      atomic.Pointer[profile.Reference]
 	segments atomic.Pointer[profile.Segments]
 	deciding sync.Mutex // segments are read and changed
