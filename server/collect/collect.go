@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -131,21 +132,26 @@ func (c *Collector) Now() time.Time { return c.o.Clock().UTC().Truncate(time.Mil
 
 // Collect stores the events of one shop, together or not at all, save those
 // that it refuses: they are kept aside with the reason. raw gives the i-th
-// event as it came; nil: what is refused is kept already. An error means that nothing was stored.
+// event as it came; nil: what is refused is kept already. An error means that
+// nothing was stored. The events are changed and may be used again afterwards.
 func (c *Collector) Collect(ctx context.Context, shop features.ShopID, source string, events []features.Event, raw func(i int) []byte) ([]Outcome, error) {
 	out := make([]Outcome, len(events))
-	taken := make([]features.Event, 0, len(events))
+	taken := events // those that are not refused
 	var letters []store.DeadLetter
 	for i := range events {
 		e := &events[i]
-		if r := c.judge(e); r != nil {
-			out[i].Refused = r
-			if raw != nil {
+		r := c.judge(e)
+		switch {
+		case r != nil:
+			if out[i].Refused = r; raw != nil {
 				letters = append(letters, Letter(source, r, e, raw(i)))
 			}
-			continue
+			if len(taken) == len(events) {
+				taken = slices.Clone(events[:i])
+			}
+		case len(taken) < len(events):
+			taken = append(taken, *e)
 		}
-		taken = append(taken, *e)
 	}
 	if len(taken) > 0 {
 		links := c.links(shop, taken)
