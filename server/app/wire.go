@@ -258,7 +258,7 @@ func (s *Server) services() (rpc.Services, error) {
 	}
 	told := listeners{shoppers, recently, profiles, s.signals}
 	collector, err := collect.New(collect.Options{
-		Log: s.store, Morgue: s.store, Links: s.store, Listener: told,
+		Log: s.store, Morgue: s.store, Listener: told,
 		MaxAge: s.config.EventAge, MaxAhead: s.config.ClockAhead, Logger: s.log, Registerer: s.metrics,
 	})
 	if err != nil {

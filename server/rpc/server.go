@@ -27,6 +27,7 @@ import (
 
 	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
 
+	"github.com/attune-rec/attune/server/api"
 	"github.com/attune-rec/attune/server/auth"
 	"github.com/attune-rec/attune/server/guard"
 )
@@ -162,7 +163,7 @@ func NewValidator() (protovalidate.Validator, error) {
 	if err != nil {
 		return nil, fmt.Errorf("validator: %w", err)
 	}
-	return v, nil
+	return api.Quick(v), nil
 }
 
 // Calls counts calls and how long they take.
