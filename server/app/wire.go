@@ -307,8 +307,11 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 	}
 	o := rpc.Options{
 		Callers: callers, Audit: &privacy.Auditor{Policies: policies, Names: shopper.NewNames(s.store), Log: s.store, Logger: s.log, Alarm: privacy.NewAlarm(s.config.BulkReads, s.config.BulkWindow, s.metrics)},
-		Validate: validate, Logger: s.log, Traces: s.traces, MaxMessage: s.config.MaxMessage,
+		Validate: validate, Logger: s.log, MaxMessage: s.config.MaxMessage,
 		Calls: rpc.NewCalls(s.metrics, telemetry.Buckets()), Refused: s.events.Refused, Stopping: s.stopping,
+	}
+	if s.config.OTLP != "" {
+		o.Traces = s.traces
 	}
 	if o.Guard, err = s.guard(policies); err != nil {
 		return err

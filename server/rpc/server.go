@@ -9,10 +9,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"buf.build/go/protovalidate"
-	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
@@ -53,7 +53,7 @@ type Options struct {
 	Refused    func(context.Context, proto.Message, error) // told of invalid requests; nil: nobody
 	Logger     *slog.Logger
 	Calls      *Calls                           // nil: none are counted
-	Traces     trace.TracerProvider             // nil: the process's
+	Traces     trace.TracerProvider             // nil: nothing is traced
 	TLS        credentials.TransportCredentials // nil: plain text
 	Guard      *guard.Guard                     // nil: everything is let in
 	MaxMessage int                              // bytes of a request; 0: 8 MiB
@@ -69,19 +69,27 @@ type Auditor interface {
 	Done(ctx context.Context, method string, req, resp proto.Message) error
 }
 
+// What a server has ready. A caller may send as much as a window holds before
+// the server has read it; goroutines that wait for calls keep the stacks they
+// have grown, and where all of them work a call gets one of its own.
+const (
+	streamWindow = 1 << 20 // bytes
+	connWindow   = 4 << 20 // bytes
+	workers      = 32      // a core
+)
+
 // New returns a server with all services registered, ready to serve.
 func New(s Services, o Options) *grpc.Server {
 	if o.MaxMessage <= 0 {
 		o.MaxMessage = 8 << 20
 	}
 	c := chain{o}
-	trace := []otelgrpc.Option{}
-	if o.Traces != nil {
-		trace = append(trace, otelgrpc.WithTracerProvider(o.Traces))
-	}
 	opts := []grpc.ServerOption{
-		grpc.ChainUnaryInterceptor(c.unary),
-		grpc.ChainStreamInterceptor(c.stream),
+		grpc.UnaryInterceptor(c.unary),
+		grpc.StreamInterceptor(c.stream),
+		grpc.StaticStreamWindowSize(streamWindow), // windows that adapt cost a ping, and its answer, for nearly every call
+		grpc.StaticConnWindowSize(connWindow),
+		grpc.NumStreamWorkers(uint32(workers * runtime.GOMAXPROCS(0))), // #nosec G115 -- a few cores
 		grpc.MaxRecvMsgSize(o.MaxMessage),
 		grpc.MaxConcurrentStreams(1000),
 		grpc.ConnectionTimeout(10 * time.Second),
@@ -89,7 +97,9 @@ func New(s Services, o Options) *grpc.Server {
 			MaxConnectionIdle: 15 * time.Minute, Time: 2 * time.Minute, Timeout: 20 * time.Second,
 		}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
-		grpc.StatsHandler(otelgrpc.NewServerHandler(trace...)),
+	}
+	if o.Traces != nil {
+		opts = append(opts, grpc.StatsHandler(otelgrpc.NewServerHandler(otelgrpc.WithTracerProvider(o.Traces))))
 	}
 	if o.Guard != nil {
 		opts = append(opts, grpc.InTapHandle(o.Guard.Accept), grpc.StatsHandler(o.Guard))
@@ -147,40 +157,4 @@ func NewValidator() (protovalidate.Validator, error) {
 		return nil, fmt.Errorf("validator: %w", err)
 	}
 	return v, nil
-}
-
-// Calls counts calls and how long they take.
-type Calls struct {
-	handled *prometheus.CounterVec
-	seconds *prometheus.HistogramVec
-	running prometheus.Gauge
-}
-
-// NewCalls returns counters registered with r.
-func NewCalls(r prometheus.Registerer, buckets []float64) *Calls {
-	c := &Calls{
-		handled: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "attune_rpc_total", Help: "Calls that ended, by method and status code.",
-		}, []string{"method", "code"}),
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "attune_rpc_seconds", Help: "How long calls took.", Buckets: buckets,
-		}, []string{"method"}),
-		running: prometheus.NewGauge(prometheus.GaugeOpts{Name: "attune_rpc_running", Help: "Calls being answered now."}),
-	}
-	r.MustRegister(c.handled, c.seconds, c.running)
-	return c
-}
-
-// begin counts a call in; what it returns counts it out.
-func (c *Calls) begin(method string) func(code string) {
-	if c == nil {
-		return func(string) {}
-	}
-	began := time.Now()
-	c.running.Inc()
-	return func(code string) {
-		c.running.Dec()
-		c.handled.WithLabelValues(method, code).Inc()
-		c.seconds.WithLabelValues(method).Observe(time.Since(began).Seconds())
-	}
 }
