@@ -15,6 +15,7 @@ import (
 
 	"github.com/attune-rec/attune/server/api"
 	"github.com/attune-rec/attune/server/auth"
+	"github.com/attune-rec/attune/server/guard"
 	"github.com/attune-rec/attune/server/telemetry"
 )
 
@@ -30,6 +31,7 @@ func (c chain) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, n
 	ctx, id := identify(ctx)
 	_ = grpc.SetHeader(ctx, metadata.MD{RequestIDHeader: {id}})
 	began := time.Now()
+	ticket := guard.Begin(ctx)
 	c.o.Calls.begin()
 	defer func() {
 		if p := recover(); p != nil {
@@ -37,6 +39,7 @@ func (c chain) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, n
 		}
 		err = c.finished(ctx, info.FullMethod, began, err)
 		c.o.Calls.end(info.FullMethod, status.Code(err), began)
+		ticket.End(err)
 	}()
 	caller, err := c.o.Callers.Admit(ctx, info.FullMethod)
 	if err != nil {
@@ -82,6 +85,7 @@ func (c chain) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo
 	ctx, id := identify(ss.Context())
 	_ = ss.SetHeader(metadata.MD{RequestIDHeader: {id}})
 	began := time.Now()
+	ticket := guard.Begin(ctx)
 	c.o.Calls.begin()
 	defer func() {
 		if p := recover(); p != nil {
@@ -89,6 +93,7 @@ func (c chain) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo
 		}
 		err = c.finished(ctx, info.FullMethod, began, err)
 		c.o.Calls.end(info.FullMethod, status.Code(err), began)
+		ticket.End(err)
 	}()
 	caller, err := c.o.Callers.Admit(ctx, info.FullMethod)
 	if err != nil {

@@ -75,7 +75,7 @@ type Auditor interface {
 const (
 	streamWindow = 1 << 20 // bytes
 	connWindow   = 4 << 20 // bytes
-	workers      = 32      // a core
+	workers      = 128     // a core, as many as a guard lets in
 )
 
 // New returns a server with all services registered, ready to serve.
@@ -102,7 +102,7 @@ func New(s Services, o Options) *grpc.Server {
 		opts = append(opts, grpc.StatsHandler(otelgrpc.NewServerHandler(otelgrpc.WithTracerProvider(o.Traces))))
 	}
 	if o.Guard != nil {
-		opts = append(opts, grpc.InTapHandle(o.Guard.Accept), grpc.StatsHandler(o.Guard))
+		opts = append(opts, grpc.InTapHandle(o.Guard.Accept))
 	}
 	if o.TLS != nil {
 		opts = append(opts, grpc.Creds(o.TLS))
