@@ -329,7 +329,11 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 		return fmt.Errorf("gateway: %w", err)
 	}
 	s.closing(s.conn.Close)
-	rest, err := gateway.New(ctx, s.conn, gateway.Options{MaxBody: int64(s.config.MaxMessage), Origins: s.config.Origins, Peer: peerOf(callers)})
+	var inside grpc.ClientConnInterface = s.conn
+	if o.Traces == nil { // a trace begins where a connection is taken
+		inside = rpc.NewLocal(services, o, s.conn)
+	}
+	rest, err := gateway.New(ctx, inside, gateway.Options{MaxBody: int64(s.config.MaxMessage), Origins: s.config.Origins, Peer: peerOf(callers)})
 	if err != nil {
 		return err
 	}

@@ -108,27 +108,32 @@ func New(s Services, o Options) *grpc.Server {
 		opts = append(opts, grpc.Creds(o.TLS))
 	}
 	g := grpc.NewServer(opts...)
-	attunev1.RegisterRecommendationServiceServer(g, s.Recommendation)
-	attunev1.RegisterEventServiceServer(g, s.Events)
-	attunev1.RegisterCatalogServiceServer(g, s.Catalog)
-	attunev1.RegisterUserServiceServer(g, s.Users)
-	attunev1.RegisterReleaseServiceServer(g, s.Releases)
-	attunev1.RegisterRuleServiceServer(g, s.Rules)
-	if s.Privacy != nil {
-		attunev1.RegisterPrivacyServiceServer(g, s.Privacy)
-	}
-	if s.Risk != nil {
-		attunev1.RegisterRiskServiceServer(g, s.Risk)
-	}
-	if s.Profiles != nil {
-		attunev1.RegisterProfileServiceServer(g, s.Profiles)
-	}
-	if s.Segments != nil {
-		attunev1.RegisterSegmentServiceServer(g, s.Segments)
-	}
+	s.register(g)
 	healthpb.RegisterHealthServer(g, s.Health)
 	reflection.Register(g)
 	return g
+}
+
+// register tells r of the services of the API.
+func (s Services) register(r grpc.ServiceRegistrar) {
+	attunev1.RegisterRecommendationServiceServer(r, s.Recommendation)
+	attunev1.RegisterEventServiceServer(r, s.Events)
+	attunev1.RegisterCatalogServiceServer(r, s.Catalog)
+	attunev1.RegisterUserServiceServer(r, s.Users)
+	attunev1.RegisterReleaseServiceServer(r, s.Releases)
+	attunev1.RegisterRuleServiceServer(r, s.Rules)
+	if s.Privacy != nil {
+		attunev1.RegisterPrivacyServiceServer(r, s.Privacy)
+	}
+	if s.Risk != nil {
+		attunev1.RegisterRiskServiceServer(r, s.Risk)
+	}
+	if s.Profiles != nil {
+		attunev1.RegisterProfileServiceServer(r, s.Profiles)
+	}
+	if s.Segments != nil {
+		attunev1.RegisterSegmentServiceServer(r, s.Segments)
+	}
 }
 
 // NewValidator returns a validator of every message of the API, compiled
