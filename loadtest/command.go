@@ -35,7 +35,7 @@ type common struct {
 	Items       int                `default:"10000" help:"Items to ask about, listed from the catalogue."`
 	Skew        float64            `default:"1" help:"Exponent of Zipf's law for users and items."`
 	Conns       int                `default:"16" help:"Connections."`
-	Library     bool               `help:"Send with grpc-go's client, as a service written in Go would; it takes several times the processor time of the generator's own."`
+	Library     bool               `help:"Send with grpc-go's client, or net/http's, as a service written in Go would; it takes several times the processor time of the generator's own."`
 	InFlight    int                `default:"2000" help:"Requests under way at most."`
 	Timeout     time.Duration      `default:"5s" help:"Of a request."`
 	WarmUp      time.Duration      `default:"3s" help:"Before counting."`
@@ -78,8 +78,19 @@ func (c *common) start(ctx context.Context) (load.Start, func(), error) {
 		backend = traffic.NewREST(c.REST, c.Conns)
 	}
 	s, err := traffic.NewSender(mix, backend)
-	if err != nil || c.REST != "" || c.Library {
-		return load.Each(s.Send, c.Timeout), g.Close, err
+	switch {
+	case err != nil:
+		g.Close()
+		return nil, nil, err
+	case c.Library:
+		return load.Each(s.Send, c.Timeout), g.Close, nil
+	case c.REST != "":
+		own, err := wire.DialHTTP(ctx, c.REST, c.Conns, c.InFlight, c.Timeout)
+		if err != nil {
+			g.Close()
+			return nil, nil, err
+		}
+		return s.OverHTTP(own), func() { own.Close(); g.Close() }, nil
 	}
 	own, err := wire.Dial(ctx, c.Target, c.Conns, c.Timeout)
 	if err != nil {

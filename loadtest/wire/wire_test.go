@@ -156,6 +156,11 @@ func TestALostServerIsFoundAgain(t *testing.T) {
 	if got := <-slow; got.code == codes.OK {
 		t.Fatalf("a call of a server that went: got %v", got.code)
 	}
+	for end := time.Now().Add(30 * time.Second); len(c.conns()) > 0; time.Sleep(time.Millisecond) { // until it has met the loss of each
+		if time.Now().After(end) {
+			t.Fatal("connections outlive their server")
+		}
+	}
 	if got := <-ask(t, c, "b", true); got.code != codes.Unavailable {
 		t.Fatalf("no server: got %v", got.code)
 	}
