@@ -1,11 +1,14 @@
 package features
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
+	"sync"
 )
 
 // ShopID names a shop (a tenant): 1 to 63 of the characters a-z, 0-9 and '-',
@@ -58,7 +61,13 @@ func ParseUserKey(s string) (UserKey, error) {
 // Pseudonyms turns the ids a shop uses into keys, by HMAC-SHA256 under the
 // shop's secret, truncated to 128 bits. It is immutable and safe for
 // concurrent use.
-type Pseudonyms struct{ secret []byte }
+type Pseudonyms struct{ hashes sync.Pool } // of *keyed
+
+// keyed is a hash under the secret, and the memory of a use of it.
+type keyed struct {
+	hash    hash.Hash
+	in, sum []byte
+}
 
 // NewPseudonyms returns the pseudonyms made under secret, which must have at
 // least 16 bytes and never change for the life of the shop's data.
@@ -66,7 +75,10 @@ func NewPseudonyms(secret []byte) (*Pseudonyms, error) {
 	if len(secret) < 16 {
 		return nil, fmt.Errorf("pseudonym secret must have at least 16 bytes: got %d", len(secret))
 	}
-	return &Pseudonyms{secret: append([]byte(nil), secret...)}, nil
+	p := &Pseudonyms{}
+	secret = bytes.Clone(secret)
+	p.hashes.New = func() any { return &keyed{hash: hmac.New(sha256.New, secret)} }
+	return p, nil
 }
 
 // User is the key of the person the shop calls id; zero for the empty id.
@@ -79,12 +91,13 @@ func (p *Pseudonyms) key(kind, id string) UserKey {
 	if id == "" {
 		return UserKey{}
 	}
-	h := hmac.New(sha256.New, p.secret)
-	h.Write([]byte(kind))
-	h.Write([]byte{0})
-	h.Write([]byte(id))
-	var sum [sha256.Size]byte
+	h := p.hashes.Get().(*keyed)
+	defer p.hashes.Put(h)
+	h.in = append(append(append(h.in[:0], kind...), 0), id...)
+	h.hash.Reset()
+	h.hash.Write(h.in)
+	h.sum = h.hash.Sum(h.sum[:0])
 	var k UserKey
-	copy(k[:], h.Sum(sum[:0]))
+	copy(k[:], h.sum)
 	return k
 }
