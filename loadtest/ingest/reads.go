@@ -55,7 +55,7 @@ func (m *measure) probe(ctx context.Context, i int, most time.Duration) (float64
 // reads asks for profiles at a fixed rate, 100 a call and one a call.
 func (m *measure) reads(ctx context.Context, r *Result) (err error) {
 	m.o.Tell("%d profiles a second, 100 a call", m.o.Reads)
-	plan := load.Plan{Rate: float64(m.o.Reads) / 100, Length: m.o.Length, WarmUp: 3 * time.Second, InFlight: 200, Timeout: time.Second}
+	plan := load.Plan{Rate: float64(m.o.Reads) / 100, Length: m.o.Length, WarmUp: 3 * time.Second, InFlight: 200}
 	code := func(err error) string { return status.Code(err).String() }
 	ends := make(chan struct{})
 	var visible []float64
@@ -77,7 +77,7 @@ func (m *measure) reads(ctx context.Context, r *Result) (err error) {
 		}
 	})
 	err = m.watched(ctx, "reads", m.o.Length, func() (err error) {
-		r.ProfileReads, err = load.Run(ctx, plan, func(ctx context.Context, n uint64) (string, string) {
+		r.ProfileReads, err = load.Run(ctx, plan, load.Each(func(ctx context.Context, n uint64) (string, string) {
 			rng := rand.New(rand.NewPCG(n, 9))
 			q := &attunev1.BatchGetProfilesRequest{Ids: make([]string, 100)}
 			for i := range q.Ids {
@@ -85,7 +85,7 @@ func (m *measure) reads(ctx context.Context, r *Result) (err error) {
 			}
 			_, err := attunev1.NewProfileServiceClient(m.c.Conn()).BatchGetProfiles(ctx, q)
 			return "batch", code(err)
-		})
+		}, time.Second))
 		return err
 	})
 	close(ends)
@@ -97,11 +97,11 @@ func (m *measure) reads(ctx context.Context, r *Result) (err error) {
 	m.o.Tell("1000 profiles a second, one a call")
 	plan.Rate = 1000
 	return m.watched(ctx, "single-reads", m.o.Length, func() (err error) {
-		r.SingleReads, err = load.Run(ctx, plan, func(ctx context.Context, n uint64) (string, string) {
+		r.SingleReads, err = load.Run(ctx, plan, load.Each(func(ctx context.Context, n uint64) (string, string) {
 			id := userID(rand.New(rand.NewPCG(n, 8)).IntN(m.o.Users))
 			_, err := attunev1.NewProfileServiceClient(m.c.Conn()).GetProfile(ctx, &attunev1.GetProfileRequest{Id: id})
 			return "single", code(err)
-		})
+		}, time.Second))
 		return err
 	})
 }
