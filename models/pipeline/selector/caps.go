@@ -36,6 +36,7 @@ type coded interface {
 type tally struct {
 	category, brand, seller, group      map[string]int
 	categories, brands, sellers, groups counter
+	codes                               []catalog.Codes
 }
 
 func newCaps(spec models.ComponentSpec, _ pipeline.Env) (pipeline.Selector, error) {
@@ -100,12 +101,20 @@ func (s *caps) byCodes(codes coded, t *tally, cs []pipeline.Candidate) []pipelin
 	t.brands.reset(limits.Brand, len(cs))
 	t.sellers.reset(limits.Seller, len(cs))
 	t.groups.reset(limits.Group, len(cs))
-	out := cs[:0]
+	// All are looked up before any is judged: the judgements are hard to foretell,
+	// and looking up waits for memory.
+	known, n := t.codes[:0], 0
 	for _, c := range cs {
-		k, ok := codes.Codes(c.Row)
-		if !ok {
-			continue
+		if k, ok := codes.Codes(c.Row); ok {
+			known = append(known, k)
+			cs[n] = c
+			n++
 		}
+	}
+	t.codes = known
+	out := cs[:0]
+	for i, c := range cs[:n] {
+		k := &known[i]
 		category, brand := t.categories.of(k.Category), t.brands.of(k.Brand)
 		seller, group := t.sellers.of(k.Seller), t.groups.of(k.Group)
 		if t.categories.full(category) || t.brands.full(brand) || t.sellers.full(seller) || t.groups.full(group) {
