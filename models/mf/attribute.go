@@ -3,6 +3,7 @@ package mf
 import (
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/factor"
 	"github.com/attune-rec/attune/models/linalg"
 	"github.com/attune-rec/attune/models/taste"
 )
@@ -23,11 +24,8 @@ func (m *ALS) AttributeSum(r *features.Request, items []features.Row, weights []
 		return false
 	}
 	sum := r.Scratch.Floats(m.table.Dim)
-	for i, w := range weights {
-		if w != 0 && items[i] >= 0 && int(items[i]) < m.table.Items {
-			linalg.Axpy(w, m.table.Row(items[i]), sum)
-		}
-	}
+	known, own := factor.Known(items, weights, m.table.Items, r.Scratch)
+	linalg.AxpyGather(own, m.table.Data, known, sum)
 	return m.attribute(r, sum, rows, 1, out)
 }
 
