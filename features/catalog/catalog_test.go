@@ -24,7 +24,7 @@ var (
 // randomItem draws from few values, so that sets overlap and change.
 func randomItem(rng *rand.Rand, id string) *features.Item {
 	it := &features.Item{
-		ID: id, Kind: features.Product, Brand: pick(rng, "", "a", "b", "c"), Seller: pick(rng, "", "s", "t"), Group: pick(rng, "", "g", "h"),
+		ID: id, Kind: features.Product, Brand: pick(rng, "", "a", "b", "c"), Seller: pick(rng, "", "s", "t"), Group: pick(rng, "", "g", "h"), Sponsor: pick(rng, "", "them"),
 		Language: pick(rng, "", "en", "de"), Hidden: rng.IntN(10) == 0,
 	}
 	for range rng.IntN(4) {
@@ -177,6 +177,9 @@ func (w *twin) checkCodes(t *testing.T, s *catalog.Snapshot, step int) {
 			agree(i, c.Brand, it.Brand)
 			agree(i, c.Seller, it.Seller)
 			agree(i, c.Group, it.Group)
+			if c.Sponsored != (it.Sponsor != "") {
+				t.Fatalf("step %d: row %d: got sponsored %v with sponsor %q", step, i, c.Sponsored, it.Sponsor)
+			}
 		}
 	}
 	distinct := map[string]bool{}

@@ -15,6 +15,8 @@ type Codes struct {
 	Brand    int32
 	Seller   int32
 	Group    int32
+	// Sponsored says that somebody pays for the item's place.
+	Sponsored bool
 }
 
 // gone stands in Group for an item that is deleted.
@@ -37,7 +39,7 @@ func (t *texts) codesOf(it *features.Item) Codes {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return Codes{Category: t.code(leaf), Brand: t.code(it.Brand), Seller: t.code(it.Seller), Group: t.code(it.Group)}
+	return Codes{Category: t.code(leaf), Brand: t.code(it.Brand), Seller: t.code(it.Seller), Group: t.code(it.Group), Sponsored: it.Sponsor != ""}
 }
 
 func (t *texts) code(text string) int32 {
