@@ -220,6 +220,7 @@ func (f *fitter) model() (*ALS, error) {
 	linalg.SyrkParallel(weight, users, 0, userGram, f.workers)
 	userGram.MirrorUpper()
 	m := &ALS{
+		mark: new(byte),
 		meta: meta{
 			Params: f.params, Scale: f.scale, Lambda: f.lambda, Items: items.Rows, Users: users.Rows, Map: leads != nil,
 		},
