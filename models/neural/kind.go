@@ -1,11 +1,11 @@
 package neural
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/taste"
+	"github.com/attune-rec/attune/models/training"
 )
 
 // The names of the kinds.
@@ -85,17 +85,7 @@ func NeuMF() models.Kind {
 func kindOf(family, summary string) models.Kind {
 	return models.Kind{
 		Name: family, Summary: summary, Defaults: defaults(family),
-		Fit: func(ctx context.Context, in models.FitInput) (models.Model, error) {
-			t, err := newTrainer(family, in)
-			if err != nil {
-				return nil, fmt.Errorf("fit %s: %w", family, err)
-			}
-			m, err := t.run(ctx)
-			if err != nil {
-				return nil, fmt.Errorf("fit %s: %w", family, err)
-			}
-			return m, nil
-		},
+		Fit:  training.Fit(family, func(in models.FitInput) (*trainer, error) { return newTrainer(family, in) }, (*trainer).run),
 		Open: func(r models.Reader) (models.Model, error) { return open(family, r) },
 		Space: []models.Range{
 			{Param: "rate", Low: .0005, High: .005, Log: true},
