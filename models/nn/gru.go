@@ -3,6 +3,8 @@ package nn
 import (
 	"math"
 	"math/rand/v2"
+
+	"github.com/attune-rec/attune/models/linalg"
 )
 
 // Steps is the shape of packed sequences: Steps[t] sequences have a token at
@@ -74,21 +76,26 @@ func (g *GRU[F]) Forward(x Mat[F], steps Steps) Mat[F] {
 			gemm(false, false, 1, hp, g.Wh.Mat(), 0, work)
 		}
 		for i := range n {
-			g.cell(input.Row(at+i), work.Row(i), hp.Row(i), gates.Row(at+i), inner.Row(at+i), y.Row(at+i))
+			gruCell(input.Row(at+i), work.Row(i), g.B.W, g.Bh.W, hp.Row(i), gates.Row(at+i), inner.Row(at+i), y.Row(at+i))
 		}
 		before, at = at, at+n
 	}
 	return y
 }
 
-// cell is one token: x is x·Wx and hw is h·Wh, both without bias. It fills the
-// gates, the inner product h·Wh+bh of n, and the new state.
-func (g *GRU[F]) cell(x, hw, h, gates, inner, out []F) {
+// gruCell is one token: x is x·Wx and hw is h·Wh, both without bias. It fills
+// the gates, the inner product h·Wh+bh of n, and the new state. gates may be x,
+// and out h.
+func gruCell[F Float](x, hw, bias, own, h, gates, inner, out []F) {
+	if v, ok := single(x); ok {
+		linalg.GRUCell(v, sameAs(hw), sameAs(bias), sameAs(own), sameAs(h), sameAs(gates), sameAs(inner), sameAs(out))
+		return
+	}
 	n := len(h)
-	addTo(gates, x, g.B.W)
+	addTo(gates, x, bias)
 	addTo(gates[:2*n], gates[:2*n], hw[:2*n])
 	sigmoidTo(gates[:2*n], gates[:2*n])
-	addTo(inner, hw[2*n:], g.Bh.W)
+	addTo(inner, hw[2*n:], own)
 	mulAddTo(gates[2*n:], gates[:n], inner)
 	tanhTo(gates[2*n:], gates[2*n:])
 	subTo(out, h, gates[2*n:])
@@ -106,17 +113,9 @@ func (g *GRU[F]) Backward(dy Mat[F]) Mat[F] {
 	for t := len(g.steps) - 1; t >= 0; t-- {
 		n := g.steps[t]
 		at -= n
+		clear(dPrev.Slice(carried, n).Data[:(n-carried)*h])
 		for i := range n {
-			d := g.work.slice(h)
-			copy(d, dy.Row(at+i))
-			if i < carried {
-				addTo(d, d, dPrev.Row(i))
-			}
-			gate, in, hp := gates.Row(at+i), inner.Row(at+i), prev.Row(at+i)
-			di, dr, dp := dInput.Row(at+i), dRecurrent.Row(at+i), dPrev.Row(i)
-			gruGrad(d, gate, in, hp, di, dp)
-			copy(dr[:2*h], di[:2*h])
-			mulTo(dr[2*h:], di[2*h:], gate[:h])
+			gruGrad(dy.Row(at+i), dPrev.Row(i), gates.Row(at+i), inner.Row(at+i), prev.Row(at+i), dInput.Row(at+i), dRecurrent.Row(at+i))
 		}
 		if t > 0 {
 			gemm(false, true, 1, dRecurrent.Slice(at, at+n), g.Wh.Mat(), 1, dPrev.Slice(0, n))
@@ -132,33 +131,34 @@ func (g *GRU[F]) Backward(dy Mat[F]) Mat[F] {
 	return dx
 }
 
-// gruGrad turns the gradient d of a state into those of the gates' arguments
-// and, by the direct path, of the state before.
-func gruGrad[F Float](d, gate, inner, hp, di, dp []F) {
-	h := len(d)
-	r, z, n := gate[:h], gate[h:2*h], gate[2*h:3*h]
-	dr, dz, dn := di[:h], di[h:2*h], di[2*h:3*h]
-	inner, hp, dp = inner[:h], hp[:h], dp[:h]
-	for j, v := range d {
-		zj, nj, rj := z[j], n[j], r[j]
-		dnj := v * (1 - zj) * (1 - nj*nj)
-		dn[j] = dnj
-		dz[j] = v * (hp[j] - nj) * zj * (1 - zj)
-		dr[j] = dnj * inner[j] * rj * (1 - rj)
-		dp[j] = v * zj
+// gruGrad turns the gradient dy+dh of a state into those of x·Wx and h·Wh;
+// dh becomes what comes to the state before by the direct path.
+func gruGrad[F Float](dy, dh, gate, inner, h, dx, dhw []F) {
+	if d, ok := single(dy); ok {
+		linalg.GRUCellGrad(d, sameAs(dh), sameAs(gate), sameAs(inner), sameAs(h), sameAs(dx), sameAs(dhw))
+		return
+	}
+	n := len(dy)
+	for j := range dy {
+		r, z, c, d := gate[j], gate[n+j], gate[2*n+j], dy[j]+dh[j]
+		cand := d * (1 - z) * (1 - c*c)
+		dx[j] = cand * inner[j] * r * (1 - r)
+		dx[n+j] = d * (h[j] - c) * z * (1 - z)
+		dx[2*n+j] = cand
+		dhw[j], dhw[n+j], dhw[2*n+j] = dx[j], dx[n+j], cand*r
+		dh[j] = d * z
 	}
 }
 
 // Step runs one token of one sequence: state becomes the state after x. It
-// needs 9·Hidden numbers of work and neither keeps nor changes anything of the
+// needs 7·Hidden numbers of work and neither keeps nor changes anything of the
 // layer, so that any number of goroutines may call it.
 func (g *GRU[F]) Step(x, state, work []F) {
 	h := g.Hidden()
-	input, hw, gates := work[:3*h], work[3*h:6*h], work[6*h:9*h]
+	input, hw, inner := work[:3*h], work[3*h:6*h], work[6*h:7*h]
 	clear(input)
 	clear(hw)
 	rowTimes(x, g.Wx, input)
 	rowTimes(state, g.Wh, hw)
-	g.cell(input, hw, state, gates, input[:h], hw[:h])
-	copy(state, hw[:h])
+	gruCell(input, hw, g.B.W, g.Bh.W, state, input, inner, state)
 }
