@@ -15,6 +15,7 @@ type neuralCmd struct {
 	Script  string `default:"loadtest/peers/neural.py" help:"The peer's jobs."`
 	Rounds  int    `default:"9" help:"Rounds in which the sides take turns."`
 	Threads []int  `default:"1,2" help:"Threads of both sides."`
+	Only    string `help:"Only the rows whose title has this in it."`
 	Write   string `help:"Markdown file whose table is replaced."`
 }
 
@@ -75,6 +76,9 @@ func (c *neuralCmd) compare(ctx context.Context, self string, threads int) (tabl
 	defer func() { err = errors.Join(err, ours.Close()) }()
 	var b strings.Builder
 	for _, row := range neuralRows() {
+		if !strings.Contains(row.title, c.Only) {
+			continue
+		}
 		line, err := row.line(ours, theirs, threads, c.Rounds)
 		if err != nil {
 			return "", "", err

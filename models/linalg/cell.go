@@ -2,8 +2,9 @@ package linalg
 
 // The functions of this file are the gates of recurrent cells, forward and backward, of one row: a
 // state of n numbers. Rows of gates hold their sections one after the other, each of n numbers. An
-// output may be the input it takes the place of: cell be c, out h, and the gates of a GRUCell x.
-// Otherwise outputs overlap nothing.
+// output may be the input whose place it takes: cell that of c, out that of h, the gates of a GRUCell
+// that of x, and the gradients of the gates' arguments that of the gates. Otherwise outputs overlap
+// nothing.
 
 // LSTMCell is a step of a long short-term memory. gates, 4n, hold the gates' arguments without bias
 // in the order input, forget, output, candidate, and become the gates:

@@ -87,6 +87,10 @@ func TestLSTMCellGrad(t *testing.T) {
 		}
 		checkGuard(t, dGates)
 		checkGuard(t, dCell)
+		LSTMCellGrad(dy, dh, gates, bent, c, gates, given) // in place
+		if !equal32(gates, dGates) || !equal32(given, dCell) {
+			t.Fatalf("in place: got %v, want %v", gates, dGates)
+		}
 	})
 }
 
@@ -141,6 +145,10 @@ func TestGRUCellGrad(t *testing.T) {
 		}
 		for _, x := range [][]float32{dh, dx, dhw} {
 			checkGuard(t, x)
+		}
+		GRUCellGrad(dy, given, gates, inner, h, gates, dhw) // in place
+		if !equal32(gates, dx) || !equal32(given, dh) {
+			t.Fatalf("in place: got %v, want %v", gates, dx)
 		}
 	})
 }

@@ -22,6 +22,22 @@ func (s Steps) Tokens() int {
 	return n
 }
 
+// chunkRows is how many tokens the products over all of time take at once, at
+// least: enough for the kernels, few enough to be in the cache still when the
+// recurrence comes to them, or has just left them.
+const chunkRows = 256
+
+// chunk is the number of tokens of the first steps that make a chunk.
+func (s Steps) chunk() int {
+	n := 0
+	for _, m := range s {
+		if n += m; n >= chunkRows {
+			break
+		}
+	}
+	return n
+}
+
 // GRU is a gated recurrent unit (Cho et al. 2014, with the reset gate behind
 // the recurrent product as in Chung et al. 2014 and cuDNN):
 //
@@ -31,11 +47,11 @@ func (s Steps) Tokens() int {
 type GRU[F Float] struct {
 	Wx, Wh, B, Bh *Param[F] // in x 3h, h x 3h, 3h, h
 
-	x                             Mat[F]
-	steps                         Steps
-	input, gates, inner, prev, y  buffer[F]
-	dInput, dRecurrent, dPrev, dx buffer[F]
-	work                          buffer[F]
+	x                     Mat[F]
+	steps                 Steps
+	gates, inner, prev, y buffer[F]
+	dRecurrent, dPrev, dx buffer[F]
+	work                  buffer[F]
 }
 
 // NewGRU draws the weights evenly from ±1/√hidden.
@@ -61,11 +77,14 @@ func (g *GRU[F]) Hidden() int { return g.Wh.Rows }
 func (g *GRU[F]) Forward(x Mat[F], steps Steps) Mat[F] {
 	h := g.Hidden()
 	g.x, g.steps = x, steps
-	input, gates := g.input.mat(x.Rows, 3*h), g.gates.mat(x.Rows, 3*h)
+	gates := g.gates.mat(x.Rows, 3*h)
 	inner, prev, y := g.inner.mat(x.Rows, h), g.prev.mat(x.Rows, h), g.y.mat(x.Rows, h)
-	gemm(false, false, 1, x, g.Wx.Mat(), 0, input)
-	at, before := 0, 0
+	at, before, ready := 0, 0, 0
 	for t, n := range steps {
+		if at+n > ready {
+			ready = at + steps[t:].chunk()
+			gemm(false, false, 1, x.Slice(at, ready), g.Wx.Mat(), 0, gates.Slice(at, ready))
+		}
 		work := g.work.mat(n, 3*h)
 		hp := prev.Slice(at, at+n)
 		if t == 0 {
@@ -76,7 +95,7 @@ func (g *GRU[F]) Forward(x Mat[F], steps Steps) Mat[F] {
 			gemm(false, false, 1, hp, g.Wh.Mat(), 0, work)
 		}
 		for i := range n {
-			gruCell(input.Row(at+i), work.Row(i), g.B.W, g.Bh.W, hp.Row(i), gates.Row(at+i), inner.Row(at+i), y.Row(at+i))
+			gruCell(gates.Row(at+i), work.Row(i), g.B.W, g.Bh.W, hp.Row(i), gates.Row(at+i), inner.Row(at+i), y.Row(at+i))
 		}
 		before, at = at, at+n
 	}
@@ -104,12 +123,14 @@ func gruCell[F Float](x, hw, bias, own, h, gates, inner, out []F) {
 }
 
 // Backward takes the gradient of every state, adds to the gradients of the
-// weights, and returns that of x, valid until the next call.
+// weights, and returns that of x, valid until the next call. It uses up what
+// Forward kept: it can run once after each.
 func (g *GRU[F]) Backward(dy Mat[F]) Mat[F] {
 	h, tokens := g.Hidden(), g.x.Rows
 	gates, inner, prev := g.gates.mat(tokens, 3*h), g.inner.mat(tokens, h), g.prev.mat(tokens, h)
-	dInput, dRecurrent, dPrev := g.dInput.mat(tokens, 3*h), g.dRecurrent.mat(tokens, 3*h), g.dPrev.mat(max(tokens, 1), h)
-	at, carried := tokens, 0
+	dInput, dRecurrent, dPrev := gates, g.dRecurrent.mat(tokens, 3*h), g.dPrev.mat(max(tokens, 1), h)
+	dx := g.dx.mat(tokens, g.x.Cols)
+	at, carried, done := tokens, 0, tokens
 	for t := len(g.steps) - 1; t >= 0; t-- {
 		n := g.steps[t]
 		at -= n
@@ -121,13 +142,16 @@ func (g *GRU[F]) Backward(dy Mat[F]) Mat[F] {
 			gemm(false, true, 1, dRecurrent.Slice(at, at+n), g.Wh.Mat(), 1, dPrev.Slice(0, n))
 		}
 		carried = n
+		if t == 0 || done-at >= chunkRows {
+			di, dr := dInput.Slice(at, done), dRecurrent.Slice(at, done)
+			gemm(true, false, 1, g.x.Slice(at, done), di, 1, g.Wx.Grad())
+			gemm(true, false, 1, prev.Slice(at, done), dr, 1, g.Wh.Grad())
+			gemm(false, true, 1, di, g.Wx.Mat(), 0, dx.Slice(at, done))
+			sumRows(di, g.B.G)
+			sumRows(dr.Columns(2*h, 3*h), g.Bh.G)
+			done = at
+		}
 	}
-	gemm(true, false, 1, g.x, dInput, 1, g.Wx.Grad())
-	gemm(true, false, 1, prev, dRecurrent, 1, g.Wh.Grad())
-	sumRows(dInput, g.B.G)
-	sumRows(dRecurrent.Columns(2*h, 3*h), g.Bh.G)
-	dx := g.dx.mat(tokens, g.x.Cols)
-	gemm(false, true, 1, dInput, g.Wx.Mat(), 0, dx)
 	return dx
 }
 

@@ -19,7 +19,7 @@ type LSTM[F Float] struct {
 	x                           Mat[F]
 	steps                       Steps
 	gates, cells, bent, prev, y buffer[F]
-	dGates, dPrev, dCell, dx    buffer[F]
+	dPrev, dCell, dx            buffer[F]
 	zero                        buffer[F] // the state before the first token
 }
 
@@ -52,9 +52,12 @@ func (l *LSTM[F]) Forward(x Mat[F], steps Steps) Mat[F] {
 	gates, cells, bent := l.gates.mat(x.Rows, 4*h), l.cells.mat(x.Rows, h), l.bent.mat(x.Rows, h)
 	prev, y, zero := l.prev.mat(x.Rows, h), l.y.mat(x.Rows, h), l.zero.slice(h)
 	clear(zero)
-	gemm(false, false, 1, x, l.Wx.Mat(), 0, gates)
-	at, last := 0, 0
+	at, last, ready := 0, 0, 0
 	for t, n := range steps {
+		if at+n > ready {
+			ready = at + steps[t:].chunk()
+			gemm(false, false, 1, x.Slice(at, ready), l.Wx.Mat(), 0, gates.Slice(at, ready))
+		}
 		hp, now := prev.Slice(at, at+n), gates.Slice(at, at+n)
 		if t == 0 {
 			clear(hp.Data[:n*h])
@@ -92,12 +95,14 @@ func lstmCell[F Float](gates, bias, c, cell, bent, out []F) {
 }
 
 // Backward takes the gradient of every h, adds to the gradients of the
-// weights, and returns that of x, valid until the next call.
+// weights, and returns that of x, valid until the next call. It uses up what
+// Forward kept: it can run once after each.
 func (l *LSTM[F]) Backward(dy Mat[F]) Mat[F] {
 	h, tokens := l.Hidden(), l.x.Rows
-	gates, cells, bent := l.gates.mat(tokens, 4*h), l.cells.mat(tokens, h), l.bent.mat(tokens, h)
-	dGates, dPrev, dCell := l.dGates.mat(tokens, 4*h), l.dPrev.mat(max(tokens, 1), h), l.dCell.mat(max(tokens, 1), h)
-	at, carried := tokens, 0
+	gates, cells, bent, prev := l.gates.mat(tokens, 4*h), l.cells.mat(tokens, h), l.bent.mat(tokens, h), l.prev.mat(tokens, h)
+	dGates, dPrev, dCell := gates, l.dPrev.mat(max(tokens, 1), h), l.dCell.mat(max(tokens, 1), h)
+	dx := l.dx.mat(tokens, l.x.Cols)
+	at, carried, done := tokens, 0, tokens
 	for t := len(l.steps) - 1; t >= 0; t-- {
 		n := l.steps[t]
 		at -= n
@@ -114,12 +119,15 @@ func (l *LSTM[F]) Backward(dy Mat[F]) Mat[F] {
 			gemm(false, true, 1, dGates.Slice(at, at+n), l.Wh.Mat(), 0, dPrev.Slice(0, n))
 		}
 		carried = n
+		if t == 0 || done-at >= chunkRows {
+			part := dGates.Slice(at, done)
+			gemm(true, false, 1, l.x.Slice(at, done), part, 1, l.Wx.Grad())
+			gemm(true, false, 1, prev.Slice(at, done), part, 1, l.Wh.Grad())
+			gemm(false, true, 1, part, l.Wx.Mat(), 0, dx.Slice(at, done))
+			sumRows(part, l.B.G)
+			done = at
+		}
 	}
-	gemm(true, false, 1, l.x, dGates, 1, l.Wx.Grad())
-	gemm(true, false, 1, l.prev.mat(tokens, h), dGates, 1, l.Wh.Grad())
-	sumRows(dGates, l.B.G)
-	dx := l.dx.mat(tokens, l.x.Cols)
-	gemm(false, true, 1, dGates, l.Wx.Mat(), 0, dx)
 	return dx
 }
 
