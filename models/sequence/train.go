@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/attribute"
 	"github.com/attune-rec/attune/models/linalg"
 	"github.com/attune-rec/attune/models/nn"
 	"github.com/attune-rec/attune/models/training"
@@ -92,9 +93,9 @@ func newTrainer(family string, in models.FitInput) (*trainer, error) {
 	}
 	t.params = p
 	t.reads = inputs{Types: p.EventTypes && t.corpus.types, Gaps: p.Gaps && t.corpus.gaps}
-	var said *attributes
+	var said *attribute.Table
 	if p.ItemFeatures {
-		said = attributesOf(in.Train)
+		said = attribute.Of(in.Train)
 	}
 	t.nets, err = training.Replicas(t.workers, func() *network {
 		n := newNetwork(family, p, t.reader.items, t.reads, said, rand.New(rand.NewPCG(in.Seed, 0x5e9)))
