@@ -1,4 +1,9 @@
-package sequence
+// Package attribute is what the catalogue says of the items that other items
+// have in common with them, as numbers that a network can learn vectors for: an
+// item nobody met is known by what is said of it.
+//
+// It imports models/nn, models/linalg and features. Start reading at Of.
+package attribute
 
 import (
 	"maps"
@@ -18,17 +23,16 @@ const (
 	mostOwn  = 24 // attributes of an item that are read, the rarest
 )
 
-// attributes are what the catalogue says of the items that other items have in
-// common with them: levels of the category, brand, tags, attributes, words of
-// the title.
-type attributes struct {
+// Table is what is said of each item: levels of the category, brand, tags,
+// attributes, words of the title, each by a number. It is read-only.
+type Table struct {
 	ptr   []int32 // of each item into ids
 	ids   []int32
 	names int
 }
 
-// attributesOf is nil where there is no catalogue or nothing is shared.
-func attributesOf(d *dataset.Dataset) *attributes {
+// Of reads d's catalogue. It is nil where there is none or nothing is shared.
+func Of(d *dataset.Dataset) *Table {
 	if d.Catalog == nil {
 		return nil
 	}
@@ -51,7 +55,7 @@ func attributesOf(d *dataset.Dataset) *attributes {
 			}
 		})
 	}
-	a := &attributes{ptr: make([]int32, 1, len(byItem)+1)}
+	a := &Table{ptr: make([]int32, 1, len(byItem)+1)}
 	row := make([]int32, len(counts)) // of the attributes that are kept, from 1
 	for i := range byItem {
 		shared := slices.DeleteFunc(byItem[i], func(id int32) bool { return counts[id] < fewItems || counts[id] > len(byItem)/2 })
@@ -92,32 +96,39 @@ func said(it *features.Item, yield func(name string)) {
 	}
 }
 
-// compose fills whole with each item's own vector and the sum of its
-// attributes' by the root of their number.
-func (a *attributes) compose(own, attrs, whole *nn.Param[float32], workers int) {
+// Names is how many different attributes there are.
+func (a *Table) Names() int { return a.names }
+
+// Row is the attributes of an item, to be read only.
+func (a *Table) Row(item int32) []int32 { return a.ids[a.ptr[item]:a.ptr[item+1]] }
+
+// Compose fills whole with each item's own vector and the sum of its
+// attributes' times their [Share].
+func (a *Table) Compose(own, attrs, whole *nn.Param[float32], workers int) {
 	dim := own.Cols
 	linalg.ParallelN(own.Rows, 256, workers, func(_, lo, hi int) {
 		copy(whole.W[lo*dim:hi*dim], own.W[lo*dim:hi*dim])
 		for i := lo; i < hi; i++ {
-			ids := a.ids[a.ptr[i]:a.ptr[i+1]]
+			ids := a.Row(int32(i)) // #nosec G115 -- rows are int32 by contract
 			for _, id := range ids {
-				linalg.Axpy(share(len(ids)), attrs.W[int(id)*dim:][:dim], whole.W[i*dim:][:dim])
+				linalg.Axpy(Share(len(ids)), attrs.W[int(id)*dim:][:dim], whole.W[i*dim:][:dim])
 			}
 		}
 	})
 }
 
-// distribute gives the gradient of whole to own and attrs, and clears it.
-func (a *attributes) distribute(own, attrs, whole *nn.Param[float32]) {
+// Distribute gives the gradient of whole to own and attrs, and clears it.
+func (a *Table) Distribute(own, attrs, whole *nn.Param[float32]) {
 	dim := own.Cols
 	for i := range own.Rows {
-		ids := a.ids[a.ptr[i]:a.ptr[i+1]]
+		ids := a.Row(int32(i)) // #nosec G115 -- rows are int32 by contract
 		for _, id := range ids {
-			linalg.Axpy(share(len(ids)), whole.G[i*dim:][:dim], attrs.G[int(id)*dim:][:dim])
+			linalg.Axpy(Share(len(ids)), whole.G[i*dim:][:dim], attrs.G[int(id)*dim:][:dim])
 		}
 	}
 	linalg.AddTo(own.G, own.G, whole.G)
 	clear(whole.G)
 }
 
-func share(n int) float32 { return float32(1 / math.Sqrt(float64(n))) }
+// Share is the factor on the vectors of n attributes, one by the root of n.
+func Share(n int) float32 { return float32(1 / math.Sqrt(float64(n))) }
