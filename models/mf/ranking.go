@@ -57,11 +57,6 @@ func (m *Ranking) ScoreMany(rs []*features.Request, items []features.Row, out []
 	m.table.ScoreMany(m, rs, items, out)
 }
 
-// firm is how much more a vector is held back when it is folded in than in
-// training, where the noise of steps does its part. It was chosen on interactions
-// held out of gowalla.
-const firm = 2
-
 // Embed implements models.Embedder: the vector that ranks the history above the
 // pool by the loss of training, a convex problem, solved by accelerated
 // gradient descent from 0. The last number is 1, the weight of items' biases.
@@ -86,7 +81,7 @@ func (m *Ranking) Embed(r *features.Request, dst []float32) bool {
 	theirs := scratch.Floats(len(m.pool))
 	ahead, last, gradient := scratch.Floats(dim), scratch.Floats(dim), scratch.Floats(dim)
 	copy(ahead, dst)
-	reg := firm * float32(m.params.Regularisation) * likes
+	reg := float32(m.params.Regularisation) * likes
 	rate := 1 / (reg + likes*m.steepest(p.Rows))
 	for step := range m.params.Steps {
 		linalg.DotGather(ahead, m.table.Data, p.Rows, mine)
