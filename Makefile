@@ -63,6 +63,17 @@ measure-ingest: build ## Write docs/measurements/ingest.md anew; wants a quiet m
 measure-demand: ## Write docs/measurements/demand.md anew: demand and customers of the bundled shop
 	@mkdir -p bin && $(GO) build -buildvcs=auto -o bin/ ./trainer
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && bin/trainer demo --data "$$dir" >/dev/null 2>&1 && .ci/measure-demand "$$dir" > docs/measurements/demand.md
+
+.PHONY: measure-segments
+measure-segments: ## Write docs/measurements/segments.md anew: groups of the bundled shop's buyers, and whether motives last
+	@mkdir -p bin && $(GO) build -buildvcs=auto -o bin/ ./trainer
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && bin/trainer demo --data "$$dir" --judged 1 >/dev/null 2>&1 && .ci/measure-segments "$$dir" > docs/measurements/segments.md
+
+.PHONY: measure-signals
+measure-signals: ## Write docs/signals.md anew: the signals of the code, with their importance in the bundled shop
+	@mkdir -p bin && $(GO) build -buildvcs=auto -o bin/ ./trainer
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && bin/trainer demo --data "$$dir" --judged 1 >/dev/null 2>&1 && .ci/measure-signals "$$dir" > docs/signals.md
+
 .PHONY: measure-kernels
 measure-kernels: ## Write docs/measurements/kernels.md anew, beside OpenBLAS
 	@$(MAKE) --no-print-directory .cache/peers/index
@@ -113,8 +124,8 @@ soak: ## Half an hour at 70 % load
 	@ONLY=soak .ci/trust long
 
 .PHONY: fuzz-long
-fuzz-long: ## Two million executions of every fuzz target
-	@.ci/fuzz 2000000x
+fuzz-long: ## Two million executions of every fuzz target; hours
+	@ONLY=fuzz .ci/trust long
 
 .PHONY: measure-risk
 measure-risk: ## Write docs/measurements/risk.md anew: attacks planted in the bundled shop

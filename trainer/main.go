@@ -39,6 +39,8 @@ type flags struct {
 	Forecast    job.ForecastCmd `cmd:"" help:"Forecast series, with intervals."`
 	Demand      job.Demand      `cmd:"" help:"Forecast what a shop will sell, by item, category or market."`
 	Customers   job.Customers   `cmd:"" help:"Predict which shoppers come back, and what they are worth."`
+	Segments    job.Segments    `cmd:"" help:"Find groups of alike shoppers, in words and by rules; or measure whether motives last."`
+	Signals     job.Signals     `cmd:"" help:"Tell what rankers look at, and how much a release's ranker rests on each."`
 	Risk        job.Risk        `cmd:"" help:"Tell which shoppers look like an attack, and keep nothing."`
 }
 

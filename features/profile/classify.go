@@ -1,19 +1,19 @@
 package profile
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/logistic"
 )
 
 const (
-	minExamples = 20   // below which nothing is learnt
-	ridge       = 1.0  // weight of the penalty, in examples
-	newtonSteps = 25   // the likelihood is convex: it settles in fewer
-	settled     = 1e-8 // largest change of a weight that is none
+	minExamples = 20  // below which nothing is learnt
+	ridge       = 1.0 // weight of the penalty, in examples
 )
 
 // Classifier says who is like the examples it learnt from: logistic regression
@@ -80,92 +80,22 @@ func terms(point []float64) []float64 {
 }
 
 func (c *Classifier) fit(points [][]float64, member []bool, rows []int) {
-	d := 2*len(dimensions) + 1
-	c.weights = make([]float64, d)
+	known, want := make([][]float64, len(rows)), make([]float64, len(rows))
 	yes := 0.
-	for _, i := range rows {
+	for n, i := range rows {
+		known[n] = terms(points[i])
 		if member[i] {
+			want[n] = 1
 			yes++
 		}
 	}
 	total := float64(len(rows))
 	share := [2]float64{total / 2 / (total - yes), total / 2 / yes}
-	for range newtonSteps {
-		gradient, hessian := make([]float64, d), make([]float64, d*d)
-		for _, i := range rows {
-			x := terms(points[i])
-			p := 1 / (1 + math.Exp(-dot(c.weights, x)))
-			want, w := 0., share[0]
-			if member[i] {
-				want, w = 1, share[1]
-			}
-			curve := max(w*p*(1-p), 1e-12)
-			for a := range d {
-				gradient[a] += w * (want - p) * x[a]
-				for b := range a + 1 {
-					hessian[a*d+b] += curve * x[a] * x[b]
-				}
-			}
-		}
-		for a := range d {
-			if a < d-1 { // the level is free
-				gradient[a] -= ridge * c.weights[a]
-				hessian[a*d+a] += ridge
-			} else {
-				hessian[a*d+a] += 1e-9
-			}
-		}
-		step := solve(hessian, gradient)
-		largest := 0.
-		for a, v := range step {
-			c.weights[a] += v
-			largest = max(largest, math.Abs(v))
-		}
-		if largest < settled {
-			return
-		}
+	counts := make([]float64, len(rows))
+	for n, w := range want {
+		counts[n] = share[int(w)]
 	}
-}
-
-// solve is x of a x = b for a positive definite a, of which the lower triangle
-// is given and written over (Cholesky).
-func solve(a, b []float64) []float64 {
-	d := len(b)
-	for i := range d {
-		for j := range i + 1 {
-			sum := a[i*d+j]
-			for k := range j {
-				sum -= a[i*d+k] * a[j*d+k]
-			}
-			if i == j {
-				a[i*d+i] = math.Sqrt(max(sum, 1e-12))
-			} else {
-				a[i*d+j] = sum / a[j*d+j]
-			}
-		}
-	}
-	x := slices.Clone(b)
-	for i := range d {
-		for k := range i {
-			x[i] -= a[i*d+k] * x[k]
-		}
-		x[i] /= a[i*d+i]
-	}
-	for i := d - 1; i >= 0; i-- {
-		for k := i + 1; k < d; k++ {
-			x[i] -= a[k*d+i] * x[k]
-		}
-		x[i] /= a[i*d+i]
-	}
-	return x
-}
-
-func dot(a, b []float64) float64 {
-	sum := 0.
-	for i := range a {
-		sum += a[i] * b[i]
-	}
-	return sum
+	c.weights = logistic.Fit(known, want, counts, ridge)
 }
 
 // scored is the rows by score, the highest first, and how many are members.
@@ -173,17 +103,9 @@ func (c *Classifier) scored(points [][]float64, member []bool, rows []int) (scor
 	order := slices.Clone(rows)
 	at := make(map[int]float64, len(rows))
 	for _, i := range rows {
-		at[i] = dot(c.weights, terms(points[i]))
+		at[i] = logistic.Dot(c.weights, terms(points[i]))
 	}
-	slices.SortFunc(order, func(a, b int) int {
-		switch {
-		case at[a] > at[b]:
-			return -1
-		case at[a] < at[b]:
-			return 1
-		}
-		return a - b
-	})
+	slices.SortFunc(order, func(a, b int) int { return cmp.Or(cmp.Compare(at[b], at[a]), a-b) })
 	for _, i := range order {
 		scores, yes = append(scores, at[i]), append(yes, member[i])
 		if member[i] {
@@ -216,26 +138,19 @@ func (c *Classifier) best(points [][]float64, member []bool, rows []int) float64
 
 func (c *Classifier) judge(points [][]float64, member []bool, rows []int) {
 	scores, yes, members := c.scored(points, member, rows)
-	hits, taken, won := 0., 0., 0.
-	others := float64(len(rows)) - members
-	for i := 0; i < len(scores); {
-		j, in := i, 0.
-		for ; j < len(scores) && scores[j] == scores[i]; j++ {
-			if yes[j] {
-				in++
-			}
+	all := make([]int, len(scores))
+	taken := 0.
+	for i, score := range scores {
+		all[i] = i
+		if score < c.threshold {
+			continue
 		}
-		out := float64(j-i) - in
-		below := others - (float64(i) - hits) - out // others who score less
-		won += in * (below + out/2)
-		if scores[i] >= c.threshold {
-			taken += float64(j - i)
-			c.Recall += in
+		taken++
+		if yes[i] {
+			c.Recall++
 		}
-		hits += in
-		i = j
 	}
-	c.AUC = won / max(members*others, 1)
+	c.AUC = logistic.AUC(scores, yes, all)
 	c.Precision = c.Recall / max(taken, 1)
 	c.Recall /= max(members, 1)
 }
@@ -245,7 +160,7 @@ func (c *Classifier) Of(p *features.Profile) bool {
 	v := raw(p)
 	scale := Clusters{mean: c.mean, scale: c.scale}
 	scale.place(v)
-	return dot(c.weights, terms(v)) >= c.threshold
+	return logistic.Dot(c.weights, terms(v)) >= c.threshold
 }
 
 // Weights is the weight of each standardised field, the heaviest first; one of
@@ -256,15 +171,7 @@ func (c *Classifier) Weights() []features.Weighted {
 		all = append(all, features.Weighted{Name: d.field, Weight: c.weights[j]},
 			features.Weighted{Name: d.field + "^2", Weight: c.weights[len(dimensions)+j]})
 	}
-	slices.SortStableFunc(all, func(a, b features.Weighted) int {
-		switch x, y := math.Abs(a.Weight), math.Abs(b.Weight); {
-		case x > y:
-			return -1
-		case x < y:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(all, func(a, b features.Weighted) int { return cmp.Compare(math.Abs(b.Weight), math.Abs(a.Weight)) })
 	return all
 }
 

@@ -2,67 +2,12 @@ package profile
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"time"
-
-	"github.com/attune-rec/attune/features"
-	"github.com/attune-rec/attune/features/expr"
 )
 
 // ErrSegment is returned for segments that cannot be made.
 var ErrSegment = errors.New("bad segment")
-
-// Rule is a segment by an expression over profile fields.
-type Rule struct {
-	Name   string `json:"name"`
-	Source string `json:"rule"` // in CEL, of kind expr.Segment
-	Title  string `json:"title,omitempty"`
-}
-
-// Rules is a shop's segments by rule. It is immutable and safe for concurrent
-// use.
-type Rules struct {
-	rules    []Rule
-	programs []*expr.Program
-}
-
-// NewRules compiles rules. It reports ErrSegment with the rule's name and what
-// is wrong.
-func NewRules(engine *expr.Engine, rules []Rule) (*Rules, error) {
-	rs := &Rules{rules: slices.Clone(rules)}
-	seen := map[string]bool{}
-	for _, r := range rules {
-		if r.Name == "" || seen[r.Name] {
-			return nil, fmt.Errorf("%w: name %q is empty or twice", ErrSegment, r.Name)
-		}
-		seen[r.Name] = true
-		p, err := engine.Compile(r.Source, expr.Segment)
-		if err != nil {
-			return nil, fmt.Errorf("%w %q: %w", ErrSegment, r.Name, err)
-		}
-		rs.programs = append(rs.programs, p)
-	}
-	return rs, nil
-}
-
-// Of is the names of the segments that p belongs to at now, in the order of
-// the rules. A rule may name segments that stand before it, by
-// profile.segments; what p.Segments holds already is not looked at.
-func (rs *Rules) Of(p *features.Profile, now time.Time) []string {
-	seen := *p
-	seen.Segments = nil
-	r := &features.Request{
-		Query: features.Query{Now: now}, Item: features.NoRow,
-		Shopper: &features.Shopper{Profile: &seen, Consent: features.AllPurposes},
-	}
-	for i, program := range rs.programs {
-		if program.Holds(r) {
-			seen.Segments = append(seen.Segments, rs.rules[i].Name)
-		}
-	}
-	return seen.Segments
-}
 
 // Census is the sizes of segments at one time.
 type Census struct {

@@ -30,10 +30,10 @@ func engine(tb testing.TB) *expr.Engine {
 
 func TestRules(t *testing.T) {
 	e := engine(t)
-	rs, err := NewRules(e, []Rule{
-		{Name: "big", Source: "profile.spent > 100"}, {Name: "mugs", Source: "profile.categories['mugs'] > 0.5"},
-		{Name: "both", Source: "'big' in profile.segments && 'mugs' in profile.segments"}, {Name: "quiet", Source: "profile.silent_days > 30"},
-	})
+	rs, err := NewSegments(e, []Definition{
+		{Name: "big", Rule: "profile.spent > 100"}, {Name: "mugs", Rule: "profile.categories['mugs'] > 0.5"},
+		{Name: "both", Rule: "'big' in profile.segments && 'mugs' in profile.segments"}, {Name: "quiet", Rule: "profile.silent_days > 30"},
+	}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,8 +44,8 @@ func TestRules(t *testing.T) {
 	if got := rs.Of(&features.Profile{}, start); len(got) != 0 || p.Segments[0] != "old" {
 		t.Errorf("got %v, want none, and the profile as it was", got)
 	}
-	for _, bad := range [][]Rule{{{Name: "a", Source: "item.price > 3"}}, {{Name: "", Source: "true"}}, {{Name: "a", Source: "true"}, {Name: "a", Source: "true"}}} {
-		if _, err := NewRules(e, bad); !errors.Is(err, ErrSegment) {
+	for _, bad := range [][]Definition{{{Name: "a", Rule: "item.price > 3"}}, {{Name: "", Rule: "true"}}, {{Name: "a", Rule: "true"}, {Name: "a", Rule: "true"}}} {
+		if _, err := NewSegments(e, bad, nil, nil); !errors.Is(err, ErrSegment) {
 			t.Errorf("%v: got %v, want ErrSegment", bad, err)
 		}
 	}
@@ -158,7 +158,7 @@ func described(t *testing.T, ps []*features.Profile, c *Clusters) {
 				t.Errorf("cluster %d: got lift %v of %s, want 1.5", k, tr.Lift, tr.Words)
 			}
 		}
-		rs, err := NewRules(e, []Rule{{Name: "it", Source: d.Rule}})
+		rs, err := NewSegments(e, []Definition{{Name: "it", Rule: d.Rule}}, nil, nil)
 		if err != nil {
 			t.Fatalf("rule %s: %v", d.Rule, err)
 		}
@@ -286,51 +286,14 @@ func TestOnlineRetailSegments(t *testing.T) {
 // asks whether both halves carry the tag.
 func TestMotivesAgreeBetweenHalves(t *testing.T) {
 	by, all, cat := onlineRetail(t)
-	ref := NewReference(cat, slices.Values(all))
-	var agree, of [motives]float64
-	var either, both [motives]float64
+	var histories [][]features.Event
 	for _, events := range by {
-		var halves [2][]features.Event
-		orders := map[string]int{}
-		for _, e := range events {
-			if e.Type != features.Purchase {
-				continue
-			}
-			n, ok := orders[e.Order]
-			if !ok {
-				n = len(orders)
-				orders[e.Order] = n
-			}
-			halves[n%2] = append(halves[n%2], e)
-		}
-		if len(halves[0]) < 20 || len(halves[1]) < 20 {
-			continue
-		}
-		var has [2][motives]bool
-		for h := range halves {
-			for _, tag := range Of(halves[h]).Profile(ref, start).Tags {
-				for m := range motives {
-					has[h][m] = has[h][m] || tag.Name == motiveTags[m].name
-				}
-			}
-		}
-		for m := range motives {
-			of[m]++
-			if has[0][m] == has[1][m] {
-				agree[m]++
-			}
-			if has[0][m] || has[1][m] {
-				either[m]++
-			}
-			if has[0][m] && has[1][m] {
-				both[m]++
-			}
-		}
+		histories = append(histories, events)
 	}
-	for m, tag := range motiveTags {
-		t.Logf("%s: halves agree for %.3f of %.0f shoppers; both tagged %.0f, either %.0f; base %.3f", tag.name, agree[m]/of[m], of[m], both[m], either[m], ref.base[m])
-		if agree[m]/of[m] < .7 {
-			t.Errorf("%s: halves agree for %.3f of shoppers, want .7", tag.name, agree[m]/of[m])
+	for _, a := range Halves(histories, NewReference(cat, slices.Values(all)), 20) {
+		t.Logf("%+v", a)
+		if a.Same < .7 || a.Shoppers < 1000 {
+			t.Errorf("%s: halves agree for %.3f of %d shoppers, want .7", a.Motive, a.Same, a.Shoppers)
 		}
 	}
 }

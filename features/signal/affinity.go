@@ -13,6 +13,14 @@ func (Affinity) Name() string { return "affinity" }
 // Width implements features.Feature.
 func (Affinity) Width() int { return 2 }
 
+// About implements Signal.
+func (Affinity) About() About {
+	return About{Of: "pair", From: "history, catalogue", Numbers: []string{
+		"share of the shopper's interest (half life 30 days) in the item's category",
+		"in its brand",
+	}}
+}
+
 // Update implements features.Feature: the history tells all.
 func (Affinity) Update(features.State, features.Event) {}
 

@@ -32,6 +32,15 @@ func moment(t time.Time) [3]int {
 	return [3]int{t.Hour() / 6, 4 + weekend, 6 + int(t.Month())%12/3}
 }
 
+// About implements Signal.
+func (Moment) About() About {
+	return About{Of: "context", From: "log", Numbers: []string{
+		"fit of the item to the part of the day",
+		"to workday or weekend",
+		"to the season",
+	}}
+}
+
 // Update implements features.Feature.
 func (f Moment) Update(s features.State, e features.Event) {
 	if !told(&e) {

@@ -13,6 +13,16 @@ func (Pair) Name() string { return "pair" }
 // Width implements features.Feature.
 func (Pair) Width() int { return 4 }
 
+// About implements Signal.
+func (Pair) About() About {
+	return About{Of: "pair", From: "log", Numbers: []string{
+		"looks",
+		"carts",
+		"purchases",
+		"hours since the last",
+	}}
+}
+
 // Update implements features.Feature.
 func (f Pair) Update(s features.State, e features.Event) {
 	user := who(&e)

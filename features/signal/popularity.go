@@ -23,6 +23,16 @@ func (Popularity) Name() string { return "popularity" }
 // Width implements features.Feature.
 func (Popularity) Width() int { return 4 }
 
+// About implements Signal.
+func (Popularity) About() About {
+	return About{Of: "item", From: "log", Numbers: []string{
+		"purchases of late (14 days)",
+		"the same in the market",
+		"looks of late in the market (2 days)",
+		"purchases by interest",
+	}}
+}
+
 // Update implements features.Feature.
 func (f Popularity) Update(s features.State, e features.Event) {
 	if !told(&e) {

@@ -17,6 +17,14 @@ func (Price) Name() string { return "price" }
 // Width implements features.Feature.
 func (Price) Width() int { return 2 }
 
+// About implements Signal.
+func (Price) About() About {
+	return About{Of: "pair", From: "history, catalogue", Numbers: []string{
+		"logarithm of the price by the shopper's usual one",
+		"the same without sign, by the shopper's spread",
+	}}
+}
+
 // Update implements features.Feature: the history tells all.
 func (Price) Update(features.State, features.Event) {}
 

@@ -19,6 +19,16 @@ func (Recency) Name() string { return "recency" }
 // Width implements features.Feature.
 func (Recency) Width() int { return 4 }
 
+// About implements Signal.
+func (Recency) About() About {
+	return About{Of: "user", From: "log", Numbers: []string{
+		"hours since the last event",
+		"events",
+		"events of late (half life 14 days)",
+		"purchases",
+	}}
+}
+
 // Update implements features.Feature.
 func (f Recency) Update(s features.State, e features.Event) {
 	user := who(&e)

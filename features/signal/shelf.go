@@ -17,6 +17,15 @@ func (Shelf) Name() string { return "shelf" }
 // Width implements features.Feature.
 func (Shelf) Width() int { return 3 }
 
+// About implements Signal.
+func (Shelf) About() About {
+	return About{Of: "item", From: "catalogue", Numbers: []string{
+		"days since it is there",
+		"discount",
+		"stars",
+	}}
+}
+
 // Update implements features.Feature: the catalogue tells all.
 func (Shelf) Update(features.State, features.Event) {}
 

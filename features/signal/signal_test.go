@@ -15,6 +15,7 @@ import (
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/catalog"
 	"github.com/attune-rec/attune/features/history"
+	"github.com/attune-rec/attune/features/profile"
 )
 
 var start = time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
@@ -53,6 +54,7 @@ func log(seed uint64, n int) []features.Event {
 		e := features.Event{
 			Seq: int64(i + 1), Type: types[rng.IntN(len(types))], Item: fmt.Sprint("i", rng.IntN(goodsCount+2)),
 			Time: start.Add(time.Duration(i) * 17 * time.Minute), Market: []string{"", "FR", "DE"}[rng.IntN(3)],
+			Price: features.MoneyOf(float64(i*i%97)/3, "EUR"),
 		}
 		if i%3 == 0 {
 			e.Time = e.Time.Add(-time.Duration(rng.IntN(5000)) * time.Minute)
@@ -83,14 +85,21 @@ func asks(seed uint64, n int) []ask {
 	return list
 }
 
+// dossier is what is kept of a shopper.
+type dossier struct {
+	history.Book
+	state profile.State
+}
+
 // answer is the numbers of all items for a request, from state and books.
-func answer(set *Set, state features.State, books map[features.UserKey]*history.Book, cat *catalog.Snapshot, a ask) []uint32 {
+func answer(set *Set, state features.State, books map[features.UserKey]*dossier, cat *catalog.Snapshot, a ask) []uint32 {
 	r := &features.Request{
 		Query: features.Query{Market: a.where, Now: start.Add(time.Duration(a.after)*17*time.Minute + time.Second)},
 		Item:  features.NoRow, Catalog: cat, State: state, Scratch: new(features.Scratch),
 	}
 	if b := books[user(a.user)]; b != nil {
 		r.Shopper = b.Shopper(cat)
+		r.Shopper.Profile = b.state.Profile(nil, r.Now)
 		r.Shopper.Key, r.Shopper.Consent = user(a.user), features.AllPurposes
 	}
 	items := make([]features.Row, cat.Len())
@@ -108,7 +117,7 @@ func answer(set *Set, state features.State, books map[features.UserKey]*history.
 
 // serve answers the asks while the log comes in, in batches with repeats.
 func serve(set *Set, cat *catalog.Snapshot, events []features.Event, list []ask) [][]uint32 {
-	m, books := NewMemory(set), map[features.UserKey]*history.Book{}
+	m, books := NewMemory(set), map[features.UserKey]*dossier{}
 	var answers [][]uint32
 	done := 0
 	for _, a := range list {
@@ -121,12 +130,13 @@ func serve(set *Set, cat *catalog.Snapshot, events []features.Event, list []ask)
 	return answers
 }
 
-func book(books map[features.UserKey]*history.Book, e *features.Event) {
+func book(books map[features.UserKey]*dossier, e *features.Event) {
 	k := e.Subject()
 	if books[k] == nil {
-		books[k] = new(history.Book)
+		books[k] = new(dossier)
 	}
 	books[k].Fold(e)
+	books[k].state.Update(e)
 }
 
 func newSet(tb testing.TB) *Set {
@@ -146,7 +156,7 @@ func TestReplayEqualsLive(t *testing.T) {
 		live := serve(set, cat, events, list)
 		// The replay folds each event by itself into a plain state, from the
 		// log alone, and stops over from a snapshot now and then.
-		m, books, next := NewMemory(set), map[features.UserKey]*history.Book{}, 0
+		m, books, next := NewMemory(set), map[features.UserKey]*dossier{}, 0
 		known := 0
 		for i := 0; i <= n && next < len(list); i++ {
 			for next < len(list) && list[next].after == i {
@@ -216,7 +226,7 @@ func TestTheFutureChangesNothing(t *testing.T) {
 
 func TestValuesBySenseOfTheWords(t *testing.T) {
 	set, cat := newSet(t), goods(t)
-	m, books := NewMemory(set), map[features.UserKey]*history.Book{}
+	m, books := NewMemory(set), map[features.UserKey]*dossier{}
 	event := func(seq int, typ features.EventType, item, market string) {
 		e := features.Event{Seq: int64(seq), Type: typ, Item: item, Market: market, User: user(1), Time: start}
 		m.Fold(e)
@@ -383,7 +393,7 @@ func BenchmarkFold(b *testing.B) {
 
 func BenchmarkValue300(b *testing.B) {
 	set, cat := newSet(b), goods(b)
-	m, books := NewMemory(set), map[features.UserKey]*history.Book{}
+	m, books := NewMemory(set), map[features.UserKey]*dossier{}
 	for _, e := range log(1, 1000) {
 		m.Fold(e)
 		book(books, &e)
@@ -401,5 +411,87 @@ func BenchmarkValue300(b *testing.B) {
 	for b.Loop() {
 		scratch.Reset()
 		set.Value(r, items, out)
+	}
+}
+
+// Every signal says of what and from what it is, and names each of its numbers.
+func TestSignalsSayWhatTheyAre(t *testing.T) {
+	of := map[string]bool{}
+	for _, s := range Signals() {
+		a := s.About()
+		if of[a.Of] = true; a.From == "" || len(a.Numbers) != s.Width() {
+			t.Errorf("%s: got %+v, want what it is made of and %d numbers", s.Name(), a, s.Width())
+		}
+	}
+	for _, kind := range []string{"user", "item", "context", "pair", "sequence"} {
+		if !of[kind] {
+			t.Errorf("no signal is about the %s", kind)
+		}
+	}
+	if len(of) != 5 {
+		t.Errorf("got signals about %v, want five kinds", of)
+	}
+}
+
+func TestCharacterIsTheProfiles(t *testing.T) {
+	now := start.Add(20 * 24 * time.Hour)
+	s := &features.Shopper{Key: user(1), Consent: features.AllPurposes, Recent: make([]features.Interaction, 1), Profile: &features.Profile{
+		Orders: 3, GapDays: 9, Last: start, PriceLevel: .7, ReturnShare: .2, Tags: []features.Tag{{Name: "quality", Confidence: .95}, {Name: "night", Confidence: 1}},
+	}}
+	ask := func(s *features.Shopper) []float32 {
+		out := make([]float32, characterWidth)
+		Character{}.Value(&features.Request{Query: features.Query{Now: now}, Shopper: s}, make([]features.Row, 1), out)
+		return out
+	}
+	got, want := ask(s), []float64{math.Log(21. / 10), .7, .2, 0, .95, 0}
+	for i := range want {
+		if math.Abs(float64(got[i])-want[i]) > 1e-6 {
+			t.Errorf("number %d: got %v, want %v", i, got[i], want[i])
+		}
+	}
+	s.Consent = features.Analytics
+	if v := ask(s); v[1] == v[1] {
+		t.Errorf("without consent: got %v, want unknown", v)
+	}
+}
+
+// In market A cheap goods sell, in B dear ones; at weekends dear ones do.
+func TestCrossingLearnsWhatSellsWhere(t *testing.T) {
+	items, err := catalog.Of([]features.Item{
+		{ID: "cheap", Prices: map[string]features.Money{"": features.MoneyOf(1.5, "EUR")}}, {ID: "dear", Prices: map[string]features.Money{"": features.MoneyOf(90, "EUR")}}, {ID: "unpriced"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := NewSet("crossing")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := NewMemory(set)
+	saturday := start.AddDate(0, 0, int(time.Saturday-start.Weekday()))
+	for i := range 200 {
+		e := features.Event{Seq: int64(i + 1), Type: features.Purchase, Item: "x", Market: "A", Time: saturday.AddDate(0, 0, 3), Price: features.MoneyOf(1.2, "EUR")}
+		if i%2 == 1 {
+			e.Market, e.Time, e.Price = "B", saturday, features.MoneyOf(100, "EUR")
+		}
+		m.Fold(e)
+	}
+	for _, c := range []struct {
+		market string
+		at     time.Time
+		signs  [4]float32 // cheap by market, by time; dear by market, by time
+	}{{"A", saturday, [4]float32{1, -1, -1, 1}}, {"B", saturday.AddDate(0, 0, 3), [4]float32{-1, 1, 1, -1}}} {
+		r := &features.Request{Query: features.Query{Market: c.market, Now: c.at}, Item: features.NoRow, Catalog: items, State: m}
+		rows, out := []features.Row{0, 1, 2}, make([]float32, 6)
+		set.Value(r, rows, out)
+		for i, sign := range c.signs {
+			row, _ := items.Row([]string{"cheap", "dear"}[i/2])
+			if v := out[2*int(row)+i%2] * sign; !(v > .5) {
+				t.Errorf("market %s, number %d: got %v, want one of sign %v that is told", c.market, i, out[2*int(row)+i%2], sign)
+			}
+		}
+		if row, _ := items.Row("unpriced"); out[2*row] == out[2*row] {
+			t.Errorf("without a price: got %v, want unknown", out[2*row])
+		}
 	}
 }

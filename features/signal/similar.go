@@ -16,6 +16,14 @@ func (Similar) Name() string { return "similar" }
 // Width implements features.Feature.
 func (Similar) Width() int { return 2 }
 
+// About implements Signal.
+func (Similar) About() About {
+	return About{Of: "sequence", From: "history, catalogue", Numbers: []string{
+		"likeness to the most alike of the last ten items",
+		"mean likeness to them",
+	}}
+}
+
 // Update implements features.Feature: the history tells all.
 func (Similar) Update(features.State, features.Event) {}
 

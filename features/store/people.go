@@ -38,6 +38,13 @@ func (c *Choices) In(key features.UserKey, market string) features.Purposes {
 	return c.Default
 }
 
+// Settled reports whether what a person agreed to is the same in every market.
+func (c *Choices) Settled(key features.UserKey) bool {
+	_, said := c.Said[key]
+	_, home := c.Homes[key]
+	return said || home || len(c.Markets) == 0
+}
+
 // Choices reads the consents of all persons of a shop at once, for who reads
 // the whole log.
 func (s *Store) Choices(ctx context.Context, shop features.ShopID) (*Choices, error) {
@@ -81,6 +88,15 @@ func (s *Store) Choices(ctx context.Context, shop features.ShopID) (*Choices, er
 		}
 	}
 	return c, rows.Err()
+}
+
+// MarketConsents are the defaults of markets that have one of their own.
+func (s *Store) MarketConsents(ctx context.Context, shop features.ShopID) (map[string]features.Purposes, error) {
+	all := map[string]features.Purposes{}
+	if err := s.marketConsents(ctx, shop, all); err != nil {
+		return nil, fmt.Errorf("consents of markets: %w", err)
+	}
+	return all, nil
 }
 
 func (s *Store) marketConsents(ctx context.Context, shop features.ShopID, into map[string]features.Purposes) error {

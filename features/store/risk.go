@@ -152,29 +152,16 @@ func (s *Store) flags(ctx context.Context, query string, args ...any) (all []Ris
 	return all, rows.Err()
 }
 
-// Withheld tells the events that nothing may be learnt or counted from: those in
-// quarantine, and those of persons who said nothing in a market whose default is
-// without analytics. It is nil when there are none, holds what was decided up to
-// the call, and is safe for concurrent use.
-func (s *Store) Withheld(ctx context.Context, shop features.ShopID) (func(*features.Event) bool, error) {
+// Quarantined tells the events that are in quarantine. It is nil when there are
+// none, holds what was decided up to the call, and is safe for concurrent use.
+func (s *Store) Quarantined(ctx context.Context, shop features.ShopID) (func(*features.Event) bool, error) {
 	flags, err := s.ListFlags(ctx, shop, RiskQuarantined, "", everythingListed)
-	if err != nil {
-		return nil, err
-	}
-	choices, err := s.Choices(ctx, shop)
-	if err != nil {
+	if err != nil || len(flags) == 0 {
 		return nil, err
 	}
 	by := map[features.UserKey][]*risk.Flag{}
 	for i := range flags {
 		by[flags[i].Subject] = append(by[flags[i].Subject], &flags[i].Flag)
-	}
-	strict := false
-	for _, p := range choices.Markets {
-		strict = strict || !p.Has(features.Analytics)
-	}
-	if len(by) == 0 && !strict {
-		return nil, nil
 	}
 	return func(e *features.Event) bool {
 		for _, f := range by[e.Subject()] {
@@ -182,7 +169,55 @@ func (s *Store) Withheld(ctx context.Context, shop features.ShopID) (func(*featu
 				return true
 			}
 		}
-		return strict && !choices.In(e.Subject(), e.Market).Has(features.Analytics)
+		return false
+	}, nil
+}
+
+// Suspects are the keys that a flag was found of, or decided about, since a
+// time; a flag that was released counts as well.
+func (s *Store) Suspects(ctx context.Context, shop features.ShopID, since time.Time) ([]features.UserKey, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT DISTINCT user_key FROM risk_flags WHERE shop = ?1 AND (found >= ?2 OR decided >= ?2)`, string(shop), since.UnixMilli())
+	if err != nil {
+		return nil, fmt.Errorf("suspects: %w", err)
+	}
+	defer rows.Close()
+	var all []features.UserKey
+	for rows.Next() {
+		var key []byte
+		if err := rows.Scan(&key); err != nil {
+			return nil, fmt.Errorf("suspects: %w", err)
+		}
+		k, err := keyFrom(key)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, k)
+	}
+	return all, rows.Err()
+}
+
+// Withheld tells the events that nothing may be learnt or counted from: those in
+// quarantine, and those of persons who said nothing in a market whose default is
+// without analytics. It is nil when there are none, holds what was decided up to
+// the call, and is safe for concurrent use.
+func (s *Store) Withheld(ctx context.Context, shop features.ShopID) (func(*features.Event) bool, error) {
+	quarantined, err := s.Quarantined(ctx, shop)
+	if err != nil {
+		return nil, err
+	}
+	choices, err := s.Choices(ctx, shop)
+	if err != nil {
+		return nil, err
+	}
+	strict := false
+	for _, p := range choices.Markets {
+		strict = strict || !p.Has(features.Analytics)
+	}
+	if !strict {
+		return quarantined, nil
+	}
+	return func(e *features.Event) bool {
+		return quarantined != nil && quarantined(e) || !choices.In(e.Subject(), e.Market).Has(features.Analytics)
 	}, nil
 }
 

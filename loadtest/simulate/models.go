@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -165,15 +166,7 @@ func (j *judge) of(name string, score func(r *features.Request, items []features
 				scores[i] = float32(math.Inf(-1))
 			}
 		}
-		slices.SortStableFunc(order, func(a, b int) int {
-			switch {
-			case scores[a] > scores[b]:
-				return -1
-			case scores[a] < scores[b]:
-				return 1
-			}
-			return 0
-		})
+		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(scores[b], scores[a]) })
 		got := 0.
 		for place, at := range order[:min(opt.Limit, len(order))] {
 			got += j.w.Examine(place) * j.w.LikesItem(s, int(rows[at]), 0)

@@ -167,9 +167,11 @@ func faded(origin, origins int) float64 {
 	return math.Pow(fade, float64(origin)) * (1 - fade) / (1 - math.Pow(fade, float64(origins)))
 }
 
-// quantile is the conformal quantile: the least value such that it and those
-// below it make at least q of all weight, a further error of full weight and
-// infinite size included; the largest where there is too little for that.
+// quantile is the conformal quantile: the value such that the errors up to it
+// make q of all weight, a further error of full weight and infinite size
+// included, in a straight line between the two errors around it: the error
+// above alone promises more than is asked for. It is the largest where there is
+// too little weight for q.
 func quantile(values []weighed, q float64) float64 {
 	values = slices.Clone(values)
 	slices.SortFunc(values, func(a, b weighed) int { return cmp.Compare(a.value, b.value) })
@@ -177,13 +179,14 @@ func quantile(values []weighed, q float64) float64 {
 	for _, v := range values {
 		total += v.weight
 	}
-	sum := 0.0
+	sum, last := 0.0, values[0].value
 	for _, v := range values {
-		if sum += v.weight; sum >= q*total {
-			return v.value
+		if sum+v.weight >= q*total {
+			return last + (v.value-last)*(q*total-sum)/v.weight
 		}
+		sum, last = sum+v.weight, v.value
 	}
-	return values[len(values)-1].value
+	return last
 }
 
 // bounds sets the intervals of f around its mean.

@@ -156,7 +156,7 @@ func TestSolve(t *testing.T) {
 	}
 }
 
-func TestQuantileCoversAtLeast(t *testing.T) {
+func TestQuantileCoversWhatIsAsked(t *testing.T) {
 	var values []weighed
 	for _, v := range []float64{5, 1, 4, 2, 3, 9, 8, 7, 6} {
 		values = append(values, weighed{v, 1})
@@ -167,8 +167,11 @@ func TestQuantileCoversAtLeast(t *testing.T) {
 	if got := quantile(values, 0.99); got != 9 {
 		t.Errorf("99 %% of 9 values: got %v, want the largest, 9", got)
 	}
-	values[5].weight = 3 // the 9: with it and the error to come, 80 % are not reached before
-	if got := quantile(values, 0.7); got != 9 {
-		t.Errorf("70 %% where the largest counts three times: got %v, want 9", got)
+	if got := quantile(values, 0.75); math.Abs(got-7.5) > 1e-12 {
+		t.Errorf("75 %% of 9 values: got %v, want 7.5, between two", got)
+	}
+	values[5].weight = 3 // the 9: with the error to come there are 12
+	if got := quantile(values, 0.7); math.Abs(got-(8+.4/3)) > 1e-12 {
+		t.Errorf("70 %% where the largest counts three times: got %v, want 0.4 of its 3 above 8", got)
 	}
 }

@@ -1,6 +1,7 @@
 package knn
 
 import (
+	"cmp"
 	"math"
 	"slices"
 )
@@ -93,9 +94,9 @@ func unpacked(key uint64) (from int32, v float32) {
 	return int32(^uint32(key >> 1)), math.Float32frombits(uint32(key>>33) | uint32(key)<<31)
 }
 
-// leading moves the k largest of keys to the front; keys are distinct and more
-// than k, and k is above 0.
-func leading(keys []uint64, k int) {
+// leading moves the k largest of keys to the front, the k-th to place k-1;
+// 1 ≤ k ≤ len(keys), and no key is NaN.
+func leading[T cmp.Ordered](keys []T, k int) {
 	lo, hi := 0, len(keys)-1
 	for lo < hi {
 		// The pivot is the median of three, put in the middle.

@@ -295,7 +295,8 @@ func (m *Users) vote(r *features.Request, dst []float32, scratch *features.Scrat
 	if k < len(near) {
 		copied := scratch.Floats(len(near))
 		copy(copied, near)
-		least = largest(copied, k)
+		leading(copied, k)
+		least = copied[k-1]
 	}
 	for u, v := range near {
 		if v > 0 && v >= least {
@@ -303,36 +304,6 @@ func (m *Users) vote(r *features.Request, dst []float32, scratch *features.Scrat
 		}
 	}
 	return true
-}
-
-// largest is the k-th largest of values, which it reorders; 1 ≤ k ≤ len(values).
-func largest(values []float32, k int) float32 {
-	lo, hi := 0, len(values)-1
-	for lo < hi {
-		pivot := values[(lo+hi)/2]
-		i, j := lo, hi
-		for i <= j {
-			for values[i] > pivot {
-				i++
-			}
-			for values[j] < pivot {
-				j--
-			}
-			if i <= j {
-				values[i], values[j] = values[j], values[i]
-				i, j = i+1, j-1
-			}
-		}
-		switch {
-		case k-1 <= j:
-			hi = j
-		case k-1 >= i:
-			lo = i
-		default:
-			return values[k-1]
-		}
-	}
-	return values[lo]
 }
 
 // add adds a shopper's vote.

@@ -1,6 +1,7 @@
 package ltr
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -115,26 +116,10 @@ func (p *Params) judge(lists []List) float64 {
 		for k := range order {
 			order[k] = k
 		}
-		slices.SortStableFunc(order, func(a, b int) int {
-			switch {
-			case scores[a] > scores[b]:
-				return -1
-			case scores[a] < scores[b]:
-				return 1
-			}
-			return 0
-		})
+		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(scores[b], scores[a]) })
 		var got, ideal float64
 		sorted := slices.Clone(l.Gain)
-		slices.SortFunc(sorted, func(a, b float32) int {
-			switch {
-			case a > b:
-				return -1
-			case a < b:
-				return 1
-			}
-			return 0
-		})
+		slices.SortFunc(sorted, func(a, b float32) int { return cmp.Compare(b, a) })
 		for k := range min(10, len(order)) {
 			discount := 1 / math.Log2(float64(k)+2)
 			got += float64(l.Gain[order[k]]) * discount

@@ -5,6 +5,7 @@ import (
 
 	"buf.build/go/protovalidate"
 	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
 
@@ -15,7 +16,10 @@ import (
 // Catalog is CatalogService.
 type Catalog struct {
 	attunev1.UnimplementedCatalogServiceServer
-	Store    store.Catalogue
+	Store interface {
+		store.Catalogue
+		ItemHistory(ctx context.Context, shop features.ShopID, id string) ([]store.Price, error)
+	}
 	Validate protovalidate.Validator
 	Tokens   *Tokens
 	Changed  func(features.ShopID) // told after a durable change; nil: nobody
@@ -99,6 +103,37 @@ func (c *Catalog) GetItem(ctx context.Context, r *attunev1.GetItemRequest) (*att
 		return nil, Status(err)
 	}
 	return itemToProto(&it), nil
+}
+
+// GetItemHistory implements the RPC.
+func (c *Catalog) GetItemHistory(ctx context.Context, r *attunev1.GetItemHistoryRequest) (*attunev1.GetItemHistoryResponse, error) {
+	shop, err := shopOf(r.GetShop())
+	if err != nil {
+		return nil, Status(err)
+	}
+	past, err := c.Store.ItemHistory(ctx, shop, r.GetId())
+	if err != nil {
+		return nil, Status(err)
+	}
+	if len(past) == 0 { // of an item without a price there is none
+		if _, err := c.Store.GetItem(ctx, shop, r.GetId()); err != nil {
+			return nil, Status(err)
+		}
+	}
+	out := &attunev1.GetItemHistoryResponse{}
+	for _, p := range past {
+		change := &attunev1.ItemChange{Time: timestamppb.New(p.Time), Market: p.Market}
+		switch p.Field {
+		case "price":
+			change.Value = &attunev1.ItemChange_Price{Price: moneyToProto(p.Amount)}
+		case "list_price":
+			change.Value = &attunev1.ItemChange_ListPrice{ListPrice: moneyToProto(p.Amount)}
+		default:
+			change.Value = &attunev1.ItemChange_Stock{Stock: p.Amount.Micros}
+		}
+		out.Changes = append(out.Changes, change)
+	}
+	return out, nil
 }
 
 // ListItems implements the RPC.

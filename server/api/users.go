@@ -15,10 +15,16 @@ import (
 // Users is UserService.
 type Users struct {
 	attunev1.UnimplementedUserServiceServer
-	Store    store.Users
+	Store interface {
+		store.Users
+		store.Identities
+	}
 	Validate protovalidate.Validator
 	Tokens   *Tokens
 	Changed  func(features.ShopID, features.UserKey) // told after a durable change; nil: nobody
+	// Linked and Unlinked are told of an alias and the person that it is, or
+	// was, one with; nil: nobody.
+	Linked, Unlinked func(shop features.ShopID, alias, person features.UserKey)
 }
 
 func (u *Users) changed(shop features.ShopID, key features.UserKey) {

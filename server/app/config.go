@@ -51,20 +51,22 @@ type Config struct {
 	OTLP      string     `name:"otlp-endpoint" help:"Where traces go by OTLP over gRPC; empty: nowhere." placeholder:"URL"`
 	Traced    float64    `name:"trace-share" help:"Share of requests that are traced, 0 to 1." default:"0.01"`
 
-	Follow     time.Duration `help:"Time between two looks at what is to be served." default:"2s"`
-	IdleShop   time.Duration `help:"Unload a shop that nobody asked for so long; 0: never." default:"0"`
-	Shoppers   int           `help:"Shoppers whose state is kept in memory." default:"100000"`
-	Profiles   int           `help:"Shoppers of a shop whose profile is kept in memory; those of others are made when they are asked for." default:"200000"`
-	StoreWait  time.Duration `help:"A shopper whose history takes longer to read is answered as nobody, degraded." default:"500ms"`
-	AnswerIn   time.Duration `help:"Requests are turned away rather than answered later than about this; 0: none is." default:"20ms"`
-	Admit      int           `help:"Answers under way at most, however fast; 0: 128 a core." default:"0"`
-	Queue      int           `name:"served-queue" help:"Records of answers that may wait to be written." default:"65536"`
-	EventAge   time.Duration `help:"Older events are refused." default:"9600h"`
-	ClockAhead time.Duration `help:"A client's clock may be ahead by so much." default:"5m"`
-	MaxMessage int           `help:"Bytes of a request at most." default:"8388608"`
-	Drain      time.Duration `help:"Time at shutdown from health's no to closing the doors; part of --grace." default:"1s"`
-	Grace      time.Duration `help:"Time that running requests have to end at shutdown." default:"8s"`
-	PageSecret string        `help:"Secret of page tokens, at least 16 characters, shared by replicas. Default: a random one kept in the data directory." placeholder:"SECRET"`
+	Follow        time.Duration `help:"Time between two looks at what is to be served." default:"2s"`
+	IdleShop      time.Duration `help:"Unload a shop that nobody asked for so long; 0: never." default:"0"`
+	Shoppers      int           `help:"Shoppers whose state is kept in memory." default:"100000"`
+	Profiles      int           `help:"Shoppers of a shop whose profile is kept in memory; those of others are made when they are asked for." default:"200000"`
+	StoreWait     time.Duration `help:"A shopper whose history takes longer to read is answered as nobody, degraded." default:"500ms"`
+	AnswerIn      time.Duration `help:"Requests are turned away rather than answered later than about this; 0: none is." default:"20ms"`
+	Admit         int           `help:"Answers under way at most, however fast; 0: 128 a core." default:"0"`
+	Queue         int           `name:"served-queue" help:"Records of answers that may wait to be written." default:"65536"`
+	EventAge      time.Duration `help:"Older events are refused." default:"9600h"`
+	ClockAhead    time.Duration `help:"A client's clock may be ahead by so much." default:"5m"`
+	MaxMessage    int           `help:"Bytes of a request at most." default:"8388608"`
+	MessageMemory int64         `help:"Bytes that requests may hold before they are understood; 0: a quarter of GOMEMLIMIT, 256 MiB without one." default:"0"`
+	HeapFloor     int           `help:"Garbage is collected once the heap has so many bytes, and not before: a small shop's would be collected many times a second. 0: as Go does; GOGC in the environment goes first." default:"268435456"`
+	Drain         time.Duration `help:"Time at shutdown from health's no to closing the doors; part of --grace." default:"1s"`
+	Grace         time.Duration `help:"Time that running requests have to end at shutdown." default:"8s"`
+	PageSecret    string        `help:"Secret of page tokens, at least 16 characters, shared by replicas. Default: a random one kept in the data directory." placeholder:"SECRET"`
 }
 
 // Validate reports the first thing that cannot work. kong calls it.
@@ -117,6 +119,8 @@ func (c *Config) Validate() error {
 		{"event-age: expected more than 0", c.EventAge <= 0},
 		{"clock-ahead: expected more than 0", c.ClockAhead <= 0},
 		{"max-message: expected at least 1024", c.MaxMessage < 1024},
+		{"message-memory: expected 0, or at least twice --max-message", c.MessageMemory != 0 && c.MessageMemory < 2*int64(c.MaxMessage)},
+		{"heap-floor: expected 0 or more", c.HeapFloor < 0},
 		{"drain: expected 0 or more", c.Drain < 0},
 		{"grace: expected more than 0, and more than --drain", c.Grace <= c.Drain},
 		{"page-secret: expected at least 16 characters", c.PageSecret != "" && len(c.PageSecret) < 16},

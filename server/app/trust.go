@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/attune-rec/attune/features"
-	"github.com/attune-rec/attune/features/store"
 	"github.com/attune-rec/attune/server/risk"
 )
 
@@ -18,6 +18,8 @@ type Trust struct {
 	RiskEvery      time.Duration     `help:"Time between two looks for attacks in the logs; 0: only when RiskService is asked." default:"1h"`
 	RiskQuarantine float64           `help:"Flags of this score and more are kept out of training and counts by themselves; 0: none is." default:"0.8"`
 	DefaultConsent []string          `help:"What who said nothing agreed to, by shop and market: default=personalisation+analytics, default/DE=none." placeholder:"SHOP[/MARKET]=PURPOSES"`
+	Needed         []string          `help:"What fields of persons and events are needed for, by shop: default/user.gender=none, default/event.device=analytics. What no purpose needs is not stored, what some need only of who agreed to one. What is not named is stored." placeholder:"SHOP/FIELD=PURPOSES"`
+	Sensitive      []string          `help:"Attributes of persons that no model and no report may use but for the purposes recorded: default/gender, default/gender=fairness." placeholder:"SHOP/ATTRIBUTE[=PURPOSES]"`
 	Retain         map[string]string `help:"How long events of a type are kept, such as impression=90d; answer and refused are those records. What is not named is kept." mapsep:"," placeholder:"TYPE=DURATION"`
 	RetainEvery    time.Duration     `help:"Time between two looks for what is kept too long." default:"24h"`
 	BulkReads      int               `help:"An alarm rings when a caller reads the data of more persons of a shop within --bulk-window; 0: never." default:"1000"`
@@ -33,6 +35,12 @@ func (t *Trust) wrong() string {
 	}
 	if _, err := parseConsents(t.DefaultConsent); err != nil {
 		return "default-consent: " + err.Error()
+	}
+	if _, err := parseNeeds(t.Needed); err != nil {
+		return "needed: " + err.Error()
+	}
+	if _, err := parseSensitive(t.Sensitive); err != nil {
+		return "sensitive: " + err.Error()
 	}
 	if _, err := parseRetention(t.Retain); err != nil {
 		return "retain: " + err.Error()
@@ -115,6 +123,10 @@ func (s *Server) risks() *risk.Keeper {
 		Store: s.store, Every: s.config.RiskEvery, Quarantine: s.config.RiskQuarantine, Logger: s.log, Registerer: s.metrics,
 		Changed: func(shop features.ShopID) {
 			s.withheld.forget(shop)
+			s.quarantined.forget(shop)
+			if err := s.people.Recount(s.stopping, shop); err != nil {
+				s.log.Error("profiles still count what was quarantined, or lack what was let in, until the next start", "shop", shop, "error", err)
+			}
 			if err := s.signals.Reload(shop); err != nil {
 				s.log.Error("signals still count what was kept out, or lack what was let in, until the next start", "shop", shop, "error", err)
 			}
@@ -123,24 +135,32 @@ func (s *Server) risks() *risk.Keeper {
 	return s.risk
 }
 
-// withheld remembers by shop what is kept out of what is counted of the many.
+// withheld remembers by shop which events are kept out.
 type withheld struct {
-	store *store.Store
+	read  func(context.Context, features.ShopID) (func(*features.Event) bool, error)
 	known sync.Map // features.ShopID -> func(*features.Event) bool
+	turns atomic.Int64
 }
 
-func (w *withheld) forget(shop features.ShopID) { w.known.Delete(shop) }
+func (w *withheld) forget(shop features.ShopID) {
+	w.turns.Add(1)
+	w.known.Delete(shop)
+}
 
 // holds reports whether an event is kept out. Where the store cannot tell, it is
 // not.
 func (w *withheld) holds(ctx context.Context, shop features.ShopID, e *features.Event) bool {
 	known, ok := w.known.Load(shop)
 	if !ok {
-		f, err := w.store.Withheld(ctx, shop)
+		turn := w.turns.Load()
+		f, err := w.read(ctx, shop)
 		if err != nil {
 			return false
 		}
 		known, _ = w.known.LoadOrStore(shop, f)
+		if w.turns.Load() != turn { // it may be of before
+			w.known.Delete(shop)
+		}
 	}
 	f := known.(func(*features.Event) bool)
 	return f != nil && f(e)

@@ -37,6 +37,7 @@ import (
 	"github.com/attune-rec/attune/server/lately"
 	"github.com/attune-rec/attune/server/live"
 	"github.com/attune-rec/attune/server/privacy"
+	"github.com/attune-rec/attune/server/profile"
 	"github.com/attune-rec/attune/server/recommend"
 	"github.com/attune-rec/attune/server/risk"
 	"github.com/attune-rec/attune/server/rpc"
@@ -55,7 +56,7 @@ type Server struct {
 	health  *health.Server
 
 	store    *store.Store
-	withheld *withheld
+	withheld *withheld // from what is counted of the many
 	risk     *risk.Keeper
 	releases release.Store
 	engines  *engine.Engines
@@ -66,6 +67,9 @@ type Server struct {
 	set      *live.Set[*engine.Engine]
 	journal  *journal.Journal
 	signals  *signals.Keeper
+
+	quarantined *withheld
+	people      *profile.Keeper
 
 	recommendation *api.Recommendation
 
@@ -109,8 +113,12 @@ func Build(ctx context.Context, c Config, log *slog.Logger, version string) (s *
 		return s, explain(c.Data, err)
 	}
 	s.closing(s.store.Close)
-	s.withheld = &withheld{store: s.store}
+	s.withheld = &withheld{read: s.store.Withheld}
+	s.quarantined = &withheld{read: s.store.Quarantined}
 	if err := s.consents(ctx); err != nil {
+		return s, err
+	}
+	if err := s.fields(ctx); err != nil {
 		return s, err
 	}
 	if s.releases, err = release.OpenStore(ctx, c.releases(), filepath.Join(c.Data, "cache")); err != nil {
@@ -248,8 +256,9 @@ func (s *Server) services() (rpc.Services, error) {
 	if err != nil {
 		return none, err
 	}
+	told := listeners{shoppers, recently, profiles, s.signals}
 	collector, err := collect.New(collect.Options{
-		Log: s.store, Morgue: s.store, Links: s.store, Listener: listeners{shoppers, recently, profiles, s.signals},
+		Log: s.store, Morgue: s.store, Listener: told,
 		MaxAge: s.config.EventAge, MaxAhead: s.config.ClockAhead, Logger: s.log, Registerer: s.metrics,
 	})
 	if err != nil {
@@ -272,7 +281,10 @@ func (s *Server) services() (rpc.Services, error) {
 			s.engines.Changed(context.Background(), shop)
 			profiles.Changed(shop)
 		}},
-		Users:    &api.Users{Store: s.store, Validate: validate, Tokens: tokens, Changed: all(shoppers.Forget, recently.Forget, profiles.Forget)},
+		Users: &api.Users{
+			Store: s.store, Validate: validate, Tokens: tokens, Changed: all(shoppers.Forget, recently.Forget, profiles.Forget),
+			Linked: told.Linked, Unlinked: profiles.Unlinked,
+		},
 		Releases: s.releaseService(tokens),
 		Rules:    &api.Rules{Keeper: s.rules, Served: s.store, Asked: s.recommendation, Tokens: tokens},
 		Risk:     &risk.Service{Keeper: s.risks(), Tokens: tokens},
@@ -305,10 +317,22 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 	if err != nil {
 		return err
 	}
+	memory, err := guard.NewMemory(s.config.MessageMemory)
+	if err != nil {
+		return err
+	}
+	within, err := guard.NewMemory(s.config.MessageMemory) // of what REST calls send on, who had their turn
+	if err != nil {
+		return err
+	}
+	s.metrics.MustRegister(memory)
 	o := rpc.Options{
-		Callers: callers, Audit: &privacy.Auditor{Policies: policies, Names: shopper.NewNames(s.store), Log: s.store, Logger: s.log, Alarm: privacy.NewAlarm(s.config.BulkReads, s.config.BulkWindow, s.metrics)},
-		Validate: validate, Logger: s.log, Traces: s.traces, MaxMessage: s.config.MaxMessage,
+		Memory: within, Callers: callers, Audit: &privacy.Auditor{Policies: policies, Names: shopper.NewNames(s.store), Log: s.store, Logger: s.log, Alarm: privacy.NewAlarm(s.config.BulkReads, s.config.BulkWindow, s.metrics)},
+		Validate: validate, Logger: s.log, MaxMessage: s.config.MaxMessage,
 		Calls: rpc.NewCalls(s.metrics, telemetry.Buckets()), Refused: s.events.Refused, Stopping: s.stopping,
+	}
+	if s.config.OTLP != "" {
+		o.Traces = s.traces
 	}
 	if o.Guard, err = s.guard(policies); err != nil {
 		return err
@@ -317,6 +341,7 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 	if certificate != nil {
 		o.TLS = credentials.NewTLS(certificate)
 	}
+	o.Memory = memory
 	s.outer = rpc.New(services, o)
 	s.pipe = bufconn.Listen(1 << 20)
 	s.conn, err = grpc.NewClient("passthrough:///gateway",
@@ -326,7 +351,11 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 		return fmt.Errorf("gateway: %w", err)
 	}
 	s.closing(s.conn.Close)
-	rest, err := gateway.New(ctx, s.conn, gateway.Options{MaxBody: int64(s.config.MaxMessage), Origins: s.config.Origins, Peer: peerOf(callers)})
+	var inside grpc.ClientConnInterface = s.conn
+	if o.Traces == nil { // a trace begins where a connection is taken
+		inside = rpc.NewLocal(services, o, s.conn)
+	}
+	rest, err := gateway.New(ctx, inside, gateway.Options{Memory: memory, MaxBody: int64(s.config.MaxMessage), Origins: s.config.Origins, Peer: peerOf(callers)})
 	if err != nil {
 		return err
 	}

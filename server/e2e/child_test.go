@@ -52,6 +52,7 @@ func served() bool {
 // child is a server in a process of its own.
 type child struct {
 	cmd               *exec.Cmd
+	ended             chan struct{} // closed once the process is gone
 	grpc, http, admin string
 	conn              *grpc.ClientConn
 	up                time.Duration // from its start until it served
@@ -60,7 +61,7 @@ type child struct {
 // startChild starts one and waits until it serves; cancel or kill end it.
 func startChild(t *testing.T, dir string, env ...string) *child {
 	t.Helper()
-	c := &child{cmd: exec.Command(os.Args[0])}
+	c := &child{cmd: exec.Command(os.Args[0]), ended: make(chan struct{})}
 	c.cmd.Env = append(append(os.Environ(), childDir+"="+dir), env...)
 	c.cmd.Stderr = os.Stderr
 	out, err := c.cmd.StdoutPipe()
@@ -77,7 +78,11 @@ func startChild(t *testing.T, dir string, env ...string) *child {
 	if c.grpc == "" {
 		t.Fatalf("the server ended before it served: %v", c.cmd.Wait())
 	}
-	go func() { _, _ = io.Copy(io.Discard, out) }()
+	go func() {
+		_, _ = io.Copy(io.Discard, out)
+		_ = c.cmd.Wait()
+		close(c.ended)
+	}()
 	c.conn, err = grpc.NewClient(c.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	must(t, err)
 	t.Cleanup(func() { c.kill() })
@@ -86,16 +91,20 @@ func startChild(t *testing.T, dir string, env ...string) *child {
 
 // kill ends it as kill -9 does; a second call does nothing.
 func (c *child) kill() {
-	if c.cmd.ProcessState != nil {
-		return
-	}
 	_ = c.conn.Close()
 	_ = c.cmd.Process.Kill()
-	_ = c.cmd.Wait()
+	<-c.ended
 }
 
 // alive reports whether the process runs.
-func (c *child) alive() bool { return c.cmd.Process.Signal(syscall.Signal(0)) == nil }
+func (c *child) alive() bool {
+	select {
+	case <-c.ended:
+		return false
+	default:
+		return true
+	}
+}
 
 // status is a number of /proc/PID/status in bytes, such as VmRSS or VmHWM.
 func (c *child) status(t *testing.T, name string) int64 {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -19,24 +20,30 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	_ "google.golang.org/grpc/encoding/gzip" // the bombs are sent with it
 
+	"github.com/attune-rec/attune/features/raced"
 	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
 )
 
-// hostileLimit is the memory of the process: the kernel refuses it more.
-const hostileLimit = 512 << 20
+// The memory that the process may have, and the address space that the kernel
+// lets it have: Go keeps addresses whose memory it gave back.
+const (
+	hostileLimit     = 512 << 20
+	hostileAddresses = 2 * hostileLimit
+)
 
 // Callers who mean harm, on a server with 512 MiB: messages of 4 MiB, many at
 // once; compressed ones that unpack to a thousand times their size; thousands
 // of streams that say nothing; readers that never read. It lives, and answers
 // others all the while.
 func TestHostileCallers(t *testing.T) {
-	if raced {
+	if raced.On {
 		t.Skip("the race detector alone takes more than the memory that the server is given here")
 	}
 	streams := times(t, "ATTUNE_STREAMS", 1_000, 10_000)
+	senders := times(t, "ATTUNE_SENDERS", 16, 64) // of large messages at once
 	dir := stock(t)
 	promote(t, dir, publish(t, dir, 1, items()))
-	c := startChild(t, dir, "GOMEMLIMIT=400MiB", fmt.Sprintf("%s=%d", childMemory, hostileLimit))
+	c := startChild(t, dir, "GOMEMLIMIT=400MiB", fmt.Sprintf("%s=%d", childMemory, hostileAddresses))
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var wg sync.WaitGroup
@@ -61,7 +68,7 @@ func TestHostileCallers(t *testing.T) {
 		name string
 		run  func(t *testing.T, c *child)
 	}{
-		{"4 MiB messages", largeMessages}, {"compression bombs", bombs},
+		{"4 MiB messages", func(t *testing.T, c *child) { largeMessages(t, c, senders) }}, {"messages of two million empty parts", emptyParts}, {"compression bombs", bombs},
 		{fmt.Sprintf("%d idle streams", streams), func(t *testing.T, c *child) { idleStreams(t, c, streams) }}, {"slow readers", slowReaders},
 	} {
 		before := answered.Load()
@@ -72,8 +79,12 @@ func TestHostileCallers(t *testing.T) {
 		eventually(t, attack.name+": others are answered", func() bool { return answered.Load() > before+3 })
 		t.Logf("%s: %d answers to others meanwhile, at most %d MiB in memory", attack.name, answered.Load()-before, c.status(t, "VmHWM")>>20)
 	}
-	figure(t, "hostile callers on 512 MiB of writable memory (the kernel's limit): 4 MiB messages, compression bombs, %d idle streams, slow readers: alive, at most %d MiB resident, others had %d answers and %d refusals meanwhile",
-		streams, c.status(t, "VmHWM")>>20, answered.Load(), refused.Load())
+	resident := c.status(t, "VmHWM")
+	if resident > hostileLimit {
+		t.Errorf("got %d MiB resident at the most, expected at most %d", resident>>20, hostileLimit>>20)
+	}
+	figure(t, "hostile callers, 512 MiB of memory: 4 MiB messages, messages of empty parts, compression bombs, %d idle streams, slow readers: alive, at most %d MiB resident, others had %d answers and %d refusals meanwhile",
+		streams, resident>>20, answered.Load(), refused.Load())
 }
 
 func dial(t *testing.T, c *child) *grpc.ClientConn {
@@ -83,13 +94,14 @@ func dial(t *testing.T, c *child) *grpc.ClientConn {
 	return conn
 }
 
-// largeMessages sends many requests of 4 MiB at once, by gRPC and REST.
-func largeMessages(t *testing.T, c *child) {
+// largeMessages sends many requests of 4 MiB at once, by gRPC and REST. When they
+// are more than there is memory for, they wait until they give up.
+func largeMessages(t *testing.T, c *child, senders int) {
 	var wg sync.WaitGroup
 	body := bytes.Repeat([]byte("x"), 4<<20)
-	for i := range 16 {
+	for i := range senders {
 		wg.Go(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 			defer cancel()
 			if i%2 == 0 {
 				conn := dial(t, c)
@@ -114,6 +126,51 @@ func largeMessages(t *testing.T, c *child) {
 	wg.Wait()
 	http.DefaultClient.CloseIdleConnections()
 }
+
+// emptyParts sends messages of 4 MiB that are two million events, by gRPC and
+// REST: unpacked they would take a hundred times as much.
+func emptyParts(t *testing.T, c *child) {
+	var wg sync.WaitGroup
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	packed := bytes.Repeat([]byte{2<<3 | 2, 0}, 2<<20) // field 2, of length 0
+	text := []byte(`{"events":[` + strings.Repeat("{},", 4<<20/3) + `{}]}`)
+	for range 4 {
+		wg.Go(func() {
+			conn := dial(t, c)
+			defer conn.Close()
+			for range 3 {
+				err := conn.Invoke(ctx, attunev1.EventService_CollectBatch_FullMethodName, &packed, &attunev1.CollectBatchResponse{}, grpc.ForceCodec(raw{}))
+				if err == nil {
+					t.Error("two million empty events were taken by gRPC")
+				}
+			}
+		})
+		wg.Go(func() {
+			for range 3 {
+				resp, err := http.Post("http://"+c.http+"/v1/shops/default/events:batch", "application/json", bytes.NewReader(text))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_ = resp.Body.Close()
+				if resp.StatusCode != http.StatusRequestEntityTooLarge && resp.StatusCode != http.StatusTooManyRequests {
+					t.Errorf("more than a million empty events by REST: got %s", resp.Status)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// raw sends bytes as they are.
+type raw struct{}
+
+func (raw) Marshal(v any) ([]byte, error) { return *v.(*[]byte), nil }
+
+func (raw) Unmarshal([]byte, any) error { return nil }
+
+func (raw) Name() string { return "proto" }
 
 // bombs sends small messages that unpack to far more than a request may have.
 func bombs(t *testing.T, c *child) {

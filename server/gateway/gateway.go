@@ -1,7 +1,7 @@
 // Package gateway is the REST form of the API: every RPC as HTTP and JSON, its
 // description at /openapi.json and a page for people at /docs. It calls the
-// gRPC server of the same process, so that a call by REST passes the same
-// chain as any other.
+// services of the same process as a gRPC client would, so that a call by REST
+// passes the same chain as any other.
 //
 // Start reading at New.
 package gateway
@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
@@ -25,19 +24,21 @@ import (
 	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
 
 	"github.com/attune-rec/attune/server/browser"
+	"github.com/attune-rec/attune/server/guard"
 	"github.com/attune-rec/attune/server/rpc"
 	"github.com/attune-rec/attune/server/telemetry"
 )
 
 // Options say what a gateway lets in.
 type Options struct {
+	Memory  *guard.Memory                            // what requests may hold; needed
 	MaxBody int64                                    // bytes of a request; 0: 8 MiB
 	Origins []string                                 // that browsers may call from; empty: none but the server's own
 	Peer    func(*http.Request) (name, value string) // metadata that says who calls by certificate; nil or "": nobody
 }
 
 // New returns the handler of all REST calls, made over conn.
-func New(ctx context.Context, conn *grpc.ClientConn, o Options) (http.Handler, error) {
+func New(ctx context.Context, conn grpc.ClientConnInterface, o Options) (http.Handler, error) {
 	if o.MaxBody <= 0 {
 		o.MaxBody = 8 << 20
 	}
@@ -66,22 +67,20 @@ func New(ctx context.Context, conn *grpc.ClientConn, o Options) (http.Handler, e
 		runtime.WithErrorHandler(fail),
 		runtime.WithRoutingErrorHandler(lost(routesOf(d))),
 	)
-	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
-		attunev1.RegisterEventServiceHandler,
-		attunev1.RegisterCatalogServiceHandler,
-		attunev1.RegisterUserServiceHandler,
-		attunev1.RegisterReleaseServiceHandler,
-		attunev1.RegisterRuleServiceHandler,
-		attunev1.RegisterPrivacyServiceHandler,
-		attunev1.RegisterRiskServiceHandler,
-		attunev1.RegisterProfileServiceHandler,
-		attunev1.RegisterSegmentServiceHandler,
+	if err := errors.Join(
+		attunev1.RegisterEventServiceHandlerClient(ctx, mux, attunev1.NewEventServiceClient(conn)),
+		attunev1.RegisterCatalogServiceHandlerClient(ctx, mux, attunev1.NewCatalogServiceClient(conn)),
+		attunev1.RegisterUserServiceHandlerClient(ctx, mux, attunev1.NewUserServiceClient(conn)),
+		attunev1.RegisterReleaseServiceHandlerClient(ctx, mux, attunev1.NewReleaseServiceClient(conn)),
+		attunev1.RegisterRuleServiceHandlerClient(ctx, mux, attunev1.NewRuleServiceClient(conn)),
+		attunev1.RegisterPrivacyServiceHandlerClient(ctx, mux, attunev1.NewPrivacyServiceClient(conn)),
+		attunev1.RegisterRiskServiceHandlerClient(ctx, mux, attunev1.NewRiskServiceClient(conn)),
+		attunev1.RegisterProfileServiceHandlerClient(ctx, mux, attunev1.NewProfileServiceClient(conn)),
+		attunev1.RegisterSegmentServiceHandlerClient(ctx, mux, attunev1.NewSegmentServiceClient(conn)),
 		// The last is asked first: items/{item}:similar before items/{id}.
-		attunev1.RegisterRecommendationServiceHandler,
-	} {
-		if err := register(ctx, mux, conn); err != nil {
-			return nil, fmt.Errorf("gateway: %w", err)
-		}
+		attunev1.RegisterRecommendationServiceHandlerClient(ctx, mux, attunev1.NewRecommendationServiceClient(conn)),
+	); err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
 	}
 	pages := http.NewServeMux()
 	pages.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
@@ -91,7 +90,7 @@ func New(ctx context.Context, conn *grpc.ClientConn, o Options) (http.Handler, e
 	pages.HandleFunc("GET /docs", docs)
 	pages.Handle("GET /attune.js", browser.Handler())
 	pages.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/docs", http.StatusFound) })
-	pages.Handle("/", limit(mux, o.MaxBody))
+	pages.Handle("/", bounded(mux, o))
 	return identify(cross(pages, o.Origins)), nil
 }
 
@@ -143,18 +142,14 @@ func cross(next http.Handler, origins []string) http.Handler {
 	})
 }
 
-func limit(next http.Handler, bytes int64) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, bytes)
-		next.ServeHTTP(w, r)
-	})
-}
-
-// fail writes an error as its status: code, message and details.
+// fail writes an error as its status: code, message and details. What was wrong
+// with the body goes before what was made of it.
 func fail(ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
+	if b, ok := r.Body.(*body); ok && b.err != nil {
+		err = b.err
+	}
 	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large), strings.Contains(err.Error(), "http: request body too large"):
+	if errors.As(err, &large) || errors.Is(err, errParts) {
 		err = &runtime.HTTPStatusError{
 			HTTPStatus: http.StatusRequestEntityTooLarge,
 			Err:        status.Errorf(codes.InvalidArgument, "request is too large: send it in parts"),

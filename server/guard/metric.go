@@ -6,6 +6,8 @@ var (
 	limitDesc   = prometheus.NewDesc("attune_guard_limit", "Answers that may be under way now.", nil, nil)
 	runningDesc = prometheus.NewDesc("attune_guard_running", "Calls under way, by class.", []string{"class"}, nil)
 	callsDesc   = prometheus.NewDesc("attune_guard_calls_total", "Calls that were let in or turned away, by class.", []string{"class", "what"}, nil)
+	heldDesc    = prometheus.NewDesc("attune_guard_message_bytes", "Bytes that requests hold before they are understood.", nil, nil)
+	fullDesc    = prometheus.NewDesc("attune_guard_memory_refusals_total", "Calls that were turned away for want of memory.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
@@ -23,4 +25,16 @@ func (g *Guard) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(callsDesc, prometheus.CounterValue, float64(g.let[c].Load()), c.String(), "let in")
 		ch <- prometheus.MustNewConstMetric(callsDesc, prometheus.CounterValue, float64(g.Shed(c)), c.String(), "turned away")
 	}
+}
+
+// Describe implements prometheus.Collector.
+func (m *Memory) Describe(ch chan<- *prometheus.Desc) {
+	ch <- heldDesc
+	ch <- fullDesc
+}
+
+// Collect implements prometheus.Collector.
+func (m *Memory) Collect(ch chan<- prometheus.Metric) {
+	ch <- prometheus.MustNewConstMetric(heldDesc, prometheus.GaugeValue, float64(m.Held()))
+	ch <- prometheus.MustNewConstMetric(fullDesc, prometheus.CounterValue, float64(m.Shed()))
 }

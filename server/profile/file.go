@@ -16,6 +16,7 @@ import (
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/profile"
+	"github.com/attune-rec/attune/features/store"
 )
 
 // A shop's file is what a start reads in place of the whole log: 8 bytes of
@@ -201,7 +202,7 @@ func (s *shop) readFile(ctx context.Context) (err error) {
 	if err := s.readKeys(r); err != nil {
 		return err
 	}
-	if err := s.readStates(r, choices.Of); err != nil {
+	if err := s.readStates(r, choices); err != nil {
 		return err
 	}
 	want := sum.Sum32()
@@ -213,8 +214,17 @@ func (s *shop) readFile(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, k := range touched {
+	suspects, err := s.k.o.Store.Suspects(ctx, s.id, time.UnixMilli(written))
+	if err != nil {
+		return err
+	}
+	for _, k := range append(touched, suspects...) {
+		person, err := s.resolve(ctx, k)
+		if err != nil {
+			return err
+		}
 		s.stale(k)
+		s.stale(person)
 	}
 	s.seq.Store(seq)
 	s.file.mu.Lock()
@@ -238,7 +248,9 @@ func (s *shop) readKeys(r io.Reader) error {
 	return nil
 }
 
-func (s *shop) readStates(r io.Reader, consent func(features.UserKey) features.Purposes) error {
+// readStates takes states in. Whose consent is the default of the market they
+// are in is read from the store when asked for.
+func (s *shop) readStates(r io.Reader, choices *store.Choices) error {
 	const most = 1 << 24 // bytes of one state
 	var head [25]byte
 	var body []byte
@@ -264,7 +276,10 @@ func (s *shop) readStates(r io.Reader, consent func(features.UserKey) features.P
 			return err
 		}
 		key := features.UserKey(head[8:24])
-		now := consent(key)
+		if !choices.Settled(key) {
+			continue
+		}
+		now := choices.Of(key)
 		if !now.Has(features.Personalisation) || features.Purposes(head[24])&features.Personalisation == 0 {
 			continue
 		}

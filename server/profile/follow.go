@@ -14,11 +14,24 @@ const (
 	retry  = time.Second           // after a read that failed
 	much   = 50_000                // events from which consents and links are read at once
 	shelf  = time.Second           // after a change of the catalogue, for those that follow
+
+	mostBehind = 16 << 10 // events that the follower may be behind before senders wait for it
 )
+
+// await returns once the follower is near an event, or when waiting is of no
+// use: it reads an old log at a start, does something else, or takes too long.
+func (s *shop) await(seq int64) {
+	for began := time.Now(); s.reading.Load() && seq-s.seq.Load() > mostBehind && time.Since(began) < s.k.o.Wait; {
+		time.Sleep(time.Millisecond)
+	}
+}
 
 // follow folds the log until the keeper closes.
 func (s *shop) follow() {
 	ctx := s.k.ctx
+	if markets, err := s.k.o.Store.MarketConsents(ctx, s.id); err == nil {
+		s.uniform.Store(len(markets) == 0)
+	}
 	s.open(ctx)
 	older := s.seq.Load() // what was sold up to there is looked for once the profiles follow the log
 	s.reload(ctx)
@@ -30,19 +43,28 @@ func (s *shop) follow() {
 	defer changed.Stop()
 	for {
 		wait := breath
-		if err := s.catchUp(ctx); err != nil && ctx.Err() == nil {
+		err := s.catchUp(ctx)
+		s.reading.Store(err == nil)
+		if err != nil && ctx.Err() == nil {
 			s.k.o.Logger.Error("profiles do not follow the log; they are read from the store as they are asked for", "shop", s.id, "error", err)
 			wait = retry
 			s.wakeUp()
 		}
+		if s.recount.CompareAndSwap(true, false) {
+			s.sold.Clear()
+			older = s.seq.Load()
+		}
 		if s.file.wanted() {
-			s.save()
+			s.aside(s.save)
 		}
 		if older > 0 {
-			if err := s.readSales(ctx, older); err != nil && ctx.Err() == nil {
-				s.k.o.Logger.Error("prices are measured by what is sold from now on", "shop", s.id, "error", err)
-			}
+			s.aside(func() {
+				if err := s.readSales(ctx, older); err != nil && ctx.Err() == nil {
+					s.k.o.Logger.Error("prices are measured by what is sold from now on", "shop", s.id, "error", err)
+				}
+			})
 			older = 0
+			changed.Reset(0)
 		}
 		select {
 		case <-s.wake:
@@ -53,17 +75,25 @@ func (s *shop) follow() {
 		case <-s.goods:
 			changed.Reset(shelf)
 		case <-changed.C:
-			s.refreshGoods(ctx)
+			s.aside(func() { s.refreshGoods(ctx) })
 		case <-save.C:
-			s.save()
+			s.aside(s.save)
 		case <-refresh.C:
-			s.refreshGoods(ctx)
-			s.refreshCounts(ctx)
+			s.aside(func() {
+				s.refreshGoods(ctx)
+				s.refreshCounts(ctx)
+			})
 		case <-ctx.Done():
 			s.save()
 			return
 		}
 	}
+}
+
+// aside does what keeps the follower from reading: nobody waits for it then.
+func (s *shop) aside(f func()) {
+	s.reading.Store(false)
+	f()
 }
 
 // sleep reports whether ctx lasted.
@@ -177,17 +207,20 @@ func (f *folding) consent(key features.UserKey, market string) (features.Purpose
 
 // take folds one event.
 func (f *folding) take(e *features.Event) error {
-	if !tells(e) {
+	s := f.s
+	if !s.counts(f.ctx, e) {
 		return nil
 	}
-	s := f.s
-	s.sold.add(e)
+	s.sold.Add(e)
 	subject := e.Subject()
 	if subject.IsZero() {
 		return nil
 	}
 	kept, ok := s.entries.Get(subject)
 	if ok && kept.fold(e) { // who has a state is nobody else
+		if err := f.moved(kept, subject, e.Market); err != nil {
+			return err
+		}
 		if !e.User.IsZero() {
 			s.roster.add(subject)
 		}
@@ -210,7 +243,7 @@ func (f *folding) take(e *features.Event) error {
 		if err != nil || !consent.Has(features.Personalisation) {
 			return err
 		}
-		first := &entry{loaded: true, consent: consent, state: new(profile.State)}
+		first := &entry{loaded: true, consent: consent, market: e.Market, state: new(profile.State)}
 		if before, found, _ := s.entries.PeekOrAdd(key, first); found {
 			kept = before // asked for meanwhile
 		} else {
@@ -218,6 +251,29 @@ func (f *folding) take(e *features.Event) error {
 		}
 	}
 	kept.fold(e)
+	return f.moved(kept, key, e.Market)
+}
+
+// moved looks whether the default of the market that a person is in now, where
+// they never said anything, is another than that of the one before.
+func (f *folding) moved(kept *entry, key features.UserKey, market string) error {
+	if f.s.uniform.Load() || market == "" {
+		return nil
+	}
+	kept.mu.Lock()
+	was, consent := kept.market, kept.consent
+	kept.market = market
+	kept.mu.Unlock()
+	if was == market {
+		return nil
+	}
+	now, err := f.consent(key, market)
+	if err != nil || now == consent {
+		return err
+	}
+	if f.s.stale(key) && !now.Has(features.Personalisation) {
+		f.s.unwrite()
+	}
 	return nil
 }
 

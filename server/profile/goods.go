@@ -3,9 +3,7 @@ package profile
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
-	"unique"
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/catalog"
@@ -13,78 +11,23 @@ import (
 	"github.com/attune-rec/attune/features/store"
 )
 
-const (
-	salesKept = 200_000   // newest purchases that prices and tastes are measured by
-	salesRead = 1_000_000 // newest events in which a start looks for them
-)
-
-// sale is a purchase as the reference needs it.
-type sale struct {
-	item  unique.Handle[string]
-	price features.Money
-	list  string // the list price that the event told; "" for none
-}
-
-// ledger is the newest purchases of a shop.
-type ledger struct {
-	mu    sync.Mutex
-	sales []sale
-	next  int // where the next goes, once full
-}
-
-func (l *ledger) add(e *features.Event) {
-	if e.Type != features.Purchase || e.Price.Micros <= 0 {
-		return
-	}
-	s := sale{unique.Make(e.Item), e.Price, e.Attributes[profile.AttrListPrice]}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.sales) < salesKept {
-		l.sales = append(l.sales, s)
-		return
-	}
-	l.sales[l.next] = s
-	l.next = (l.next + 1) % salesKept
-}
-
-// each gives the purchases as events, in the order of the log.
-func (l *ledger) each(yield func(features.Event) bool) {
-	l.mu.Lock()
-	sales := append(append([]sale(nil), l.sales[l.next:]...), l.sales[:l.next]...)
-	l.mu.Unlock()
-	for _, s := range sales {
-		e := features.Event{Type: features.Purchase, Item: s.item.Value(), Price: s.price}
-		if s.list != "" {
-			e.Attributes = map[string]string{profile.AttrListPrice: s.list}
-		}
-		if !yield(e) {
-			return
-		}
-	}
-}
-
-// before puts older purchases in front of those that are there.
-func (l *ledger) before(older []sale) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if left := salesKept - len(l.sales); len(older) > left {
-		older = older[len(older)-left:]
-	}
-	l.sales = append(older, l.sales...) // where it is full already, older is empty
-}
+// salesRead is the newest events in which a start looks for what was sold.
+const salesRead = 1_000_000
 
 // readSales looks for purchases in the log up to seq, before what the follower
 // has read.
 func (s *shop) readSales(ctx context.Context, seq int64) error {
-	var older ledger
+	var older profile.Ledger
 	err := s.k.o.Store.Scan(ctx, s.id, max(1, seq-salesRead), seq+1, func(e *features.Event) error {
-		older.add(e)
+		if s.counts(ctx, e) {
+			older.Add(e)
+		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	s.sold.before(append(older.sales[older.next:], older.sales[:older.next]...))
+	s.sold.Before(&older)
 	return nil
 }
 
@@ -97,7 +40,7 @@ func (s *shop) refreshGoods(ctx context.Context) {
 		}
 		return
 	}
-	s.ref.Store(profile.NewReference(s.shelves.snapshot, s.sold.each))
+	s.ref.Store(profile.NewReference(s.shelves.snapshot, s.sold.Each))
 	s.k.o.Logger.Debug("goods measured", "shop", s.id, "items", s.shelves.snapshot.Len(), "took", time.Since(began))
 }
 

@@ -46,19 +46,25 @@ type Store interface {
 	Links(ctx context.Context, shop features.ShopID) (map[features.UserKey]features.UserKey, error)
 	Touched(ctx context.Context, shop features.ShopID, since time.Time) ([]features.UserKey, error)
 	Changes(ctx context.Context, shop features.ShopID, from int64, f func(store.Change) error) (int64, error)
+	MarketConsents(ctx context.Context, shop features.ShopID) (map[string]features.Purposes, error)
+	Suspects(ctx context.Context, shop features.ShopID, since time.Time) ([]features.UserKey, error)
 }
 
 // Options are what a Keeper works with. Only Store is needed.
 type Options struct {
-	Store      Store
-	Dir        string           // of the files that a start reads; "": none are written
-	Size       int              // shoppers of a shop whose state is kept; 0: 200,000
-	Load       time.Duration    // a read of the store may take so long; 0: 500 ms
-	Save       time.Duration    // between two writes of the file; 0: 5 minutes
-	Refresh    time.Duration    // between two looks at the catalogue and counts of segments; 0: 10 minutes
-	Clock      func() time.Time // nil: time.Now
-	Logger     *slog.Logger     // nil: slog.Default
-	Registerer prometheus.Registerer
+	Store   Store
+	Dir     string           // of the files that a start reads; "": none are written
+	Size    int              // shoppers of a shop whose state is kept; 0: 200,000
+	Load    time.Duration    // a read of the store may take so long; 0: 500 ms
+	Save    time.Duration    // between two writes of the file; 0: 5 minutes
+	Wait    time.Duration    // a sender waits at most so long for the follower; 0: 250 ms
+	Refresh time.Duration    // between two looks at the catalogue and counts of segments; 0: 10 minutes
+	Clock   func() time.Time // nil: time.Now
+	// Quarantined tells the events that do not count; nil: there are none. After
+	// it changed its mind, Recount.
+	Quarantined func(context.Context, features.ShopID, *features.Event) bool
+	Logger      *slog.Logger // nil: slog.Default
+	Registerer  prometheus.Registerer
 }
 
 // Keeper is the profiles of all shops. It is safe for concurrent use.
@@ -84,7 +90,7 @@ func New(o Options) (*Keeper, error) {
 	for _, d := range []struct {
 		of  *time.Duration
 		def time.Duration
-	}{{&o.Load, 500 * time.Millisecond}, {&o.Save, 5 * time.Minute}, {&o.Refresh, 10 * time.Minute}} {
+	}{{&o.Load, 500 * time.Millisecond}, {&o.Wait, 250 * time.Millisecond}, {&o.Save, 5 * time.Minute}, {&o.Refresh, 10 * time.Minute}} {
 		if *d.of <= 0 {
 			*d.of = d.def
 		}
@@ -207,8 +213,16 @@ func (k *Keeper) Get(ctx context.Context, id features.ShopID, key features.UserK
 	return f, err
 }
 
-// Stored implements collect.Listener: there is something to read.
-func (k *Keeper) Stored(id features.ShopID, _ []features.Event) { k.shop(id).wakeUp() }
+// Stored implements collect.Listener: there is something to read. Where events
+// come faster than the follower reads them it returns a little later, so that
+// senders, who wait for it, do not run ahead of the profiles.
+func (k *Keeper) Stored(id features.ShopID, events []features.Event) {
+	s := k.shop(id)
+	s.wakeUp()
+	if len(events) > 0 {
+		s.await(events[len(events)-1].Seq)
+	}
+}
 
 // Linked implements collect.Listener: what was concluded of the two apart no
 // longer holds.
@@ -221,6 +235,23 @@ func (k *Keeper) Linked(id features.ShopID, alias, user features.UserKey) {
 	s.linked = append(s.linked, [2]features.UserKey{alias, user})
 	s.mu.Unlock()
 	s.wakeUp()
+}
+
+// Unlinked says that a link was taken back: what was concluded of the two
+// together no longer holds.
+func (k *Keeper) Unlinked(id features.ShopID, alias, person features.UserKey) {
+	s := k.shop(id)
+	s.linking.Add(1)
+	s.links.Purge() // others may lead through the alias
+	s.stale(alias)
+	s.stale(person)
+	s.unwrite()
+	s.roster.add(person)
+	ctx, cancel := context.WithTimeout(k.ctx, k.o.Load)
+	defer cancel()
+	if own, err := k.o.Store.HistoryOf(ctx, id, alias, nil, 1); err == nil && len(own) > 0 && own[0].User == alias {
+		s.roster.add(alias) // a user again
+	}
 }
 
 // Forget says that a user was changed: consent may have been given or taken.
@@ -243,6 +274,28 @@ func (k *Keeper) Erased(id features.ShopID, key features.UserKey) {
 	s.entries.Remove(key)
 	s.roster.remove(key)
 	s.unwrite()
+}
+
+// Recount says that other events are in quarantine now. Who was ever flagged is
+// read anew when asked for, and the follower measures the goods again.
+func (k *Keeper) Recount(ctx context.Context, id features.ShopID) error {
+	s := k.shop(id)
+	suspects, err := k.o.Store.Suspects(ctx, id, time.Time{})
+	if err != nil {
+		return fmt.Errorf("recount profiles of shop %s: %w", id, err)
+	}
+	for _, key := range suspects {
+		person, err := s.resolve(ctx, key)
+		if err != nil {
+			return fmt.Errorf("recount profiles of shop %s: %w", id, err)
+		}
+		s.stale(key)
+		s.stale(person)
+	}
+	s.unwrite()
+	s.recount.Store(true)
+	s.wakeUp()
+	return nil
 }
 
 // Changed says that the shop's catalogue changed.

@@ -9,12 +9,14 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/risk"
 	"github.com/attune-rec/attune/features/store"
 )
 
@@ -279,4 +281,150 @@ func TestErasureLeavesNothing(t *testing.T) {
 	}) {
 		t.Error("the file names an erased shopper")
 	}
+}
+
+// What is in quarantine counts neither of its shopper nor of goods, from the
+// moment it is decided until it is let in again; after a start as well.
+func TestQuarantineCountsNothing(t *testing.T) {
+	ctx := context.Background()
+	b := newBench(t)
+	var hold atomic.Pointer[func(*features.Event) bool]
+	options := Options{
+		Store: b.store, Dir: t.TempDir(), Load: time.Minute, Clock: func() time.Time { return start.AddDate(0, 6, 0) },
+		Quarantined: func(_ context.Context, _ features.ShopID, e *features.Event) bool {
+			f := hold.Load()
+			return f != nil && *f != nil && (*f)(e)
+		},
+	}
+	open := func() *Keeper {
+		k, err := New(options)
+		must(t, err)
+		t.Cleanup(func() { _ = k.Close() })
+		b.settle(k)
+		return k
+	}
+	k := open()
+	ann, bob := b.names.User("ann"), b.names.User("bob")
+	var last int64
+	buy := func(user features.UserKey, n int) {
+		for range n {
+			done, err := b.store.Append(ctx, shopID, []features.Event{{
+				Type: features.Purchase, User: user, Item: "i1", Price: features.MoneyOf(2, "EUR"), Quantity: 1, Time: start, Market: "DE",
+			}})
+			must(t, err)
+			last = done[0].Seq
+			k.Stored(shopID, nil)
+		}
+		b.settle(k)
+	}
+	pieces := func(user string) int {
+		f, err := b.get(k, user)
+		if errors.Is(err, store.ErrNotFound) {
+			return 0
+		}
+		must(t, err)
+		return f.Profile.Pieces
+	}
+	sold := func(want int) {
+		t.Helper()
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+			n := 0
+			for range k.shop(shopID).sold.Each {
+				n++
+			}
+			if n == want {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("goods are measured by %d purchases, want %d", n, want)
+			}
+		}
+	}
+	decide := func(id string, state store.RiskState) {
+		if id == "" {
+			flag := risk.Flag{Subject: ann, Kind: risk.ClickFraud, Score: 1, From: 2, To: last, First: start, Last: start}
+			_, err := b.store.PutFlags(ctx, shopID, []risk.Flag{flag}, .5, "test")
+			must(t, err)
+		} else {
+			_, err := b.store.DecideFlag(ctx, shopID, id, state, "test", "")
+			must(t, err)
+		}
+		f, err := b.store.Quarantined(ctx, shopID)
+		must(t, err)
+		hold.Store(&f)
+		must(t, k.Recount(ctx, shopID))
+	}
+	buy(ann, 3)
+	buy(bob, 1)
+	sold(4)
+	decide("", "")
+	if got := pieces("ann"); got != 1 {
+		t.Errorf("got %d pieces of who has two of three in quarantine, want 1", got)
+	}
+	sold(2)
+	buy(ann, 1) // beyond the flag
+	if got := pieces("ann"); got != 2 {
+		t.Errorf("got %d pieces after another, want 2", got)
+	}
+	must(t, k.Close())
+	k = open()
+	if ann, bob := pieces("ann"), pieces("bob"); ann != 2 || bob != 1 {
+		t.Errorf("after a start: got %d and %d pieces, want 2 and 1", ann, bob)
+	}
+	flags, err := b.store.ListFlags(ctx, shopID, "", "", 10)
+	must(t, err)
+	decide(flags[0].ID(), store.RiskReleased)
+	if got := pieces("ann"); got != 4 {
+		t.Errorf("got %d pieces once all are let in, want 4", got)
+	}
+	sold(5)
+}
+
+// Who never said anything has the default of the market they were last in, live
+// and after a start.
+func TestConsentByMarket(t *testing.T) {
+	ctx := context.Background()
+	b := newBench(t)
+	must(t, b.store.SetMarketConsents(ctx, shopID, map[string]features.Purposes{"DE": 0}))
+	dir := t.TempDir()
+	k := b.keeper(dir, 0)
+	buy := func(user, market string) {
+		_, err := b.store.Append(ctx, shopID, []features.Event{{
+			Type: features.Purchase, User: b.names.User(user), Item: "i1", Price: features.MoneyOf(2, "EUR"), Time: start, Market: market,
+		}})
+		must(t, err)
+		k.Stored(shopID, nil)
+		b.settle(k)
+	}
+	has := func(user string, want bool) {
+		t.Helper()
+		_, err := b.get(k, user)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			t.Fatal(err)
+		}
+		if got := err == nil; got != want {
+			t.Errorf("%s has a profile: got %v, want %v", user, got, want)
+		}
+	}
+	buy("ann", "FR")
+	buy("bob", "DE")
+	agreed := features.AllPurposes
+	must(t, b.store.PutUsers(ctx, shopID, []store.User{{ID: "cyd", Consent: &agreed}}))
+	buy("cyd", "DE")
+	check := func(ann, bob bool) {
+		t.Helper()
+		has("ann", ann)
+		has("bob", bob)
+		has("cyd", true)
+	}
+	check(true, false)
+	must(t, k.Close())
+	k = b.keeper(dir, 0)
+	check(true, false)
+	must(t, k.Close())
+	k = b.keeper("", 0) // from the log
+	check(true, false)
+	buy("ann", "DE")
+	buy("bob", "FR")
+	check(false, true)
 }

@@ -19,6 +19,7 @@ import (
 const (
 	linksKept   = 200_000
 	mostEvents  = 1 << 17          // of one shopper that a state is made anew from, the newest
+	latest      = 64               // events in which a person's market is looked for
 	freshEnough = 10 * time.Minute // a profile is not made anew for the clock alone
 )
 
@@ -35,16 +36,20 @@ type shop struct {
 	hits    prometheus.Counter // reads from memory
 
 	seq      atomic.Int64 // the newest event the follower read
+	reading  atomic.Bool  // the follower has read the log to its end and goes on reading it
 	ref      atomic.Pointer[profile.Reference]
 	segments atomic.Pointer[profile.Segments]
 	deciding sync.Mutex // segments are read and changed
+
+	uniform atomic.Bool // no market has a default consent of its own
+	recount atomic.Bool // other events are in quarantine since the goods were measured
 
 	begun  bool // of the follower: it has read the log once
 	mu     sync.Mutex
 	linked [][2]features.UserKey // that the follower has not looked at
 
 	file    fileState
-	sold    ledger
+	sold    profile.Ledger
 	shelves shelves // of the follower
 }
 
@@ -53,6 +58,7 @@ type entry struct {
 	mu      sync.Mutex
 	loaded  bool
 	consent features.Purposes
+	market  string         // that consent was looked up for
 	state   *profile.State // nil without consent to personalisation
 
 	made *features.Profile // nil: not made since the state changed
@@ -121,12 +127,37 @@ func (s *shop) resolve(ctx context.Context, key features.UserKey) (features.User
 func (s *shop) get(ctx context.Context, key features.UserKey) (Found, error) {
 	e, ok := s.entries.Get(key)
 	if !ok {
+		if nobody, err := s.nobody(ctx, key); nobody || err != nil {
+			return Found{Key: key}, err
+		}
 		e = new(entry)
 		if before, found, _ := s.entries.PeekOrAdd(key, e); found {
 			e = before
 		}
 	}
 	return s.read(ctx, key, e)
+}
+
+// nobody reports a key under which nothing was ever done: it takes no place
+// among those that are kept, and next to nothing is read to know it.
+func (s *shop) nobody(ctx context.Context, key features.UserKey) (bool, error) {
+	if s.roster.has(key) {
+		return false, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.k.o.Load)
+	defer cancel()
+	met, err := s.k.o.Store.Anonymous(ctx, s.id, key)
+	if met {
+		return false, nil
+	}
+	var own []features.UserKey
+	if err == nil {
+		own, err = s.k.o.Store.Aliases(ctx, s.id, key)
+	}
+	if err != nil {
+		return false, fmt.Errorf("read profile: %w", err)
+	}
+	return len(own) == 0, nil
 }
 
 // peek is get for who reads many: what is not kept is made and not kept.
@@ -181,21 +212,26 @@ func (s *shop) conclude(key features.UserKey, e *entry) Found {
 	return f
 }
 
+// counts reports whether an event says anything of its shopper and of goods.
+func (s *shop) counts(ctx context.Context, e *features.Event) bool {
+	return tells(e) && (s.k.o.Quarantined == nil || !s.k.o.Quarantined(ctx, s.id, e))
+}
+
 // load makes the state of key from the shopper's events.
 func (s *shop) load(ctx context.Context, key features.UserKey, e *entry) error {
 	ctx, cancel := context.WithTimeout(ctx, s.k.o.Load)
 	defer cancel()
-	consent, err := s.k.o.Store.Consent(ctx, s.id, key)
+	own, err := s.k.o.Store.Aliases(ctx, s.id, key)
+	if err != nil {
+		return err
+	}
+	consent, market, err := s.consent(ctx, key, own)
 	if err != nil {
 		return err
 	}
 	if !consent.Has(features.Personalisation) {
-		e.loaded, e.consent, e.state, e.made = true, consent, nil, nil // nothing of them is read
+		e.loaded, e.consent, e.market, e.state, e.made = true, consent, market, nil, nil // nothing of them is kept
 		return nil
-	}
-	own, err := s.k.o.Store.Aliases(ctx, s.id, key)
-	if err != nil {
-		return err
 	}
 	events, err := s.k.o.Store.HistoryOf(ctx, s.id, key, own, mostEvents)
 	if err != nil {
@@ -205,12 +241,31 @@ func (s *shop) load(ctx context.Context, key features.UserKey, e *entry) error {
 	state := new(profile.State)
 	for i := range events {
 		ev := &events[i]
-		if tells(ev) && (ev.User.IsZero() || slices.Contains(own, ev.User)) {
+		if s.counts(ctx, ev) && (ev.User.IsZero() || slices.Contains(own, ev.User)) {
 			state.Update(ev)
 		}
 	}
-	e.loaded, e.consent, e.state, e.made = true, consent, state, nil
+	e.loaded, e.consent, e.market, e.state, e.made = true, consent, market, state, nil
 	return nil
+}
+
+// consent is what a person agreed to; of who said nothing and has no home, the
+// default of the market they were last in, which is given.
+func (s *shop) consent(ctx context.Context, key features.UserKey, aliases []features.UserKey) (features.Purposes, string, error) {
+	market := ""
+	if !s.uniform.Load() {
+		newest, err := s.k.o.Store.HistoryOf(ctx, s.id, key, aliases, latest)
+		if err != nil {
+			return 0, "", err
+		}
+		for i := range newest {
+			if m := newest[i].Market; tells(&newest[i]) && m != "" {
+				market = m
+			}
+		}
+	}
+	consent, err := s.k.o.Store.ConsentIn(ctx, s.id, key, market)
+	return consent, market, err
 }
 
 // tells reports whether an event says anything of its shopper.

@@ -22,6 +22,7 @@ import (
 	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
 
 	"github.com/attune-rec/attune/server/auth"
+	"github.com/attune-rec/attune/server/guard"
 	"github.com/attune-rec/attune/server/telemetry"
 )
 
@@ -39,17 +40,30 @@ func (moody) Recommend(_ context.Context, r *attunev1.RecommendRequest) (*attune
 	case "break":
 		return nil, net.ErrClosed
 	}
-	return &attunev1.RecommendResponse{Release: "v1"}, nil
+	return &attunev1.RecommendResponse{
+		Release: "v1", Items: []*attunev1.RecommendedItem{{Item: r.GetItem(), Price: &attunev1.Money{Currency: "EUR", Micros: 7}}}, Degraded: true,
+	}, nil
 }
 
 // server is a running server, its log and its counters.
 func server(t *testing.T) (*grpc.ClientConn, *bytes.Buffer, *Calls) {
 	t.Helper()
+	conn, _, log, calls := both(t)
+	return conn, log, calls
+}
+
+// both is a running server and a caller of the same services in the process.
+func both(t *testing.T) (*grpc.ClientConn, *Local, *bytes.Buffer, *Calls) {
+	t.Helper()
 	policies, err := auth.Methods()
 	if err != nil {
 		t.Fatal(err)
 	}
-	guard, err := auth.NewGuard(auth.Options{Policies: policies})
+	callers, err := auth.NewGuard(auth.Options{Policies: policies})
+	if err != nil {
+		t.Fatal(err)
+	}
+	memory, err := guard.NewMemory(0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,10 +72,12 @@ func server(t *testing.T) (*grpc.ClientConn, *bytes.Buffer, *Calls) {
 		t.Fatal(err)
 	}
 	log, calls := &bytes.Buffer{}, NewCalls(prometheus.NewRegistry(), telemetry.Buckets())
-	g := New(Services{
+	services := Services{
 		Recommendation: moody{}, Events: attunev1.UnimplementedEventServiceServer{}, Catalog: attunev1.UnimplementedCatalogServiceServer{},
 		Users: attunev1.UnimplementedUserServiceServer{}, Releases: attunev1.UnimplementedReleaseServiceServer{}, Health: health.NewServer(),
-	}, Options{Callers: guard, Validate: validate, Logger: telemetry.NewLogger(log, false, slog.LevelInfo), Calls: calls})
+	}
+	o := Options{Callers: callers, Memory: memory, Validate: validate, Logger: telemetry.NewLogger(log, false, slog.LevelInfo), Calls: calls, MaxMessage: 1 << 10}
+	g := New(services, o)
 	g.RegisterService(&grpc.ServiceDesc{
 		ServiceName: "attune.v1.Undeclared", HandlerType: (*any)(nil),
 		Methods: []grpc.MethodDesc{{MethodName: "Do", Handler: func(srv any, ctx context.Context, dec func(any) error, i grpc.UnaryServerInterceptor) (any, error) {
@@ -89,7 +105,7 @@ func server(t *testing.T) (*grpc.ClientConn, *bytes.Buffer, *Calls) {
 			t.Error(err)
 		}
 	})
-	return conn, log, calls
+	return conn, NewLocal(services, o, conn), log, calls
 }
 
 func TestChain(t *testing.T) {

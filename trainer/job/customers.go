@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models/forecast/customer"
 )
 
@@ -16,7 +17,7 @@ type Customers struct {
 	Books
 	Days   int     `help:"Days to look ahead." default:"28"`
 	Margin float64 `help:"Share of sales that counts as value." default:"1"`
-	Judge  bool    `help:"Predict from so many days before the end, and compare with what was bought since."`
+	Judge  int     `help:"Predict from so many earlier times, the days apart that are looked ahead, and compare with what was bought after each." default:"0" placeholder:"TIMES"`
 	Top    int     `help:"Shoppers to print, those of most value first; 0 for all. --json has all." default:"20"`
 }
 
@@ -29,7 +30,6 @@ type customersReport struct {
 	Buying    customer.BGNBD    `json:"bg_nbd"`
 	Scale     float64           `json:"scale"` // of expected purchases, by back-test
 	Outlooks  []customerOutlook `json:"outlooks,omitempty"`
-	Judged    *customersJudged  `json:"judged,omitempty"`
 	Seconds   float64           `json:"seconds"`
 }
 
@@ -44,8 +44,20 @@ type customerOutlook struct {
 	Value     float64 `json:"value"`
 }
 
+// judgedReport is what --judge prints.
+type judgedReport struct {
+	Shop    string            `json:"shop"`
+	Days    int               `json:"days"`
+	Times   []customersJudged `json:"times"` // the latest first
+	All     customersJudged   `json:"all"`   // all times together
+	Seconds float64           `json:"seconds"`
+}
+
 // customersJudged compares predictions with what was bought since.
 type customersJudged struct {
+	At time.Time `json:"at"`
+	// Mean is the mean chance of a purchase, to compare with the share who bought.
+	Mean float64 `json:"mean"`
 	// Propensity is the chance of a purchase beside recency alone.
 	Propensity customer.Judged `json:"propensity"`
 	Expected   float64         `json:"expected_purchases"` // of all, after the first
@@ -63,39 +75,12 @@ func (c *Customers) Run(env *Env) error {
 		return err
 	}
 	horizon := time.Duration(c.Days) * 24 * time.Hour
-	at := until
-	if c.Judge {
-		at = until.Add(-horizon)
+	if c.Judge > 0 {
+		return c.judge(env, keys, purchases, until, horizon, start)
 	}
-	chances, err := customer.FitPropensity(purchases, at, horizon)
+	report, _, err := c.outlooks(keys, purchases, until, horizon)
 	if err != nil {
-		return fmt.Errorf("shop %s: %w", c.Shop, err)
-	}
-	worth, err := customer.Fit(purchases, at, 7*24*time.Hour)
-	if err != nil {
-		return fmt.Errorf("shop %s: %w", c.Shop, err)
-	}
-	report := customersReport{Shop: c.Shop, At: at, Days: c.Days, Buying: worth.Buying, Scale: worth.Scale}
-	var known [][]customer.Purchase
-	for i, bought := range purchases {
-		h, s, ok := customer.Summarise(bought, at, worth.Unit)
-		if !ok {
-			continue
-		}
-		o, err := worth.Outlook(h, s, customer.Terms{Horizon: float64(c.Days) / 7, Margin: c.Margin})
-		if err != nil {
-			return fmt.Errorf("shopper %s: %w", keys[i], err)
-		}
-		chance, _ := chances.Chance(bought, at)
-		known = append(known, bought)
-		report.Outlooks = append(report.Outlooks, customerOutlook{
-			Key: keys[i].String(), Chance: chance, Churn: 1 - chance, Alive: o.Alive, Purchases: o.Purchases, Value: o.Value,
-		})
-	}
-	report.Customers = len(known)
-	if c.Judge {
-		report.Judged = judgeCustomers(known, report.Outlooks, at, until, worth.Unit)
-		report.Outlooks = nil
+		return err
 	}
 	slices.SortStableFunc(report.Outlooks, func(a, b customerOutlook) int { return cmp.Compare(b.Value, a.Value) })
 	report.Seconds = time.Since(start).Seconds()
@@ -103,6 +88,65 @@ func (c *Customers) Run(env *Env) error {
 		return env.WriteJSON(report)
 	}
 	return report.write(env, c.Top)
+}
+
+// outlooks is what to expect of each shopper who bought by at, from what was
+// bought by then, and their purchases.
+func (c *Customers) outlooks(keys []features.UserKey, purchases [][]customer.Purchase, at time.Time, horizon time.Duration) (*customersReport, []int, error) {
+	chances, err := customer.FitPropensity(purchases, at, horizon)
+	if err != nil {
+		return nil, nil, fmt.Errorf("shop %s: %w", c.Shop, err)
+	}
+	worth, err := customer.Fit(purchases, at, week)
+	if err != nil {
+		return nil, nil, fmt.Errorf("shop %s: %w", c.Shop, err)
+	}
+	report := &customersReport{Shop: c.Shop, At: at, Days: c.Days, Buying: worth.Buying, Scale: worth.Scale}
+	var known []int
+	for i, bought := range purchases {
+		h, s, ok := customer.Summarise(bought, at, worth.Unit)
+		if !ok {
+			continue
+		}
+		o, err := worth.Outlook(h, s, customer.Terms{Horizon: float64(c.Days) / 7, Margin: c.Margin})
+		if err != nil {
+			return nil, nil, fmt.Errorf("shopper %s: %w", keys[i], err)
+		}
+		chance, _ := chances.Chance(bought, at)
+		known = append(known, i)
+		report.Outlooks = append(report.Outlooks, customerOutlook{
+			Key: keys[i].String(), Chance: chance, Churn: 1 - chance, Alive: o.Alive, Purchases: o.Purchases, Value: o.Value,
+		})
+	}
+	report.Customers = len(known)
+	return report, known, nil
+}
+
+// week is the unit of time in which purchases are counted.
+const week = 7 * 24 * time.Hour
+
+// judge predicts from earlier times, each from what was known then, and
+// compares with what was bought after.
+func (c *Customers) judge(env *Env, keys []features.UserKey, purchases [][]customer.Purchase, until time.Time, horizon time.Duration, start time.Time) error {
+	out := judgedReport{Shop: c.Shop, Days: c.Days}
+	var all verdicts
+	for n := range c.Judge {
+		at := until.Add(-horizon * time.Duration(n+1))
+		report, known, err := c.outlooks(keys, purchases, at, horizon)
+		if err != nil {
+			return fmt.Errorf("%w; --judge asks for %d times, %d days apart", err, c.Judge, c.Days)
+		}
+		var one verdicts
+		one.add(report, known, purchases, at, at.Add(horizon))
+		all.add(report, known, purchases, at, at.Add(horizon))
+		out.Times = append(out.Times, one.judged(at))
+	}
+	out.All = all.judged(until.Add(-horizon))
+	out.Seconds = time.Since(start).Seconds()
+	if env.JSON {
+		return env.WriteJSON(out)
+	}
+	return out.write(env)
 }
 
 func (c *Customers) check() error {
@@ -114,40 +158,59 @@ func (c *Customers) check() error {
 		return fmt.Errorf("--days is %d: expected 1 or more", c.Days)
 	case !(c.Margin > 0 && c.Margin <= 1):
 		return fmt.Errorf("--margin is %v: expected above 0 and up to 1", c.Margin)
+	case c.Judge < 0:
+		return fmt.Errorf("--judge is %d: expected 0 or more", c.Judge)
 	case c.Top < 0:
 		return errors.New("--top is below 0: expected 0 or more")
 	}
 	return nil
 }
 
-func judgeCustomers(known [][]customer.Purchase, outlooks []customerOutlook, at, until time.Time, unit time.Duration) *customersJudged {
-	j := &customersJudged{}
-	var chances, recency []float64
-	var came []bool
-	for i, bought := range known {
-		before, _, _ := customer.Summarise(bought, at, unit)
-		after, _, _ := customer.Summarise(bought, until, unit)
-		came = append(came, after.Repeats > before.Repeats)
-		chances, recency = append(chances, outlooks[i].Chance), append(recency, before.Last-before.Age)
-		j.Expected += outlooks[i].Purchases
-		j.Made += float64(after.Repeats - before.Repeats)
+// verdicts are predictions beside what came, of shoppers at one or more times.
+type verdicts struct {
+	chances, recency []float64
+	came             []bool
+	who              []int
+	expected, made   float64
+}
+
+func (v *verdicts) add(report *customersReport, known []int, purchases [][]customer.Purchase, at, until time.Time) {
+	for i, place := range known {
+		before, _, _ := customer.Summarise(purchases[place], at, week)
+		after, _, _ := customer.Summarise(purchases[place], until, week)
+		v.came = append(v.came, after.Repeats > before.Repeats)
+		v.chances, v.recency = append(v.chances, report.Outlooks[i].Chance), append(v.recency, before.Last-before.Age)
+		v.who = append(v.who, place)
+		v.expected += report.Outlooks[i].Purchases
+		v.made += float64(after.Repeats - before.Repeats)
 	}
-	j.Propensity = customer.Judge(chances, recency, came, 1)
-	return j
+}
+
+func (v *verdicts) judged(at time.Time) customersJudged {
+	mean := 0.0
+	for _, chance := range v.chances {
+		mean += chance / float64(len(v.chances))
+	}
+	return customersJudged{At: at, Propensity: customer.Judge(v.chances, v.recency, v.came, v.who, 1), Mean: mean, Expected: v.expected, Made: v.made}
+}
+
+// write prints what came of judging for people.
+func (r *judgedReport) write(env *Env) error {
+	table := tabwriter.NewWriter(env.Out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(table, "from\tshoppers\tbought\texpected\tAUC\tby recency alone\tdifference\tcalibration error\tpurchases expected\tmade\n")
+	for i, j := range append(slices.Clone(r.Times), r.All) {
+		p, from := j.Propensity, j.At.Format(time.DateOnly)
+		if i == len(r.Times) {
+			from = "all"
+		}
+		fmt.Fprintf(table, "%s\t%d\t%.1f %%\t%.1f %%\t%.4f\t%.4f\t%+.4f [%+.4f, %+.4f]\t%.4f\t%.0f\t%.0f\n",
+			from, p.Customers, 100*p.Share, 100*j.Mean, p.AUC, p.Baseline, p.Gain, p.Low, p.High, p.Calibration, j.Expected, j.Made)
+	}
+	return table.Flush()
 }
 
 // write prints the report for people.
 func (r *customersReport) write(env *Env, top int) error {
-	if j := r.Judged; j != nil {
-		p := j.Propensity
-		_, err := fmt.Fprintf(env.Out, "%d shoppers at %s, of whom %.1f %% bought in the next %d days\n"+
-			"AUC %.4f, by recency alone %.4f: %+.4f [%+.4f, %+.4f]\n"+
-			"calibration error %.4f\n"+
-			"purchases: %.0f expected, %.0f made (%+.1f %%)\n",
-			p.Customers, r.At.Format(time.DateOnly), 100*p.Share, r.Days, p.AUC, p.Baseline, p.Gain, p.Low, p.High,
-			p.Calibration, j.Expected, j.Made, 100*(j.Expected/j.Made-1))
-		return err
-	}
 	shown := r.Outlooks
 	if top > 0 && len(shown) > top {
 		shown = shown[:top]

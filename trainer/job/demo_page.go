@@ -87,7 +87,7 @@ func (p *page) models(b io.Writer, r *eval.Report) {
 }
 
 func answers(b io.Writer, r *replay.Report) {
-	fmt.Fprintf(b, "## Answers\n\nThe %d purchase sessions of %d shoppers in the same days, put one by one to the pipeline of the surface %s, each with the shopper's history as it was just before; %d were of shoppers of whom nothing was known. Models and weights are from before those days, and an item can be answered from its first event on. What the shopper has bought already the surface does not answer.\n\n",
+	fmt.Fprintf(b, "## Answers\n\nThe %d purchase sessions of %d shoppers in the same days, put one by one to the pipeline of the surface %s, each with the shopper's history as it was just before; %d were of shoppers of whom nothing was known. Models and weights are from before those days, and an item can be answered from its first event on. What the shopper has bought already the surface answers again only once it is time to, by the interval at which such things are bought again.\n\n",
 		r.Sessions, r.Shoppers, r.Surface, r.Cold)
 	fmt.Fprintf(b, "| mean over shoppers, 95 %% interval | new items to be found | all items to be found |\n|---|---|---|\n")
 	for _, m := range []string{"ndcg@10", "hr@10", "recall@10"} {

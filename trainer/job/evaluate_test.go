@@ -29,9 +29,13 @@ func call(t *testing.T, args ...string) (out, errs string, err error) {
 		Validate  Validate  `cmd:""`
 		Tune      Tune      `cmd:""`
 		OffPolicy OffPolicy `cmd:"" name:"offpolicy"`
+		Promote   Promote   `cmd:""`
+		Publish   Publish   `cmd:""`
 
 		Demand    Demand    `cmd:""`
 		Customers Customers `cmd:""`
+		Segments  Segments  `cmd:""`
+		Signals   Signals   `cmd:""`
 	}
 	var o, e bytes.Buffer
 	parser, err := kong.New(&p, kong.Name("trainer"), kong.Writers(&o, &e), kong.Configuration(Config), kong.Exit(func(int) { t.Error("exit") }))

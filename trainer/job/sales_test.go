@@ -66,9 +66,15 @@ func TestCustomersOfAShop(t *testing.T) {
 	if math.Abs(sum-30) > 2 {
 		t.Errorf("got %.1f expected to buy within 3 of 4 days, want about 30 of 40", sum)
 	}
-	reply(t, &got, "customers", "--data", dir, "--days", "3", "--judge")
-	if j := got.Judged; j == nil || j.Propensity.Customers != 40 || j.Propensity.AUC < .9 {
-		t.Errorf("got %+v, want the rhythm found", got.Judged)
+	var judged judgedReport
+	reply(t, &judged, "customers", "--data", dir, "--days", "3", "--judge", "2")
+	if len(judged.Times) != 2 || judged.Times[0].Propensity.Customers != 40 || judged.All.Propensity.Customers != 80 {
+		t.Fatalf("got %+v, want 40 shoppers at each of 2 times", judged)
+	}
+	for _, j := range append(judged.Times, judged.All) {
+		if j.Propensity.AUC < .9 || math.Abs(j.Mean-j.Propensity.Share) > .1 {
+			t.Errorf("got %+v, want the rhythm found", j)
+		}
 	}
 }
 
@@ -115,5 +121,28 @@ func TestPredictionLeavesOutWhoDidNotAgree(t *testing.T) {
 	reply(t, &sold, "demand", "--data", dir, "--by", "market", "--weeks", "1")
 	if len(sold.Forecasts) != 1 || math.Abs(sold.Forecasts[0].Mean[0]-52.5) > 4 {
 		t.Errorf("got %+v, want about 52 pieces a week of those who agreed", sold.Forecasts)
+	}
+}
+
+// Groups have a rule each, and motives are measured at three times.
+func TestSegmentsOfAShop(t *testing.T) {
+	dir := dataDir(t)
+	var got segmentsReport
+	reply(t, &got, "segments", "--data", dir, "--least", "2", "--most", "3")
+	members := 0
+	for _, d := range got.Segments {
+		if members += d.Size; d.Rule == "" || len(d.Traits) > 5 {
+			t.Errorf("got %+v, want a rule and at most five traits", d)
+		}
+	}
+	if got.Buyers != 40 || members != 40 || len(got.Segments) < 2 {
+		t.Errorf("got %d members in %d segments of %d buyers, want all 40 in 2 or 3", members, len(got.Segments), got.Buyers)
+	}
+	reply(t, &got, "segments", "--data", dir, "--judge")
+	if len(got.Halves) != 3 || len(got.Bargains) != 3 || got.Bargains[2].Shoppers != 40 {
+		t.Errorf("got %+v and %+v, want three motives and three times with 40 shoppers", got.Halves, got.Bargains)
+	}
+	if _, _, err := call(t, "segments", "--data", dir, "--least", "5", "--most", "2"); err == nil {
+		t.Error("fewer groups at most than at least were accepted")
 	}
 }

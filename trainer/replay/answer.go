@@ -6,7 +6,6 @@ import (
 	"math"
 	"slices"
 	"sync"
-	"sync/atomic"
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models/linalg"
@@ -54,35 +53,62 @@ func (p *player) play(ctx context.Context, log Store, shop features.ShopID, o *O
 	if workers <= 0 {
 		workers = linalg.Workers()
 	}
-	if p.set != nil { // signals are those of the session's time: one after the other
-		w := worker{p: p, allowed: features.NewBitmap(p.subject.Items.Len())}
-		n := 0
-		return p.tape.walk(ctx, log, shop, p.set, func(i int, state features.State) error {
-			n++
-			if o.Progress != nil && n%64 == 0 {
-				o.Progress(n, len(p.cases))
-			}
-			return w.play(ctx, shop, p.tape.visits[i], state, &p.cases[i])
-		})
-	}
 	ws := make([]worker, workers)
 	for i := range ws {
 		ws[i] = worker{p: p, allowed: features.NewBitmap(p.subject.Items.Len())}
 	}
-	var done atomic.Int64
+	done := 0
+	told := func(n int) {
+		done += n
+		if o.Progress != nil && (done%64 == 0 || n > 1) {
+			o.Progress(done, len(p.cases))
+		}
+	}
+	if p.set != nil { // signals are those of the session's time: one after the other
+		return p.tape.walk(ctx, log, shop, p.subject.Items, p.set, func(i int, k known) error {
+			told(1)
+			return ws[0].play(ctx, shop, p.tape.visits[i], k, &p.cases[i])
+		})
+	}
+	var batch []int // of visits that know the same
+	var of known
+	flush := func() error {
+		err := p.together(ctx, shop, batch, of, ws)
+		told(len(batch))
+		batch = batch[:0]
+		return err
+	}
+	err := p.tape.walk(ctx, log, shop, p.subject.Items, nil, func(i int, k known) error {
+		if k.ref != of.ref {
+			if err := flush(); err != nil {
+				return err
+			}
+			of = k
+		}
+		batch = append(batch, i)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return flush()
+}
+
+// together answers visits, by number, all at once.
+func (p *player) together(ctx context.Context, shop features.ShopID, visits []int, k known, ws []worker) error {
 	var mu sync.Mutex
 	var failed error
-	linalg.ParallelN(len(p.cases), 8, workers, func(id, lo, hi int) {
-		for i := lo; i < hi && ctx.Err() == nil; i++ {
-			if err := ws[id].play(ctx, shop, p.tape.visits[i], nil, &p.cases[i]); err != nil {
+	linalg.ParallelN(len(visits), 8, len(ws), func(id, lo, hi int) {
+		for _, i := range visits[lo:hi] {
+			if ctx.Err() != nil {
+				return
+			}
+			if err := ws[id].play(ctx, shop, p.tape.visits[i], k, &p.cases[i]); err != nil {
 				mu.Lock()
 				failed = err
 				mu.Unlock()
 				return
 			}
-		}
-		if n := done.Add(int64(hi - lo)); o.Progress != nil {
-			o.Progress(int(n), len(p.cases))
 		}
 	})
 	if err := ctx.Err(); err != nil {
@@ -94,9 +120,9 @@ func (p *player) play(ctx context.Context, log Store, shop features.ShopID, o *O
 // play answers one session. What stands in the request beside the shopper
 // depends on the surface: on an item page the first item bought, at a cart the
 // first half; only the rest is then to be found.
-func (w *worker) play(ctx context.Context, shop features.ShopID, v *visit, state features.State, out *outcome) error {
+func (w *worker) play(ctx context.Context, shop features.ShopID, v *visit, k known, out *outcome) error {
 	items := w.p.subject.Items
-	r, given := w.request(shop, v, state)
+	r, given := w.request(shop, v, k)
 	if r == nil {
 		return nil
 	}
@@ -189,7 +215,7 @@ func (w *worker) test(ctx context.Context, r *features.Request, out *outcome) er
 
 // request is what a session asks, with the number of its items that stand in
 // the request; nil where nothing is left to be found.
-func (w *worker) request(shop features.ShopID, v *visit, state features.State) (*features.Request, int) {
+func (w *worker) request(shop features.ShopID, v *visit, k known) (*features.Request, int) {
 	items := w.p.subject.Items
 	given := 0
 	switch w.p.subject.Recipe.Surface {
@@ -203,9 +229,9 @@ func (w *worker) request(shop features.ShopID, v *visit, state features.State) (
 	}
 	r := &features.Request{
 		Query: features.Query{Shop: shop, Surface: w.p.subject.Recipe.Surface, Market: v.market, Now: v.start, Limit: limit},
-		Item:  features.NoRow, Catalog: items, Scratch: &w.scratch, Eligible: w.made(v), State: state,
+		Item:  features.NoRow, Catalog: items, Scratch: &w.scratch, Eligible: w.made(v), State: k.state,
 	}
-	r.Shopper = w.p.tape.shopper(v, items)
+	r.Shopper = w.p.tape.shopper(v, items, k.ref)
 	for _, id := range v.items[:given] {
 		row, ok := items.Row(id)
 		if !ok {

@@ -28,11 +28,11 @@ func Lists(ctx context.Context, log Store, shop features.ShopID, s Subject, inpu
 	w := worker{p: p, allowed: features.NewBitmap(s.Items.Len())}
 	var lists []ltr.List
 	n := 0
-	err = t.walk(ctx, log, shop, inputs.Set(), func(i int, state features.State) error {
+	err = t.walk(ctx, log, shop, s.Items, inputs.Set(), func(i int, k known) error {
 		if n++; o.Progress != nil && n%64 == 0 {
 			o.Progress(n, len(t.visits))
 		}
-		list, err := w.list(ctx, shop, t.visits[i], state, inputs)
+		list, err := w.list(ctx, shop, t.visits[i], k, inputs)
 		if len(list.Gain) > 0 {
 			lists = append(lists, list)
 		}
@@ -42,8 +42,8 @@ func Lists(ctx context.Context, log Store, shop features.ShopID, s Subject, inpu
 }
 
 // list is one session's; without candidates where none of them was bought.
-func (w *worker) list(ctx context.Context, shop features.ShopID, v *visit, state features.State, inputs *ltr.Inputs) (ltr.List, error) {
-	r, given := w.request(shop, v, state)
+func (w *worker) list(ctx context.Context, shop features.ShopID, v *visit, k known, inputs *ltr.Inputs) (ltr.List, error) {
+	r, given := w.request(shop, v, k)
 	if r == nil {
 		return ltr.List{}, nil
 	}

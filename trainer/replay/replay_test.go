@@ -114,7 +114,7 @@ func run(t *testing.T, log memory, s Subject) (*Report, *tape, *player) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.play(ctx, nil, features.DefaultShop, &o); err != nil {
+	if err := p.play(ctx, log, features.DefaultShop, &o); err != nil {
 		t.Fatal(err)
 	}
 	return report, tp, p

@@ -40,6 +40,7 @@ type Report struct {
 	Sources    map[string]float64    `json:"sources"`                    // shares of the items
 	Degraded   float64               `json:"degraded"`                   // share of the answers
 	Causes     map[string]int        `json:"degraded_by,omitempty"`
+	Fairness   []*eval.Fairness      `json:"fairness,omitempty"` // by the groups asked for
 	Seconds    float64               `json:"seconds"`
 	series     map[string][]float64  // by metric, of New, then shopper
 	seriesAll  map[string][]float64
@@ -189,7 +190,18 @@ func value(series []float64, o *Options) (eval.Value, bool) {
 // Difference is the paired difference of two reports of the same sessions, a
 // less b: by shoppers, with what was bought and not had before to be found.
 func Difference(a, b *Report, metric string, seed uint64, workers int) (eval.Comparison, error) {
-	x, y := a.series[metric], b.series[metric]
+	return difference(a, b, a.series[metric], b.series[metric], metric, seed, workers)
+}
+
+// DifferenceOfAll is Difference with all that was bought to be found, what was
+// had before included.
+func DifferenceOfAll(a, b *Report, metric string, seed uint64, workers int) (eval.Comparison, error) {
+	c, err := difference(a, b, a.seriesAll[metric], b.seriesAll[metric], metric, seed, workers)
+	c.KeepSeen = true
+	return c, err
+}
+
+func difference(a, b *Report, x, y []float64, metric string, seed uint64, workers int) (eval.Comparison, error) {
 	if len(x) == 0 || len(x) != len(y) || a.Sessions != b.Sessions || a.Surface != b.Surface {
 		return eval.Comparison{}, fmt.Errorf("cannot compare %s of %q with %q: they were judged on different sessions", metric, a.Subject, b.Subject)
 	}
@@ -232,6 +244,11 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	fmt.Fprintf(t, "bought and unknown to the release\t%.2f %%\ndegraded answers\t%.2f %%\t%s\n", 100*r.Missing, 100*r.Degraded, causes(r.Causes))
 	_ = t.Flush()
+	for _, f := range r.Fairness {
+		if err := f.WriteText(&b); err != nil {
+			return err
+		}
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }

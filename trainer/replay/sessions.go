@@ -10,6 +10,7 @@ import (
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/history"
+	"github.com/attune-rec/attune/features/profile"
 )
 
 // visit is one purchase session: what a shopper bought at once. The state in
@@ -27,7 +28,8 @@ type visit struct {
 // pause ends a session where purchases name no order.
 const pause = 30 * time.Minute
 
-// past is one event of a shopper, kept small: what a history is folded from.
+// past is one event of a shopper, kept small: what a history and a profile are
+// folded from.
 type past struct {
 	seq           int64
 	typ           features.EventType
@@ -35,8 +37,22 @@ type past struct {
 	at            int64 // Unix milliseconds
 	item          string
 	order, market string
+	device, list  string // list: the list price that it told
 	price         features.Money
 	value         float64
+	withheld      bool // it says nothing of the shopper
+}
+
+// event is p as it was.
+func (p *past) event() features.Event {
+	e := features.Event{
+		Seq: p.seq, Type: p.typ, Item: p.item, Time: time.UnixMilli(p.at).UTC(), Quantity: p.quantity, Order: p.order,
+		Market: p.market, Device: p.device, Price: p.price, Value: p.value,
+	}
+	if p.list != "" {
+		e.Attributes = map[string]string{profile.AttrListPrice: p.list}
+	}
+	return e
 }
 
 // tape is the part of a log that sessions are answered from.
@@ -47,10 +63,12 @@ type tape struct {
 	agreed map[features.UserKey]features.Purposes // by shopper
 	since  []time.Time                            // by row: from when the item was there
 	newest []features.Row                         // by since, newest first
+	sold   []int32                                // by row: purchases before the sessions
 }
 
 // record reads the sessions that began in [from, to), and what their shoppers
-// had done. Whoever did not agree to figures is left out.
+// had done. Whoever did not agree to figures is left out, and so are purchases
+// that are withheld.
 func record(ctx context.Context, log Store, shop features.ShopID, items features.Catalog, o *Options) (*tape, error) {
 	who := resolver{ctx: ctx, log: log, shop: shop, known: map[features.UserKey]features.UserKey{}}
 	t := &tape{past: map[features.UserKey][]past{}, off: map[features.UserKey]bool{}, agreed: map[features.UserKey]features.Purposes{}}
@@ -60,11 +78,19 @@ func record(ctx context.Context, log Store, shop features.ShopID, items features
 	}
 	open := map[basket]*visit{}
 	t.created(items)
-	err := log.Scan(ctx, shop, 0, 0, func(e *features.Event) error {
+	withheld, err := log.Withheld(ctx, shop)
+	if err != nil {
+		return nil, fmt.Errorf("read the sessions of shop %s: %w", shop, err)
+	}
+	holds := func(e *features.Event) bool { return withheld != nil && withheld(e) }
+	err = log.Scan(ctx, shop, 0, 0, func(e *features.Event) error {
 		if row, ok := items.Row(e.Item); ok && e.Time.Before(t.since[row]) {
 			t.since[row] = e.Time
 		}
-		if e.Type != features.Purchase || e.Item == "" || e.Time.Before(o.From) || !e.Time.Before(o.To) {
+		if row, ok := items.Row(e.Item); ok && e.Type == features.Purchase && e.Time.Before(o.From) && !holds(e) {
+			t.sold[row]++
+		}
+		if e.Type != features.Purchase || e.Item == "" || e.Time.Before(o.From) || !e.Time.Before(o.To) || holds(e) {
 			return nil
 		}
 		user, err := who.of(e)
@@ -102,7 +128,7 @@ func record(ctx context.Context, log Store, shop features.ShopID, items features
 		wanted[v.user] = max(wanted[v.user], v.seq)
 	}
 	err = log.Scan(ctx, shop, 0, 0, func(e *features.Event) error {
-		if e.Item == "" || !e.Type.AboutItem() || e.Type == features.Impression || !e.Time.Before(o.To) {
+		if e.Type == features.Impression || e.Type == features.EventUnknown || !e.Time.Before(o.To) {
 			return nil
 		}
 		user, err := who.of(e)
@@ -115,7 +141,7 @@ func record(ctx context.Context, log Store, shop features.ShopID, items features
 		}
 		t.past[user] = append(t.past[user], past{
 			seq: e.Seq, typ: e.Type, quantity: e.Quantity, at: e.Time.UnixMilli(), item: item, order: e.Order, market: e.Market,
-			price: e.Price, value: e.Value,
+			device: e.Device, list: e.Attributes[profile.AttrListPrice], price: e.Price, value: e.Value, withheld: holds(e),
 		})
 		return nil
 	})
@@ -128,7 +154,7 @@ func record(ctx context.Context, log Store, shop features.ShopID, items features
 // created is when the catalogue says that items were made; the log may know of
 // an earlier time. Items of an unknown time were always there.
 func (t *tape) created(items features.Catalog) {
-	t.since = make([]time.Time, items.Len())
+	t.since, t.sold = make([]time.Time, items.Len()), make([]int32, items.Len())
 	for row := range t.since {
 		if it := items.Item(features.Row(row)); it != nil { // #nosec G115 -- rows are int32 by contract
 			t.since[row] = it.Created
@@ -172,10 +198,12 @@ func (t *tape) sample(o *Options) {
 }
 
 // shopper is the state before the session: what stands before it in the log and
-// happened before it, by the book that serving keeps. An event that was
-// imported early and happened later is no part of it.
-func (t *tape) shopper(v *visit, items features.Catalog) *features.Shopper {
+// happened before it, by the book and the profile that serving keeps. An event
+// that was imported early and happened later is no part of it. Ref is what the
+// shop's goods are measured against.
+func (t *tape) shopper(v *visit, items features.Catalog, ref *profile.Reference) *features.Shopper {
 	var b history.Book
+	var state profile.State
 	for i := range t.past[v.user] {
 		p := &t.past[v.user][i]
 		if p.seq >= v.seq {
@@ -184,13 +212,17 @@ func (t *tape) shopper(v *visit, items features.Catalog) *features.Shopper {
 		if p.at >= v.start.UnixMilli() {
 			continue
 		}
-		b.Fold(&features.Event{
-			Seq: p.seq, Type: p.typ, Item: p.item, Time: time.UnixMilli(p.at).UTC(), Quantity: p.quantity, Order: p.order,
-			Market: p.market, Price: p.price, Value: p.value,
-		})
+		e := p.event()
+		b.Fold(&e)
+		if !p.withheld {
+			state.Update(&e)
+		}
 	}
 	s := b.Shopper(items)
 	s.Key, s.Consent = v.user, t.agreed[v.user]
+	if state.Seq() > 0 && s.Consent.Has(features.Personalisation) {
+		s.Profile = state.Profile(ref, v.start)
+	}
 	return s
 }
 

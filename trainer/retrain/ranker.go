@@ -145,11 +145,13 @@ func (p *Plan) compare(ctx context.Context, store Store, shop features.ShopID, f
 			return err
 		}
 		for _, metric := range []string{"ndcg@10", "hr@10"} {
-			d, err := replay.Difference(report, theirs, metric, p.Seed, p.Workers)
-			if err != nil {
-				return err
+			for _, difference := range []func(a, b *replay.Report, metric string, seed uint64, workers int) (eval.Comparison, error){replay.Difference, replay.DifferenceOfAll} {
+				d, err := difference(report, theirs, metric, p.Seed, p.Workers)
+				if err != nil {
+					return err
+				}
+				out.Ranker.Comparisons = append(out.Ranker.Comparisons, d)
 			}
-			out.Ranker.Comparisons = append(out.Ranker.Comparisons, d)
 		}
 	}
 	return nil

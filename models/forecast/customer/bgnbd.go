@@ -105,6 +105,9 @@ func (m BGNBD) Purchases(h History, t float64) float64 {
 		return 0
 	}
 	x := float64(h.Repeats)
+	if m.A+m.B > spike {
+		return m.steady(h, t) * m.Alive(h)
+	}
 	a := m.A
 	if math.Abs(a-1) < 1e-6 { // a removable singularity
 		a = 1 + 1e-6
@@ -118,7 +121,23 @@ func (m BGNBD) Purchases(h History, t float64) float64 {
 	// series then has terms that fall faster.
 	series := math.Exp((a-1)*math.Log1p(-z)) * hyper(c-m.R-x, a-1, c, z)
 	expected := c / (a - 1) * (1 - series)
+	if expected-expected != 0 { // the series is beyond what floats hold
+		expected = m.steady(h, t)
+	}
 	return max(0, expected) * m.Alive(h)
+}
+
+// spike is from which sum of A and B on the probability of leaving is as good as
+// the same for all. Customers who hardly ever leave are fitted so.
+const spike = 1e4
+
+// steady is what Purchases expects of who is alive where the probability p of
+// leaving after a purchase is known: the mean of (1 - exp(-λpt)) / p over the
+// rates λ.
+func (m BGNBD) steady(h History, t float64) float64 {
+	x := float64(h.Repeats)
+	p := m.A / (m.A + m.B + x)
+	return -math.Expm1(-(m.R+x)*math.Log1p(p*t/(m.Alpha+h.Age))) / p
 }
 
 // Mean is the expected number of repeat purchases of a new customer within t of

@@ -220,3 +220,23 @@ func TestRefuses(t *testing.T) {
 		t.Error("a horizon of -1 is accepted")
 	}
 }
+
+// Where nobody leaves, or all leave alike, purchases are still a number, and
+// the limit meets the series.
+func TestPurchasesWhereLeavingIsTheSameForAll(t *testing.T) {
+	h := customer.History{Repeats: 4, Last: 30, Age: 40}
+	for _, scale := range []float64{1, 1e2, 1e4, 1e8, 1e12} {
+		for _, share := range []float64{1e-9, 1e-3, .2, .9} {
+			m := customer.BGNBD{R: .5, Alpha: 6, A: scale * share, B: scale * (1 - share)}
+			v := m.Purchases(h, 60)
+			if !(v >= 0 && v <= 4.5*60/46) {
+				t.Errorf("a %g, b %g: got %v purchases, want at most those of who never leaves", m.A, m.B, v)
+			}
+		}
+	}
+	series := customer.BGNBD{R: .5, Alpha: 6, A: 100, B: 9800}.Purchases(h, 12)
+	limit := customer.BGNBD{R: .5, Alpha: 6, A: 103, B: 10000}.Purchases(h, 12)
+	if math.Abs(series/limit-1) > .01 {
+		t.Errorf("got %v by the series and %v by the limit, want nearly the same", series, limit)
+	}
+}

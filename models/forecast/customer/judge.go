@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+
+	"github.com/attune-rec/attune/features/logistic"
 )
 
 // Judged says how good chances of something are beside a baseline's, over the
@@ -23,8 +25,10 @@ type Judged struct {
 }
 
 // Judge compares chances, and a baseline's scores in any unit, with what
-// happened. The interval is by paired bootstrap over customers, 1,000 times.
-func Judge(chances, baseline []float64, happened []bool, seed uint64) Judged {
+// happened. Who says which customer each is of, where one is judged at several
+// times; nil: each is of another. The interval is by paired bootstrap over
+// customers, 1,000 times.
+func Judge(chances, baseline []float64, happened []bool, who []int, seed uint64) Judged {
 	n := len(chances)
 	j := Judged{Customers: n}
 	for _, h := range happened {
@@ -36,17 +40,19 @@ func Judge(chances, baseline []float64, happened []bool, seed uint64) Judged {
 	for i := range all {
 		all[i] = i
 	}
-	j.AUC, j.Baseline = auc(chances, happened, all), auc(baseline, happened, all)
+	j.AUC, j.Baseline = logistic.AUC(chances, happened, all), logistic.AUC(baseline, happened, all)
 	j.Gain = j.AUC - j.Baseline
 	j.Calibration = calibration(chances, happened)
 	r := rand.New(rand.NewPCG(seed, 0))
 	gains := make([]float64, 0, 1000)
-	draw := make([]int, n)
+	owned := byOwner(who, n)
+	draw := make([]int, 0, n)
 	for range cap(gains) {
-		for i := range draw {
-			draw[i] = r.IntN(n)
+		draw = draw[:0]
+		for range owned {
+			draw = append(draw, owned[r.IntN(len(owned))]...)
 		}
-		if gain := auc(chances, happened, draw) - auc(baseline, happened, draw); !math.IsNaN(gain) {
+		if gain := logistic.AUC(chances, happened, draw) - logistic.AUC(baseline, happened, draw); !math.IsNaN(gain) {
 			gains = append(gains, gain)
 		}
 	}
@@ -56,28 +62,24 @@ func Judge(chances, baseline []float64, happened []bool, seed uint64) Judged {
 	return j
 }
 
-// auc is the chance that one whom it happened to has the higher score of a pair,
-// over the customers of the given places; equal scores count half. NaN when it
-// happened to all or to none.
-func auc(scores []float64, happened []bool, places []int) float64 {
-	order := slices.Clone(places)
-	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(scores[a], scores[b]) })
-	wins, below, yes := 0.0, 0.0, 0.0 // below: of those whom it did not happen to
-	for from := 0; from < len(order); {
-		to := from
-		here, not := 0.0, 0.0
-		for ; to < len(order) && scores[order[to]] == scores[order[from]]; to++ {
-			if happened[order[to]] {
-				here++
-			} else {
-				not++
-			}
+// byOwner is the places of each customer's judgements.
+func byOwner(who []int, n int) [][]int {
+	var owned [][]int
+	seen := map[int]int{}
+	for i := range n {
+		if who == nil {
+			owned = append(owned, []int{i})
+			continue
 		}
-		wins += here * (below + not/2)
-		yes, below = yes+here, below+not
-		from = to
+		at, ok := seen[who[i]]
+		if !ok {
+			at = len(owned)
+			seen[who[i]] = at
+			owned = append(owned, nil)
+		}
+		owned[at] = append(owned[at], i)
 	}
-	return wins / (yes * below)
+	return owned
 }
 
 func calibration(chances []float64, happened []bool) float64 {

@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/attune-rec/attune/features/logistic"
 )
 
 // Propensity is the chance that a customer buys within a horizon, by logistic
@@ -84,7 +86,7 @@ func (p *Propensity) Chance(purchases []Purchase, at time.Time) (float64, bool) 
 		return 0, false
 	}
 	p.scale(row)
-	return sigmoid(p.logit(row)), true
+	return logistic.Chance(p.logit(row)), true
 }
 
 // traits are the numbers of a customer at a time, of days with a purchase.
@@ -162,49 +164,18 @@ func (p *Propensity) scale(row []float64) {
 	}
 }
 
-func (p *Propensity) logit(row []float64) float64 {
-	sum := p.Level
-	for j, v := range row {
-		sum += p.Weights[j] * v
-	}
-	return sum
-}
+func (p *Propensity) logit(row []float64) float64 { return p.Level + logistic.Dot(p.Weights, row) }
 
-// learn finds the weights of least penalised loss by Newton's method.
+// learn finds the weights, and a first level, of standardised rows.
 func (p *Propensity) learn(rows [][]float64, bought []float64) {
 	k := len(p.Weights)
-	for range newtonEnds {
-		normal := make([][]float64, k+1)
-		for j := range normal {
-			normal[j] = make([]float64, k+2)
-			if j < k {
-				normal[j][j], normal[j][k+1] = penalty, -penalty*p.Weights[j]
-			}
-		}
-		for i, row := range rows {
-			chance := sigmoid(p.logit(row))
-			curve, slope := max(chance*(1-chance), 1e-9), bought[i]-chance
-			for j := range k {
-				for l := range j + 1 {
-					normal[j][l] += curve * row[j] * row[l]
-				}
-				normal[k][j] += curve * row[j]
-				normal[j][k+1] += slope * row[j]
-			}
-			normal[k][k] += curve
-			normal[k][k+1] += slope
-		}
-		step := solveSymmetric(normal)
-		largest := math.Abs(step[k])
-		p.Level += step[k]
-		for j := range k {
-			p.Weights[j] += step[j]
-			largest = max(largest, math.Abs(step[j]))
-		}
-		if largest < 1e-8 {
-			return
-		}
+	known := make([][]float64, len(rows))
+	for i, row := range rows {
+		known[i] = append(slices.Clone(row), 1)
 	}
+	found := logistic.Fit(known, bought, nil, penalty)
+	copy(p.Weights, found)
+	p.Level = found[k]
 }
 
 // level sets Level so that the chances of rows sum to what was bought.
@@ -212,7 +183,7 @@ func (p *Propensity) level(rows [][]float64, bought []float64) {
 	for range newtonEnds {
 		slope, curve := 0.0, 1e-9
 		for i, row := range rows {
-			chance := sigmoid(p.logit(row))
+			chance := logistic.Chance(p.logit(row))
 			slope += bought[i] - chance
 			curve += chance * (1 - chance)
 		}
@@ -222,39 +193,3 @@ func (p *Propensity) level(rows [][]float64, bought []float64) {
 		}
 	}
 }
-
-// solveSymmetric solves a positive definite system, whose rows hold the lower
-// triangle and, last, the right side, by a Cholesky decomposition in place.
-func solveSymmetric(rows [][]float64) []float64 {
-	n := len(rows)
-	for j := range n {
-		for l := range j + 1 {
-			sum := rows[j][l]
-			for m := range l {
-				sum -= rows[j][m] * rows[l][m]
-			}
-			if l == j {
-				rows[j][j] = math.Sqrt(max(sum, 1e-12))
-			} else {
-				rows[j][l] = sum / rows[l][l]
-			}
-		}
-	}
-	x := make([]float64, n)
-	for j := range n {
-		x[j] = rows[j][n]
-		for m := range j {
-			x[j] -= rows[j][m] * x[m]
-		}
-		x[j] /= rows[j][j]
-	}
-	for j := n - 1; j >= 0; j-- {
-		for m := j + 1; m < n; m++ {
-			x[j] -= rows[m][j] * x[m]
-		}
-		x[j] /= rows[j][j]
-	}
-	return x
-}
-
-func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }

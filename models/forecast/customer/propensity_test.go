@@ -54,7 +54,7 @@ func TestPropensityIsCalibrated(t *testing.T) {
 		}
 		chances, recency, bought = append(chances, chance), append(recency, float64(last.Unix())), append(bought, again)
 	}
-	j := customer.Judge(chances, recency, bought, 1)
+	j := customer.Judge(chances, recency, bought, nil, 1)
 	if j.Calibration > .03 {
 		t.Errorf("calibration error %.3f, want at most .03", j.Calibration)
 	}
@@ -122,7 +122,7 @@ func TestJudgeByPairs(t *testing.T) {
 			}
 		}
 	}
-	if j := customer.Judge(scores, scores, happened, 1); math.Abs(j.AUC-wins/pairs) > 1e-12 || j.Gain != 0 || j.Low != 0 || j.High != 0 {
+	if j := customer.Judge(scores, scores, happened, nil, 1); math.Abs(j.AUC-wins/pairs) > 1e-12 || j.Gain != 0 || j.Low != 0 || j.High != 0 {
 		t.Errorf("got AUC %v, gain %v [%v, %v]: want %v and none", j.AUC, j.Gain, j.Low, j.High, wins/pairs)
 	}
 }

@@ -681,6 +681,229 @@ func (x *GetItemRequest) GetId() string {
 	return ""
 }
 
+// Whose history is wanted.
+type GetItemHistoryRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The shop.
+	Shop string `protobuf:"bytes,1,opt,name=shop,proto3" json:"shop,omitempty"`
+	// The item.
+	Id            string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetItemHistoryRequest) Reset() {
+	*x = GetItemHistoryRequest{}
+	mi := &file_attune_v1_catalog_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetItemHistoryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetItemHistoryRequest) ProtoMessage() {}
+
+func (x *GetItemHistoryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_attune_v1_catalog_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetItemHistoryRequest.ProtoReflect.Descriptor instead.
+func (*GetItemHistoryRequest) Descriptor() ([]byte, []int) {
+	return file_attune_v1_catalog_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *GetItemHistoryRequest) GetShop() string {
+	if x != nil {
+		return x.Shop
+	}
+	return ""
+}
+
+func (x *GetItemHistoryRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// An item's prices and stock over time.
+type GetItemHistoryResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The changes, oldest first.
+	Changes       []*ItemChange `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetItemHistoryResponse) Reset() {
+	*x = GetItemHistoryResponse{}
+	mi := &file_attune_v1_catalog_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetItemHistoryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetItemHistoryResponse) ProtoMessage() {}
+
+func (x *GetItemHistoryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_attune_v1_catalog_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetItemHistoryResponse.ProtoReflect.Descriptor instead.
+func (*GetItemHistoryResponse) Descriptor() ([]byte, []int) {
+	return file_attune_v1_catalog_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *GetItemHistoryResponse) GetChanges() []*ItemChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+// A price or a stock from a time on.
+type ItemChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// From when.
+	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
+	// Where; empty: in every market without one of its own.
+	Market string `protobuf:"bytes,2,opt,name=market,proto3" json:"market,omitempty"`
+	// What it was.
+	//
+	// Types that are valid to be assigned to Value:
+	//
+	//	*ItemChange_Price
+	//	*ItemChange_ListPrice
+	//	*ItemChange_Stock
+	Value         isItemChange_Value `protobuf_oneof:"value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ItemChange) Reset() {
+	*x = ItemChange{}
+	mi := &file_attune_v1_catalog_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ItemChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ItemChange) ProtoMessage() {}
+
+func (x *ItemChange) ProtoReflect() protoreflect.Message {
+	mi := &file_attune_v1_catalog_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ItemChange.ProtoReflect.Descriptor instead.
+func (*ItemChange) Descriptor() ([]byte, []int) {
+	return file_attune_v1_catalog_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ItemChange) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *ItemChange) GetMarket() string {
+	if x != nil {
+		return x.Market
+	}
+	return ""
+}
+
+func (x *ItemChange) GetValue() isItemChange_Value {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *ItemChange) GetPrice() *Money {
+	if x != nil {
+		if x, ok := x.Value.(*ItemChange_Price); ok {
+			return x.Price
+		}
+	}
+	return nil
+}
+
+func (x *ItemChange) GetListPrice() *Money {
+	if x != nil {
+		if x, ok := x.Value.(*ItemChange_ListPrice); ok {
+			return x.ListPrice
+		}
+	}
+	return nil
+}
+
+func (x *ItemChange) GetStock() int64 {
+	if x != nil {
+		if x, ok := x.Value.(*ItemChange_Stock); ok {
+			return x.Stock
+		}
+	}
+	return 0
+}
+
+type isItemChange_Value interface {
+	isItemChange_Value()
+}
+
+type ItemChange_Price struct {
+	// The price.
+	Price *Money `protobuf:"bytes,3,opt,name=price,proto3,oneof"`
+}
+
+type ItemChange_ListPrice struct {
+	// The price before discount.
+	ListPrice *Money `protobuf:"bytes,4,opt,name=list_price,json=listPrice,proto3,oneof"`
+}
+
+type ItemChange_Stock struct {
+	// Pieces.
+	Stock int64 `protobuf:"varint,5,opt,name=stock,proto3,oneof"`
+}
+
+func (*ItemChange_Price) isItemChange_Value() {}
+
+func (*ItemChange_ListPrice) isItemChange_Value() {}
+
+func (*ItemChange_Stock) isItemChange_Value() {}
+
 // Which items are wanted.
 type ListItemsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -696,7 +919,7 @@ type ListItemsRequest struct {
 
 func (x *ListItemsRequest) Reset() {
 	*x = ListItemsRequest{}
-	mi := &file_attune_v1_catalog_service_proto_msgTypes[7]
+	mi := &file_attune_v1_catalog_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -708,7 +931,7 @@ func (x *ListItemsRequest) String() string {
 func (*ListItemsRequest) ProtoMessage() {}
 
 func (x *ListItemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_attune_v1_catalog_service_proto_msgTypes[7]
+	mi := &file_attune_v1_catalog_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -721,7 +944,7 @@ func (x *ListItemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListItemsRequest.ProtoReflect.Descriptor instead.
 func (*ListItemsRequest) Descriptor() ([]byte, []int) {
-	return file_attune_v1_catalog_service_proto_rawDescGZIP(), []int{7}
+	return file_attune_v1_catalog_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListItemsRequest) GetShop() string {
@@ -758,7 +981,7 @@ type ListItemsResponse struct {
 
 func (x *ListItemsResponse) Reset() {
 	*x = ListItemsResponse{}
-	mi := &file_attune_v1_catalog_service_proto_msgTypes[8]
+	mi := &file_attune_v1_catalog_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -770,7 +993,7 @@ func (x *ListItemsResponse) String() string {
 func (*ListItemsResponse) ProtoMessage() {}
 
 func (x *ListItemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_attune_v1_catalog_service_proto_msgTypes[8]
+	mi := &file_attune_v1_catalog_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -783,7 +1006,7 @@ func (x *ListItemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListItemsResponse.ProtoReflect.Descriptor instead.
 func (*ListItemsResponse) Descriptor() ([]byte, []int) {
-	return file_attune_v1_catalog_service_proto_rawDescGZIP(), []int{8}
+	return file_attune_v1_catalog_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListItemsResponse) GetItems() []*Item {
@@ -813,7 +1036,7 @@ type DeleteItemRequest struct {
 
 func (x *DeleteItemRequest) Reset() {
 	*x = DeleteItemRequest{}
-	mi := &file_attune_v1_catalog_service_proto_msgTypes[9]
+	mi := &file_attune_v1_catalog_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -825,7 +1048,7 @@ func (x *DeleteItemRequest) String() string {
 func (*DeleteItemRequest) ProtoMessage() {}
 
 func (x *DeleteItemRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_attune_v1_catalog_service_proto_msgTypes[9]
+	mi := &file_attune_v1_catalog_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -838,7 +1061,7 @@ func (x *DeleteItemRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteItemRequest.ProtoReflect.Descriptor instead.
 func (*DeleteItemRequest) Descriptor() ([]byte, []int) {
-	return file_attune_v1_catalog_service_proto_rawDescGZIP(), []int{9}
+	return file_attune_v1_catalog_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *DeleteItemRequest) GetShop() string {
@@ -943,7 +1166,22 @@ const file_attune_v1_catalog_service_proto_rawDesc = "" +
 	"\x0eGetItemRequest\x127\n" +
 	"\x04shop\x18\x01 \x01(\tB#\xbaH r\x1e2\x1c^([a-z0-9][a-z0-9-]{0,62})?$R\x04shop\x12\x1a\n" +
 	"\x02id\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x02id\"\x9d\x01\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x02id\"l\n" +
+	"\x15GetItemHistoryRequest\x127\n" +
+	"\x04shop\x18\x01 \x01(\tB#\xbaH r\x1e2\x1c^([a-z0-9][a-z0-9-]{0,62})?$R\x04shop\x12\x1a\n" +
+	"\x02id\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x02id\"I\n" +
+	"\x16GetItemHistoryResponse\x12/\n" +
+	"\achanges\x18\x01 \x03(\v2\x15.attune.v1.ItemChangeR\achanges\"\xd2\x01\n" +
+	"\n" +
+	"ItemChange\x12.\n" +
+	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x16\n" +
+	"\x06market\x18\x02 \x01(\tR\x06market\x12(\n" +
+	"\x05price\x18\x03 \x01(\v2\x10.attune.v1.MoneyH\x00R\x05price\x121\n" +
+	"\n" +
+	"list_price\x18\x04 \x01(\v2\x10.attune.v1.MoneyH\x00R\tlistPrice\x12\x16\n" +
+	"\x05stock\x18\x05 \x01(\x03H\x00R\x05stockB\a\n" +
+	"\x05value\"\x9d\x01\n" +
 	"\x10ListItemsRequest\x127\n" +
 	"\x04shop\x18\x01 \x01(\tB#\xbaH r\x1e2\x1c^([a-z0-9][a-z0-9-]{0,62})?$R\x04shop\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
@@ -956,7 +1194,7 @@ const file_attune_v1_catalog_service_proto_rawDesc = "" +
 	"\x11DeleteItemRequest\x127\n" +
 	"\x04shop\x18\x01 \x01(\tB#\xbaH r\x1e2\x1c^([a-z0-9][a-z0-9-]{0,62})?$R\x04shop\x12\x1a\n" +
 	"\x02id\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x02id2\xef\x04\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x02id2\xff\x05\n" +
 	"\x0eCatalogService\x12u\n" +
 	"\n" +
 	"UpsertItem\x12\x1c.attune.v1.UpsertItemRequest\x1a\x0f.attune.v1.Item\"8\xca\xf3\x18\x06\n" +
@@ -964,7 +1202,9 @@ const file_attune_v1_catalog_service_proto_rawDesc = "" +
 	"\x10BatchUpsertItems\x12\".attune.v1.BatchUpsertItemsRequest\x1a#.attune.v1.BatchUpsertItemsResponse\"9\xca\xf3\x18\b\n" +
 	"\x02\x02\a\x18\x02(\x01\x82\xd3\xe4\x93\x02':\x01*\"\"/v1/shops/{shop}/items:batchUpsert\x12f\n" +
 	"\aGetItem\x12\x19.attune.v1.GetItemRequest\x1a\x0f.attune.v1.Item\"/\xca\xf3\x18\b\n" +
-	"\x06\x01\x02\x03\x04\x05\a\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/shops/{shop}/items/{id}\x12r\n" +
+	"\x06\x01\x02\x03\x04\x05\a\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/shops/{shop}/items/{id}\x12\x8d\x01\n" +
+	"\x0eGetItemHistory\x12 .attune.v1.GetItemHistoryRequest\x1a!.attune.v1.GetItemHistoryResponse\"6\xca\xf3\x18\a\n" +
+	"\x05\x02\x03\x04\x05\a\x82\xd3\xe4\x93\x02%\x12#/v1/shops/{shop}/items/{id}/history\x12r\n" +
 	"\tListItems\x12\x1b.attune.v1.ListItemsRequest\x1a\x1c.attune.v1.ListItemsResponse\"*\xca\xf3\x18\b\n" +
 	"\x06\x01\x02\x03\x04\x05\a\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/shops/{shop}/items\x12q\n" +
 	"\n" +
@@ -983,7 +1223,7 @@ func file_attune_v1_catalog_service_proto_rawDescGZIP() []byte {
 	return file_attune_v1_catalog_service_proto_rawDescData
 }
 
-var file_attune_v1_catalog_service_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_attune_v1_catalog_service_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_attune_v1_catalog_service_proto_goTypes = []any{
 	(*Item)(nil),                     // 0: attune.v1.Item
 	(*ItemText)(nil),                 // 1: attune.v1.ItemText
@@ -992,57 +1232,66 @@ var file_attune_v1_catalog_service_proto_goTypes = []any{
 	(*BatchUpsertItemsResponse)(nil), // 4: attune.v1.BatchUpsertItemsResponse
 	(*IndexedError)(nil),             // 5: attune.v1.IndexedError
 	(*GetItemRequest)(nil),           // 6: attune.v1.GetItemRequest
-	(*ListItemsRequest)(nil),         // 7: attune.v1.ListItemsRequest
-	(*ListItemsResponse)(nil),        // 8: attune.v1.ListItemsResponse
-	(*DeleteItemRequest)(nil),        // 9: attune.v1.DeleteItemRequest
-	nil,                              // 10: attune.v1.Item.VariantsEntry
-	nil,                              // 11: attune.v1.Item.PricesEntry
-	nil,                              // 12: attune.v1.Item.ListPricesEntry
-	nil,                              // 13: attune.v1.Item.CostsEntry
-	nil,                              // 14: attune.v1.Item.StockEntry
-	nil,                              // 15: attune.v1.Item.AttributesEntry
-	(*timestamppb.Timestamp)(nil),    // 16: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),    // 17: google.protobuf.FieldMask
-	(*ItemError)(nil),                // 18: attune.v1.ItemError
-	(*Money)(nil),                    // 19: attune.v1.Money
-	(*emptypb.Empty)(nil),            // 20: google.protobuf.Empty
+	(*GetItemHistoryRequest)(nil),    // 7: attune.v1.GetItemHistoryRequest
+	(*GetItemHistoryResponse)(nil),   // 8: attune.v1.GetItemHistoryResponse
+	(*ItemChange)(nil),               // 9: attune.v1.ItemChange
+	(*ListItemsRequest)(nil),         // 10: attune.v1.ListItemsRequest
+	(*ListItemsResponse)(nil),        // 11: attune.v1.ListItemsResponse
+	(*DeleteItemRequest)(nil),        // 12: attune.v1.DeleteItemRequest
+	nil,                              // 13: attune.v1.Item.VariantsEntry
+	nil,                              // 14: attune.v1.Item.PricesEntry
+	nil,                              // 15: attune.v1.Item.ListPricesEntry
+	nil,                              // 16: attune.v1.Item.CostsEntry
+	nil,                              // 17: attune.v1.Item.StockEntry
+	nil,                              // 18: attune.v1.Item.AttributesEntry
+	(*timestamppb.Timestamp)(nil),    // 19: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),    // 20: google.protobuf.FieldMask
+	(*ItemError)(nil),                // 21: attune.v1.ItemError
+	(*Money)(nil),                    // 22: attune.v1.Money
+	(*emptypb.Empty)(nil),            // 23: google.protobuf.Empty
 }
 var file_attune_v1_catalog_service_proto_depIdxs = []int32{
-	10, // 0: attune.v1.Item.variants:type_name -> attune.v1.Item.VariantsEntry
-	11, // 1: attune.v1.Item.prices:type_name -> attune.v1.Item.PricesEntry
-	12, // 2: attune.v1.Item.list_prices:type_name -> attune.v1.Item.ListPricesEntry
-	13, // 3: attune.v1.Item.costs:type_name -> attune.v1.Item.CostsEntry
-	14, // 4: attune.v1.Item.stock:type_name -> attune.v1.Item.StockEntry
-	15, // 5: attune.v1.Item.attributes:type_name -> attune.v1.Item.AttributesEntry
-	16, // 6: attune.v1.Item.sale_start:type_name -> google.protobuf.Timestamp
-	16, // 7: attune.v1.Item.sale_end:type_name -> google.protobuf.Timestamp
-	16, // 8: attune.v1.Item.create_time:type_name -> google.protobuf.Timestamp
-	16, // 9: attune.v1.Item.update_time:type_name -> google.protobuf.Timestamp
+	13, // 0: attune.v1.Item.variants:type_name -> attune.v1.Item.VariantsEntry
+	14, // 1: attune.v1.Item.prices:type_name -> attune.v1.Item.PricesEntry
+	15, // 2: attune.v1.Item.list_prices:type_name -> attune.v1.Item.ListPricesEntry
+	16, // 3: attune.v1.Item.costs:type_name -> attune.v1.Item.CostsEntry
+	17, // 4: attune.v1.Item.stock:type_name -> attune.v1.Item.StockEntry
+	18, // 5: attune.v1.Item.attributes:type_name -> attune.v1.Item.AttributesEntry
+	19, // 6: attune.v1.Item.sale_start:type_name -> google.protobuf.Timestamp
+	19, // 7: attune.v1.Item.sale_end:type_name -> google.protobuf.Timestamp
+	19, // 8: attune.v1.Item.create_time:type_name -> google.protobuf.Timestamp
+	19, // 9: attune.v1.Item.update_time:type_name -> google.protobuf.Timestamp
 	0,  // 10: attune.v1.UpsertItemRequest.item:type_name -> attune.v1.Item
-	17, // 11: attune.v1.UpsertItemRequest.update_mask:type_name -> google.protobuf.FieldMask
+	20, // 11: attune.v1.UpsertItemRequest.update_mask:type_name -> google.protobuf.FieldMask
 	0,  // 12: attune.v1.BatchUpsertItemsRequest.items:type_name -> attune.v1.Item
 	5,  // 13: attune.v1.BatchUpsertItemsResponse.errors:type_name -> attune.v1.IndexedError
-	18, // 14: attune.v1.IndexedError.error:type_name -> attune.v1.ItemError
-	0,  // 15: attune.v1.ListItemsResponse.items:type_name -> attune.v1.Item
-	1,  // 16: attune.v1.Item.VariantsEntry.value:type_name -> attune.v1.ItemText
-	19, // 17: attune.v1.Item.PricesEntry.value:type_name -> attune.v1.Money
-	19, // 18: attune.v1.Item.ListPricesEntry.value:type_name -> attune.v1.Money
-	19, // 19: attune.v1.Item.CostsEntry.value:type_name -> attune.v1.Money
-	2,  // 20: attune.v1.CatalogService.UpsertItem:input_type -> attune.v1.UpsertItemRequest
-	3,  // 21: attune.v1.CatalogService.BatchUpsertItems:input_type -> attune.v1.BatchUpsertItemsRequest
-	6,  // 22: attune.v1.CatalogService.GetItem:input_type -> attune.v1.GetItemRequest
-	7,  // 23: attune.v1.CatalogService.ListItems:input_type -> attune.v1.ListItemsRequest
-	9,  // 24: attune.v1.CatalogService.DeleteItem:input_type -> attune.v1.DeleteItemRequest
-	0,  // 25: attune.v1.CatalogService.UpsertItem:output_type -> attune.v1.Item
-	4,  // 26: attune.v1.CatalogService.BatchUpsertItems:output_type -> attune.v1.BatchUpsertItemsResponse
-	0,  // 27: attune.v1.CatalogService.GetItem:output_type -> attune.v1.Item
-	8,  // 28: attune.v1.CatalogService.ListItems:output_type -> attune.v1.ListItemsResponse
-	20, // 29: attune.v1.CatalogService.DeleteItem:output_type -> google.protobuf.Empty
-	25, // [25:30] is the sub-list for method output_type
-	20, // [20:25] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	21, // 14: attune.v1.IndexedError.error:type_name -> attune.v1.ItemError
+	9,  // 15: attune.v1.GetItemHistoryResponse.changes:type_name -> attune.v1.ItemChange
+	19, // 16: attune.v1.ItemChange.time:type_name -> google.protobuf.Timestamp
+	22, // 17: attune.v1.ItemChange.price:type_name -> attune.v1.Money
+	22, // 18: attune.v1.ItemChange.list_price:type_name -> attune.v1.Money
+	0,  // 19: attune.v1.ListItemsResponse.items:type_name -> attune.v1.Item
+	1,  // 20: attune.v1.Item.VariantsEntry.value:type_name -> attune.v1.ItemText
+	22, // 21: attune.v1.Item.PricesEntry.value:type_name -> attune.v1.Money
+	22, // 22: attune.v1.Item.ListPricesEntry.value:type_name -> attune.v1.Money
+	22, // 23: attune.v1.Item.CostsEntry.value:type_name -> attune.v1.Money
+	2,  // 24: attune.v1.CatalogService.UpsertItem:input_type -> attune.v1.UpsertItemRequest
+	3,  // 25: attune.v1.CatalogService.BatchUpsertItems:input_type -> attune.v1.BatchUpsertItemsRequest
+	6,  // 26: attune.v1.CatalogService.GetItem:input_type -> attune.v1.GetItemRequest
+	7,  // 27: attune.v1.CatalogService.GetItemHistory:input_type -> attune.v1.GetItemHistoryRequest
+	10, // 28: attune.v1.CatalogService.ListItems:input_type -> attune.v1.ListItemsRequest
+	12, // 29: attune.v1.CatalogService.DeleteItem:input_type -> attune.v1.DeleteItemRequest
+	0,  // 30: attune.v1.CatalogService.UpsertItem:output_type -> attune.v1.Item
+	4,  // 31: attune.v1.CatalogService.BatchUpsertItems:output_type -> attune.v1.BatchUpsertItemsResponse
+	0,  // 32: attune.v1.CatalogService.GetItem:output_type -> attune.v1.Item
+	8,  // 33: attune.v1.CatalogService.GetItemHistory:output_type -> attune.v1.GetItemHistoryResponse
+	11, // 34: attune.v1.CatalogService.ListItems:output_type -> attune.v1.ListItemsResponse
+	23, // 35: attune.v1.CatalogService.DeleteItem:output_type -> google.protobuf.Empty
+	30, // [30:36] is the sub-list for method output_type
+	24, // [24:30] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_attune_v1_catalog_service_proto_init() }
@@ -1053,13 +1302,18 @@ func file_attune_v1_catalog_service_proto_init() {
 	file_attune_v1_policy_proto_init()
 	file_attune_v1_recommendation_service_proto_init()
 	file_attune_v1_types_proto_init()
+	file_attune_v1_catalog_service_proto_msgTypes[9].OneofWrappers = []any{
+		(*ItemChange_Price)(nil),
+		(*ItemChange_ListPrice)(nil),
+		(*ItemChange_Stock)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_attune_v1_catalog_service_proto_rawDesc), len(file_attune_v1_catalog_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

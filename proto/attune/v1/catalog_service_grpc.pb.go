@@ -23,6 +23,7 @@ const (
 	CatalogService_UpsertItem_FullMethodName       = "/attune.v1.CatalogService/UpsertItem"
 	CatalogService_BatchUpsertItems_FullMethodName = "/attune.v1.CatalogService/BatchUpsertItems"
 	CatalogService_GetItem_FullMethodName          = "/attune.v1.CatalogService/GetItem"
+	CatalogService_GetItemHistory_FullMethodName   = "/attune.v1.CatalogService/GetItemHistory"
 	CatalogService_ListItems_FullMethodName        = "/attune.v1.CatalogService/ListItems"
 	CatalogService_DeleteItem_FullMethodName       = "/attune.v1.CatalogService/DeleteItem"
 )
@@ -40,6 +41,8 @@ type CatalogServiceClient interface {
 	BatchUpsertItems(ctx context.Context, in *BatchUpsertItemsRequest, opts ...grpc.CallOption) (*BatchUpsertItemsResponse, error)
 	// Returns one item.
 	GetItem(ctx context.Context, in *GetItemRequest, opts ...grpc.CallOption) (*Item, error)
+	// What an item's prices and stock were, oldest first.
+	GetItemHistory(ctx context.Context, in *GetItemHistoryRequest, opts ...grpc.CallOption) (*GetItemHistoryResponse, error)
 	// Lists items by id.
 	ListItems(ctx context.Context, in *ListItemsRequest, opts ...grpc.CallOption) (*ListItemsResponse, error)
 	// Deletes an item. It is never answered again, and may be created anew.
@@ -84,6 +87,16 @@ func (c *catalogServiceClient) GetItem(ctx context.Context, in *GetItemRequest, 
 	return out, nil
 }
 
+func (c *catalogServiceClient) GetItemHistory(ctx context.Context, in *GetItemHistoryRequest, opts ...grpc.CallOption) (*GetItemHistoryResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetItemHistoryResponse)
+	err := c.cc.Invoke(ctx, CatalogService_GetItemHistory_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *catalogServiceClient) ListItems(ctx context.Context, in *ListItemsRequest, opts ...grpc.CallOption) (*ListItemsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListItemsResponse)
@@ -117,6 +130,8 @@ type CatalogServiceServer interface {
 	BatchUpsertItems(context.Context, *BatchUpsertItemsRequest) (*BatchUpsertItemsResponse, error)
 	// Returns one item.
 	GetItem(context.Context, *GetItemRequest) (*Item, error)
+	// What an item's prices and stock were, oldest first.
+	GetItemHistory(context.Context, *GetItemHistoryRequest) (*GetItemHistoryResponse, error)
 	// Lists items by id.
 	ListItems(context.Context, *ListItemsRequest) (*ListItemsResponse, error)
 	// Deletes an item. It is never answered again, and may be created anew.
@@ -139,6 +154,9 @@ func (UnimplementedCatalogServiceServer) BatchUpsertItems(context.Context, *Batc
 }
 func (UnimplementedCatalogServiceServer) GetItem(context.Context, *GetItemRequest) (*Item, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetItem not implemented")
+}
+func (UnimplementedCatalogServiceServer) GetItemHistory(context.Context, *GetItemHistoryRequest) (*GetItemHistoryResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetItemHistory not implemented")
 }
 func (UnimplementedCatalogServiceServer) ListItems(context.Context, *ListItemsRequest) (*ListItemsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListItems not implemented")
@@ -221,6 +239,24 @@ func _CatalogService_GetItem_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _CatalogService_GetItemHistory_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetItemHistoryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CatalogServiceServer).GetItemHistory(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CatalogService_GetItemHistory_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CatalogServiceServer).GetItemHistory(ctx, req.(*GetItemHistoryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _CatalogService_ListItems_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListItemsRequest)
 	if err := dec(in); err != nil {
@@ -275,6 +311,10 @@ var CatalogService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetItem",
 			Handler:    _CatalogService_GetItem_Handler,
+		},
+		{
+			MethodName: "GetItemHistory",
+			Handler:    _CatalogService_GetItemHistory_Handler,
 		},
 		{
 			MethodName: "ListItems",

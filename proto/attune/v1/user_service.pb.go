@@ -26,6 +26,347 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// What else a person goes by.
+type Alias struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Name:
+	//
+	//	*Alias_Session
+	//	*Alias_User
+	//	*Alias_Device
+	//	*Alias_EmailSha256
+	Name          isAlias_Name `protobuf_oneof:"name"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Alias) Reset() {
+	*x = Alias{}
+	mi := &file_attune_v1_user_service_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Alias) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Alias) ProtoMessage() {}
+
+func (x *Alias) ProtoReflect() protoreflect.Message {
+	mi := &file_attune_v1_user_service_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Alias.ProtoReflect.Descriptor instead.
+func (*Alias) Descriptor() ([]byte, []int) {
+	return file_attune_v1_user_service_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *Alias) GetName() isAlias_Name {
+	if x != nil {
+		return x.Name
+	}
+	return nil
+}
+
+func (x *Alias) GetSession() string {
+	if x != nil {
+		if x, ok := x.Name.(*Alias_Session); ok {
+			return x.Session
+		}
+	}
+	return ""
+}
+
+func (x *Alias) GetUser() string {
+	if x != nil {
+		if x, ok := x.Name.(*Alias_User); ok {
+			return x.User
+		}
+	}
+	return ""
+}
+
+func (x *Alias) GetDevice() string {
+	if x != nil {
+		if x, ok := x.Name.(*Alias_Device); ok {
+			return x.Device
+		}
+	}
+	return ""
+}
+
+func (x *Alias) GetEmailSha256() string {
+	if x != nil {
+		if x, ok := x.Name.(*Alias_EmailSha256); ok {
+			return x.EmailSha256
+		}
+	}
+	return ""
+}
+
+type isAlias_Name interface {
+	isAlias_Name()
+}
+
+type Alias_Session struct {
+	// A session, as events name it.
+	Session string `protobuf:"bytes,1,opt,name=session,proto3,oneof"`
+}
+
+type Alias_User struct {
+	// Another user's id.
+	User string `protobuf:"bytes,2,opt,name=user,proto3,oneof"`
+}
+
+type Alias_Device struct {
+	// A device. Channels that know no more name it in events as the user
+	// "device:ID".
+	Device string `protobuf:"bytes,3,opt,name=device,proto3,oneof"`
+}
+
+type Alias_EmailSha256 struct {
+	// SHA-256 of the trimmed address in lower case, as 64 hexadecimal digits.
+	// Channels that know no more name it in events as the user "email:DIGITS".
+	EmailSha256 string `protobuf:"bytes,4,opt,name=email_sha256,json=emailSha256,proto3,oneof"`
+}
+
+func (*Alias_Session) isAlias_Name() {}
+
+func (*Alias_User) isAlias_Name() {}
+
+func (*Alias_Device) isAlias_Name() {}
+
+func (*Alias_EmailSha256) isAlias_Name() {}
+
+// Who is one person.
+type LinkUserRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The shop.
+	Shop string `protobuf:"bytes,1,opt,name=shop,proto3" json:"shop,omitempty"`
+	// The user.
+	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// What is the user's as well.
+	Alias         *Alias `protobuf:"bytes,3,opt,name=alias,proto3" json:"alias,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinkUserRequest) Reset() {
+	*x = LinkUserRequest{}
+	mi := &file_attune_v1_user_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinkUserRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinkUserRequest) ProtoMessage() {}
+
+func (x *LinkUserRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_attune_v1_user_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinkUserRequest.ProtoReflect.Descriptor instead.
+func (*LinkUserRequest) Descriptor() ([]byte, []int) {
+	return file_attune_v1_user_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *LinkUserRequest) GetShop() string {
+	if x != nil {
+		return x.Shop
+	}
+	return ""
+}
+
+func (x *LinkUserRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *LinkUserRequest) GetAlias() *Alias {
+	if x != nil {
+		return x.Alias
+	}
+	return nil
+}
+
+// The person after linking.
+type LinkUserResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Pseudonym of the person, through every link.
+	Key           string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinkUserResponse) Reset() {
+	*x = LinkUserResponse{}
+	mi := &file_attune_v1_user_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinkUserResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinkUserResponse) ProtoMessage() {}
+
+func (x *LinkUserResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_attune_v1_user_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinkUserResponse.ProtoReflect.Descriptor instead.
+func (*LinkUserResponse) Descriptor() ([]byte, []int) {
+	return file_attune_v1_user_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *LinkUserResponse) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+// Which link is taken back.
+type UnlinkUserRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The shop.
+	Shop string `protobuf:"bytes,1,opt,name=shop,proto3" json:"shop,omitempty"`
+	// The user.
+	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// What is not the user's.
+	Alias         *Alias `protobuf:"bytes,3,opt,name=alias,proto3" json:"alias,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnlinkUserRequest) Reset() {
+	*x = UnlinkUserRequest{}
+	mi := &file_attune_v1_user_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnlinkUserRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnlinkUserRequest) ProtoMessage() {}
+
+func (x *UnlinkUserRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_attune_v1_user_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnlinkUserRequest.ProtoReflect.Descriptor instead.
+func (*UnlinkUserRequest) Descriptor() ([]byte, []int) {
+	return file_attune_v1_user_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *UnlinkUserRequest) GetShop() string {
+	if x != nil {
+		return x.Shop
+	}
+	return ""
+}
+
+func (x *UnlinkUserRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *UnlinkUserRequest) GetAlias() *Alias {
+	if x != nil {
+		return x.Alias
+	}
+	return nil
+}
+
+// The person after a link was taken back.
+type UnlinkUserResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Pseudonym of the person, through every link that is left.
+	Key           string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnlinkUserResponse) Reset() {
+	*x = UnlinkUserResponse{}
+	mi := &file_attune_v1_user_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnlinkUserResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnlinkUserResponse) ProtoMessage() {}
+
+func (x *UnlinkUserResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_attune_v1_user_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnlinkUserResponse.ProtoReflect.Descriptor instead.
+func (*UnlinkUserResponse) Descriptor() ([]byte, []int) {
+	return file_attune_v1_user_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *UnlinkUserResponse) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
 // What is known of a shopper.
 type User struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -71,7 +412,7 @@ type User struct {
 
 func (x *User) Reset() {
 	*x = User{}
-	mi := &file_attune_v1_user_service_proto_msgTypes[0]
+	mi := &file_attune_v1_user_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -83,7 +424,7 @@ func (x *User) String() string {
 func (*User) ProtoMessage() {}
 
 func (x *User) ProtoReflect() protoreflect.Message {
-	mi := &file_attune_v1_user_service_proto_msgTypes[0]
+	mi := &file_attune_v1_user_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -96,7 +437,7 @@ func (x *User) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use User.ProtoReflect.Descriptor instead.
 func (*User) Descriptor() ([]byte, []int) {
-	return file_attune_v1_user_service_proto_rawDescGZIP(), []int{0}
+	return file_attune_v1_user_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *User) GetId() string {
@@ -240,7 +581,7 @@ type Consent struct {
 
 func (x *Consent) Reset() {
 	*x = Consent{}
-	mi := &file_attune_v1_user_service_proto_msgTypes[1]
+	mi := &file_attune_v1_user_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -252,7 +593,7 @@ func (x *Consent) String() string {
 func (*Consent) ProtoMessage() {}
 
 func (x *Consent) ProtoReflect() protoreflect.Message {
-	mi := &file_attune_v1_user_service_proto_msgTypes[1]
+	mi := &file_attune_v1_user_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -265,7 +606,7 @@ func (x *Consent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Consent.ProtoReflect.Descriptor instead.
 func (*Consent) Descriptor() ([]byte, []int) {
-	return file_attune_v1_user_service_proto_rawDescGZIP(), []int{1}
+	return file_attune_v1_user_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Consent) GetPersonalisation() bool {
@@ -304,7 +645,7 @@ type UpsertUserRequest struct {
 
 func (x *UpsertUserRequest) Reset() {
 	*x = UpsertUserRequest{}
-	mi := &file_attune_v1_user_service_proto_msgTypes[2]
+	mi := &file_attune_v1_user_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -316,7 +657,7 @@ func (x *UpsertUserRequest) String() string {
 func (*UpsertUserRequest) ProtoMessage() {}
 
 func (x *UpsertUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_attune_v1_user_service_proto_msgTypes[2]
+	mi := &file_attune_v1_user_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -329,7 +670,7 @@ func (x *UpsertUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpsertUserRequest.ProtoReflect.Descriptor instead.
 func (*UpsertUserRequest) Descriptor() ([]byte, []int) {
-	return file_attune_v1_user_service_proto_rawDescGZIP(), []int{2}
+	return file_attune_v1_user_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *UpsertUserRequest) GetShop() string {
@@ -366,7 +707,7 @@ type BatchUpsertUsersRequest struct {
 
 func (x *BatchUpsertUsersRequest) Reset() {
 	*x = BatchUpsertUsersRequest{}
-	mi := &file_attune_v1_user_service_proto_msgTypes[3]
+	mi := &file_attune_v1_user_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -378,7 +719,7 @@ func (x *BatchUpsertUsersRequest) String() string {
 func (*BatchUpsertUsersRequest) ProtoMessage() {}
 
 func (x *BatchUpsertUsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_attune_v1_user_service_proto_msgTypes[3]
+	mi := &file_attune_v1_user_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -391,7 +732,7 @@ func (x *BatchUpsertUsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchUpsertUsersRequest.ProtoReflect.Descriptor instead.
 func (*BatchUpsertUsersRequest) Descriptor() ([]byte, []int) {
-	return file_attune_v1_user_service_proto_rawDescGZIP(), []int{3}
+	return file_attune_v1_user_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *BatchUpsertUsersRequest) GetShop() string {
@@ -423,7 +764,7 @@ type BatchUpsertUsersResponse struct {
 
 func (x *BatchUpsertUsersResponse) Reset() {
 	*x = BatchUpsertUsersResponse{}
-	mi := &file_attune_v1_user_service_proto_msgTypes[4]
+	mi := &file_attune_v1_user_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -435,7 +776,7 @@ func (x *BatchUpsertUsersResponse) String() string {
 func (*BatchUpsertUsersResponse) ProtoMessage() {}
 
 func (x *BatchUpsertUsersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_attune_v1_user_service_proto_msgTypes[4]
+	mi := &file_attune_v1_user_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -448,7 +789,7 @@ func (x *BatchUpsertUsersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchUpsertUsersResponse.ProtoReflect.Descriptor instead.
 func (*BatchUpsertUsersResponse) Descriptor() ([]byte, []int) {
-	return file_attune_v1_user_service_proto_rawDescGZIP(), []int{4}
+	return file_attune_v1_user_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *BatchUpsertUsersResponse) GetAccepted() int64 {
@@ -485,7 +826,7 @@ type GetUserRequest struct {
 
 func (x *GetUserRequest) Reset() {
 	*x = GetUserRequest{}
-	mi := &file_attune_v1_user_service_proto_msgTypes[5]
+	mi := &file_attune_v1_user_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -497,7 +838,7 @@ func (x *GetUserRequest) String() string {
 func (*GetUserRequest) ProtoMessage() {}
 
 func (x *GetUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_attune_v1_user_service_proto_msgTypes[5]
+	mi := &file_attune_v1_user_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -510,7 +851,7 @@ func (x *GetUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetUserRequest.ProtoReflect.Descriptor instead.
 func (*GetUserRequest) Descriptor() ([]byte, []int) {
-	return file_attune_v1_user_service_proto_rawDescGZIP(), []int{5}
+	return file_attune_v1_user_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetUserRequest) GetShop() string {
@@ -542,7 +883,7 @@ type ListUsersRequest struct {
 
 func (x *ListUsersRequest) Reset() {
 	*x = ListUsersRequest{}
-	mi := &file_attune_v1_user_service_proto_msgTypes[6]
+	mi := &file_attune_v1_user_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -554,7 +895,7 @@ func (x *ListUsersRequest) String() string {
 func (*ListUsersRequest) ProtoMessage() {}
 
 func (x *ListUsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_attune_v1_user_service_proto_msgTypes[6]
+	mi := &file_attune_v1_user_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -567,7 +908,7 @@ func (x *ListUsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUsersRequest.ProtoReflect.Descriptor instead.
 func (*ListUsersRequest) Descriptor() ([]byte, []int) {
-	return file_attune_v1_user_service_proto_rawDescGZIP(), []int{6}
+	return file_attune_v1_user_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListUsersRequest) GetShop() string {
@@ -604,7 +945,7 @@ type ListUsersResponse struct {
 
 func (x *ListUsersResponse) Reset() {
 	*x = ListUsersResponse{}
-	mi := &file_attune_v1_user_service_proto_msgTypes[7]
+	mi := &file_attune_v1_user_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -616,7 +957,7 @@ func (x *ListUsersResponse) String() string {
 func (*ListUsersResponse) ProtoMessage() {}
 
 func (x *ListUsersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_attune_v1_user_service_proto_msgTypes[7]
+	mi := &file_attune_v1_user_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -629,7 +970,7 @@ func (x *ListUsersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUsersResponse.ProtoReflect.Descriptor instead.
 func (*ListUsersResponse) Descriptor() ([]byte, []int) {
-	return file_attune_v1_user_service_proto_rawDescGZIP(), []int{7}
+	return file_attune_v1_user_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListUsersResponse) GetUsers() []*User {
@@ -659,7 +1000,7 @@ type DeleteUserRequest struct {
 
 func (x *DeleteUserRequest) Reset() {
 	*x = DeleteUserRequest{}
-	mi := &file_attune_v1_user_service_proto_msgTypes[8]
+	mi := &file_attune_v1_user_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -671,7 +1012,7 @@ func (x *DeleteUserRequest) String() string {
 func (*DeleteUserRequest) ProtoMessage() {}
 
 func (x *DeleteUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_attune_v1_user_service_proto_msgTypes[8]
+	mi := &file_attune_v1_user_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -684,7 +1025,7 @@ func (x *DeleteUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteUserRequest.ProtoReflect.Descriptor instead.
 func (*DeleteUserRequest) Descriptor() ([]byte, []int) {
-	return file_attune_v1_user_service_proto_rawDescGZIP(), []int{8}
+	return file_attune_v1_user_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *DeleteUserRequest) GetShop() string {
@@ -705,7 +1046,30 @@ var File_attune_v1_user_service_proto protoreflect.FileDescriptor
 
 const file_attune_v1_user_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1cattune/v1/user_service.proto\x12\tattune.v1\x1a\x1fattune/v1/catalog_service.proto\x1a\x16attune/v1/policy.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8c\a\n" +
+	"\x1cattune/v1/user_service.proto\x12\tattune.v1\x1a\x1fattune/v1/catalog_service.proto\x1a\x16attune/v1/policy.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc5\x01\n" +
+	"\x05Alias\x12&\n" +
+	"\asession\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x02H\x00R\asession\x12 \n" +
+	"\x04user\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x02H\x00R\x04user\x12$\n" +
+	"\x06device\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01H\x00R\x06device\x12=\n" +
+	"\femail_sha256\x18\x04 \x01(\tB\x18\xbaH\x15r\x132\x11^[0-9a-fA-F]{64}$H\x00R\vemailSha256B\r\n" +
+	"\x04name\x12\x05\xbaH\x02\b\x01\"\x96\x01\n" +
+	"\x0fLinkUserRequest\x127\n" +
+	"\x04shop\x18\x01 \x01(\tB#\xbaH r\x1e2\x1c^([a-z0-9][a-z0-9-]{0,62})?$R\x04shop\x12\x1a\n" +
+	"\x02id\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x02id\x12.\n" +
+	"\x05alias\x18\x03 \x01(\v2\x10.attune.v1.AliasB\x06\xbaH\x03\xc8\x01\x01R\x05alias\"$\n" +
+	"\x10LinkUserResponse\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\"\x98\x01\n" +
+	"\x11UnlinkUserRequest\x127\n" +
+	"\x04shop\x18\x01 \x01(\tB#\xbaH r\x1e2\x1c^([a-z0-9][a-z0-9-]{0,62})?$R\x04shop\x12\x1a\n" +
+	"\x02id\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x02id\x12.\n" +
+	"\x05alias\x18\x03 \x01(\v2\x10.attune.v1.AliasB\x06\xbaH\x03\xc8\x01\x01R\x05alias\"&\n" +
+	"\x12UnlinkUserResponse\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\"\x8c\a\n" +
 	"\x04User\x12\x1a\n" +
 	"\x02id\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x02id\x12,\n" +
@@ -772,7 +1136,7 @@ const file_attune_v1_user_service_proto_rawDesc = "" +
 	"\x11DeleteUserRequest\x127\n" +
 	"\x04shop\x18\x01 \x01(\tB#\xbaH r\x1e2\x1c^([a-z0-9][a-z0-9-]{0,62})?$R\x04shop\x12\x1a\n" +
 	"\x02id\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x02id2\xf3\x04\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x02id2\x83\a\n" +
 	"\vUserService\x12w\n" +
 	"\n" +
 	"UpsertUser\x12\x1c.attune.v1.UpsertUserRequest\x1a\x0f.attune.v1.User\":\xca\xf3\x18\b\n" +
@@ -786,7 +1150,12 @@ const file_attune_v1_user_service_proto_rawDesc = "" +
 	"\x02\x06\a\x18\x01 \x01\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/shops/{shop}/users\x12t\n" +
 	"\n" +
 	"DeleteUser\x12\x1c.attune.v1.DeleteUserRequest\x1a\x16.google.protobuf.Empty\"0\xca\xf3\x18\t\n" +
-	"\x03\x02\x06\a\x18\x02 \x01\x82\xd3\xe4\x93\x02\x1d*\x1b/v1/shops/{shop}/users/{id}B7Z5github.com/attune-rec/attune/proto/attune/v1;attunev1b\x06proto3"
+	"\x03\x02\x06\a\x18\x02 \x01\x82\xd3\xe4\x93\x02\x1d*\x1b/v1/shops/{shop}/users/{id}\x12\x81\x01\n" +
+	"\bLinkUser\x12\x1a.attune.v1.LinkUserRequest\x1a\x1b.attune.v1.LinkUserResponse\"<\xca\xf3\x18\t\n" +
+	"\x03\x02\x06\a\x18\x02 \x01\x82\xd3\xe4\x93\x02):\x05alias\" /v1/shops/{shop}/users/{id}:link\x12\x89\x01\n" +
+	"\n" +
+	"UnlinkUser\x12\x1c.attune.v1.UnlinkUserRequest\x1a\x1d.attune.v1.UnlinkUserResponse\">\xca\xf3\x18\t\n" +
+	"\x03\x02\x06\a\x18\x02 \x01\x82\xd3\xe4\x93\x02+:\x05alias\"\"/v1/shops/{shop}/users/{id}:unlinkB7Z5github.com/attune-rec/attune/proto/attune/v1;attunev1b\x06proto3"
 
 var (
 	file_attune_v1_user_service_proto_rawDescOnce sync.Once
@@ -800,49 +1169,60 @@ func file_attune_v1_user_service_proto_rawDescGZIP() []byte {
 	return file_attune_v1_user_service_proto_rawDescData
 }
 
-var file_attune_v1_user_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_attune_v1_user_service_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_attune_v1_user_service_proto_goTypes = []any{
-	(*User)(nil),                     // 0: attune.v1.User
-	(*Consent)(nil),                  // 1: attune.v1.Consent
-	(*UpsertUserRequest)(nil),        // 2: attune.v1.UpsertUserRequest
-	(*BatchUpsertUsersRequest)(nil),  // 3: attune.v1.BatchUpsertUsersRequest
-	(*BatchUpsertUsersResponse)(nil), // 4: attune.v1.BatchUpsertUsersResponse
-	(*GetUserRequest)(nil),           // 5: attune.v1.GetUserRequest
-	(*ListUsersRequest)(nil),         // 6: attune.v1.ListUsersRequest
-	(*ListUsersResponse)(nil),        // 7: attune.v1.ListUsersResponse
-	(*DeleteUserRequest)(nil),        // 8: attune.v1.DeleteUserRequest
-	nil,                              // 9: attune.v1.User.AttributesEntry
-	(*timestamppb.Timestamp)(nil),    // 10: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),    // 11: google.protobuf.FieldMask
-	(*IndexedError)(nil),             // 12: attune.v1.IndexedError
-	(*emptypb.Empty)(nil),            // 13: google.protobuf.Empty
+	(*Alias)(nil),                    // 0: attune.v1.Alias
+	(*LinkUserRequest)(nil),          // 1: attune.v1.LinkUserRequest
+	(*LinkUserResponse)(nil),         // 2: attune.v1.LinkUserResponse
+	(*UnlinkUserRequest)(nil),        // 3: attune.v1.UnlinkUserRequest
+	(*UnlinkUserResponse)(nil),       // 4: attune.v1.UnlinkUserResponse
+	(*User)(nil),                     // 5: attune.v1.User
+	(*Consent)(nil),                  // 6: attune.v1.Consent
+	(*UpsertUserRequest)(nil),        // 7: attune.v1.UpsertUserRequest
+	(*BatchUpsertUsersRequest)(nil),  // 8: attune.v1.BatchUpsertUsersRequest
+	(*BatchUpsertUsersResponse)(nil), // 9: attune.v1.BatchUpsertUsersResponse
+	(*GetUserRequest)(nil),           // 10: attune.v1.GetUserRequest
+	(*ListUsersRequest)(nil),         // 11: attune.v1.ListUsersRequest
+	(*ListUsersResponse)(nil),        // 12: attune.v1.ListUsersResponse
+	(*DeleteUserRequest)(nil),        // 13: attune.v1.DeleteUserRequest
+	nil,                              // 14: attune.v1.User.AttributesEntry
+	(*timestamppb.Timestamp)(nil),    // 15: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),    // 16: google.protobuf.FieldMask
+	(*IndexedError)(nil),             // 17: attune.v1.IndexedError
+	(*emptypb.Empty)(nil),            // 18: google.protobuf.Empty
 }
 var file_attune_v1_user_service_proto_depIdxs = []int32{
-	1,  // 0: attune.v1.User.consent:type_name -> attune.v1.Consent
-	10, // 1: attune.v1.User.registered:type_name -> google.protobuf.Timestamp
-	9,  // 2: attune.v1.User.attributes:type_name -> attune.v1.User.AttributesEntry
-	10, // 3: attune.v1.User.create_time:type_name -> google.protobuf.Timestamp
-	10, // 4: attune.v1.User.update_time:type_name -> google.protobuf.Timestamp
-	0,  // 5: attune.v1.UpsertUserRequest.user:type_name -> attune.v1.User
-	11, // 6: attune.v1.UpsertUserRequest.update_mask:type_name -> google.protobuf.FieldMask
-	0,  // 7: attune.v1.BatchUpsertUsersRequest.users:type_name -> attune.v1.User
-	12, // 8: attune.v1.BatchUpsertUsersResponse.errors:type_name -> attune.v1.IndexedError
-	0,  // 9: attune.v1.ListUsersResponse.users:type_name -> attune.v1.User
-	2,  // 10: attune.v1.UserService.UpsertUser:input_type -> attune.v1.UpsertUserRequest
-	3,  // 11: attune.v1.UserService.BatchUpsertUsers:input_type -> attune.v1.BatchUpsertUsersRequest
-	5,  // 12: attune.v1.UserService.GetUser:input_type -> attune.v1.GetUserRequest
-	6,  // 13: attune.v1.UserService.ListUsers:input_type -> attune.v1.ListUsersRequest
-	8,  // 14: attune.v1.UserService.DeleteUser:input_type -> attune.v1.DeleteUserRequest
-	0,  // 15: attune.v1.UserService.UpsertUser:output_type -> attune.v1.User
-	4,  // 16: attune.v1.UserService.BatchUpsertUsers:output_type -> attune.v1.BatchUpsertUsersResponse
-	0,  // 17: attune.v1.UserService.GetUser:output_type -> attune.v1.User
-	7,  // 18: attune.v1.UserService.ListUsers:output_type -> attune.v1.ListUsersResponse
-	13, // 19: attune.v1.UserService.DeleteUser:output_type -> google.protobuf.Empty
-	15, // [15:20] is the sub-list for method output_type
-	10, // [10:15] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	0,  // 0: attune.v1.LinkUserRequest.alias:type_name -> attune.v1.Alias
+	0,  // 1: attune.v1.UnlinkUserRequest.alias:type_name -> attune.v1.Alias
+	6,  // 2: attune.v1.User.consent:type_name -> attune.v1.Consent
+	15, // 3: attune.v1.User.registered:type_name -> google.protobuf.Timestamp
+	14, // 4: attune.v1.User.attributes:type_name -> attune.v1.User.AttributesEntry
+	15, // 5: attune.v1.User.create_time:type_name -> google.protobuf.Timestamp
+	15, // 6: attune.v1.User.update_time:type_name -> google.protobuf.Timestamp
+	5,  // 7: attune.v1.UpsertUserRequest.user:type_name -> attune.v1.User
+	16, // 8: attune.v1.UpsertUserRequest.update_mask:type_name -> google.protobuf.FieldMask
+	5,  // 9: attune.v1.BatchUpsertUsersRequest.users:type_name -> attune.v1.User
+	17, // 10: attune.v1.BatchUpsertUsersResponse.errors:type_name -> attune.v1.IndexedError
+	5,  // 11: attune.v1.ListUsersResponse.users:type_name -> attune.v1.User
+	7,  // 12: attune.v1.UserService.UpsertUser:input_type -> attune.v1.UpsertUserRequest
+	8,  // 13: attune.v1.UserService.BatchUpsertUsers:input_type -> attune.v1.BatchUpsertUsersRequest
+	10, // 14: attune.v1.UserService.GetUser:input_type -> attune.v1.GetUserRequest
+	11, // 15: attune.v1.UserService.ListUsers:input_type -> attune.v1.ListUsersRequest
+	13, // 16: attune.v1.UserService.DeleteUser:input_type -> attune.v1.DeleteUserRequest
+	1,  // 17: attune.v1.UserService.LinkUser:input_type -> attune.v1.LinkUserRequest
+	3,  // 18: attune.v1.UserService.UnlinkUser:input_type -> attune.v1.UnlinkUserRequest
+	5,  // 19: attune.v1.UserService.UpsertUser:output_type -> attune.v1.User
+	9,  // 20: attune.v1.UserService.BatchUpsertUsers:output_type -> attune.v1.BatchUpsertUsersResponse
+	5,  // 21: attune.v1.UserService.GetUser:output_type -> attune.v1.User
+	12, // 22: attune.v1.UserService.ListUsers:output_type -> attune.v1.ListUsersResponse
+	18, // 23: attune.v1.UserService.DeleteUser:output_type -> google.protobuf.Empty
+	2,  // 24: attune.v1.UserService.LinkUser:output_type -> attune.v1.LinkUserResponse
+	4,  // 25: attune.v1.UserService.UnlinkUser:output_type -> attune.v1.UnlinkUserResponse
+	19, // [19:26] is the sub-list for method output_type
+	12, // [12:19] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_attune_v1_user_service_proto_init() }
@@ -852,13 +1232,19 @@ func file_attune_v1_user_service_proto_init() {
 	}
 	file_attune_v1_catalog_service_proto_init()
 	file_attune_v1_policy_proto_init()
+	file_attune_v1_user_service_proto_msgTypes[0].OneofWrappers = []any{
+		(*Alias_Session)(nil),
+		(*Alias_User)(nil),
+		(*Alias_Device)(nil),
+		(*Alias_EmailSha256)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_attune_v1_user_service_proto_rawDesc), len(file_attune_v1_user_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -25,6 +25,8 @@ const (
 	UserService_GetUser_FullMethodName          = "/attune.v1.UserService/GetUser"
 	UserService_ListUsers_FullMethodName        = "/attune.v1.UserService/ListUsers"
 	UserService_DeleteUser_FullMethodName       = "/attune.v1.UserService/DeleteUser"
+	UserService_LinkUser_FullMethodName         = "/attune.v1.UserService/LinkUser"
+	UserService_UnlinkUser_FullMethodName       = "/attune.v1.UserService/UnlinkUser"
 )
 
 // UserServiceClient is the client API for UserService service.
@@ -46,6 +48,13 @@ type UserServiceClient interface {
 	// Deletes what the user told the shop. The user's events are erased by
 	// another call.
 	DeleteUser(ctx context.Context, in *DeleteUserRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Makes a session, a device, a hashed e-mail or another user one person with
+	// the user: what was done under either is one history from then on. Events
+	// stay as they are, so that UnlinkUser loses and doubles nothing. Sessions in
+	// which the user is named are linked without this call.
+	LinkUser(ctx context.Context, in *LinkUserRequest, opts ...grpc.CallOption) (*LinkUserResponse, error)
+	// Takes a link back: the two are as if it had never been.
+	UnlinkUser(ctx context.Context, in *UnlinkUserRequest, opts ...grpc.CallOption) (*UnlinkUserResponse, error)
 }
 
 type userServiceClient struct {
@@ -106,6 +115,26 @@ func (c *userServiceClient) DeleteUser(ctx context.Context, in *DeleteUserReques
 	return out, nil
 }
 
+func (c *userServiceClient) LinkUser(ctx context.Context, in *LinkUserRequest, opts ...grpc.CallOption) (*LinkUserResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(LinkUserResponse)
+	err := c.cc.Invoke(ctx, UserService_LinkUser_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *userServiceClient) UnlinkUser(ctx context.Context, in *UnlinkUserRequest, opts ...grpc.CallOption) (*UnlinkUserResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UnlinkUserResponse)
+	err := c.cc.Invoke(ctx, UserService_UnlinkUser_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // UserServiceServer is the server API for UserService service.
 // All implementations must embed UnimplementedUserServiceServer
 // for forward compatibility.
@@ -125,6 +154,13 @@ type UserServiceServer interface {
 	// Deletes what the user told the shop. The user's events are erased by
 	// another call.
 	DeleteUser(context.Context, *DeleteUserRequest) (*emptypb.Empty, error)
+	// Makes a session, a device, a hashed e-mail or another user one person with
+	// the user: what was done under either is one history from then on. Events
+	// stay as they are, so that UnlinkUser loses and doubles nothing. Sessions in
+	// which the user is named are linked without this call.
+	LinkUser(context.Context, *LinkUserRequest) (*LinkUserResponse, error)
+	// Takes a link back: the two are as if it had never been.
+	UnlinkUser(context.Context, *UnlinkUserRequest) (*UnlinkUserResponse, error)
 	mustEmbedUnimplementedUserServiceServer()
 }
 
@@ -149,6 +185,12 @@ func (UnimplementedUserServiceServer) ListUsers(context.Context, *ListUsersReque
 }
 func (UnimplementedUserServiceServer) DeleteUser(context.Context, *DeleteUserRequest) (*emptypb.Empty, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteUser not implemented")
+}
+func (UnimplementedUserServiceServer) LinkUser(context.Context, *LinkUserRequest) (*LinkUserResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method LinkUser not implemented")
+}
+func (UnimplementedUserServiceServer) UnlinkUser(context.Context, *UnlinkUserRequest) (*UnlinkUserResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UnlinkUser not implemented")
 }
 func (UnimplementedUserServiceServer) mustEmbedUnimplementedUserServiceServer() {}
 func (UnimplementedUserServiceServer) testEmbeddedByValue()                     {}
@@ -261,6 +303,42 @@ func _UserService_DeleteUser_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _UserService_LinkUser_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LinkUserRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).LinkUser(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_LinkUser_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).LinkUser(ctx, req.(*LinkUserRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UserService_UnlinkUser_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UnlinkUserRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).UnlinkUser(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_UnlinkUser_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).UnlinkUser(ctx, req.(*UnlinkUserRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // UserService_ServiceDesc is the grpc.ServiceDesc for UserService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -287,6 +365,14 @@ var UserService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeleteUser",
 			Handler:    _UserService_DeleteUser_Handler,
+		},
+		{
+			MethodName: "LinkUser",
+			Handler:    _UserService_LinkUser_Handler,
+		},
+		{
+			MethodName: "UnlinkUser",
+			Handler:    _UserService_UnlinkUser_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
