@@ -136,6 +136,9 @@ func open(r models.Reader) (models.Model, error) {
 	if err := p.check(); err != nil {
 		return nil, err
 	}
+	if p.Dim < 1 || p.Experts < 1 {
+		return nil, fmt.Errorf("model of dim %d and %d experts: expected a fitted %q", p.Dim, p.Experts, KindName)
+	}
 	var err error
 	if m.weigher, err = taste.New(taste.Options{Events: p.Events}, nil); err != nil {
 		return nil, err

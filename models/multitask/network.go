@@ -22,7 +22,7 @@ func Names() [Goals]string { return [Goals]string{"click", "cart", "purchase"} }
 type Shape struct {
 	Dim         int  `json:"dim"`         // of items
 	Shared      int  `json:"shared"`      // of what the goals have in common
-	Experts     int  `json:"experts"`     // 1: a shared bottom; more: a mixture with a gate a goal
+	Experts     int  `json:"experts"`     // 1: a shared bottom; more: a mixture with a gate a goal; 0, of a kind's parameters: chosen
 	Tower       int  `json:"tower"`       // of a goal's own layer
 	Chain       bool `json:"chain"`       // a goal's probability is its own times those before (entire space)
 	Uncertainty bool `json:"uncertainty"` // goals are weighed by a learnt uncertainty, on top of fixed weights

@@ -8,7 +8,9 @@ import (
 // KindName is the name of the kind.
 const KindName = "multitask"
 
-// Params are the parameters of "multitask".
+// Params are the parameters of "multitask". Dim, Experts, Epochs and Rate at 0
+// are chosen by how often an item was met, by the same rule for all data; a
+// fitted model has the chosen values.
 type Params struct {
 	Shape
 	ClickWeight    float64 `json:"click_weight"` // of the goals' losses; 0 leaves a goal out
@@ -31,9 +33,35 @@ type Params struct {
 // Defaults are the parameters that are used where none are given.
 func Defaults() Params {
 	return Params{
-		Shape:       Shape{Dim: 32, Shared: 32, Experts: 3, Tower: 16, Chain: true},
+		Shape:       Shape{Shared: 32, Tower: 16, Chain: true},
 		ClickWeight: 1, CartWeight: 1, PurchaseWeight: 1, PurchaseValue: 1,
-		Negatives: 8, Batch: 2048, Epochs: 12, Rate: .002, Decay: .01, Calibrate: .05, Patience: 3,
+		Negatives: 8, Batch: 2048, Decay: .01, Calibrate: .05, Patience: 3,
+	}
+}
+
+// rare is how often an item was met, on average, below which data counts as
+// sparse: most of what is learnt then is each item's own vector, which takes
+// wide vectors and many steps. Where items are met often, that overfits, and
+// experts have enough to learn from.
+const rare = 20
+
+// resolve chooses what is left open, for so many meetings of shoppers and items.
+func (p *Params) resolve(meetings, items int) {
+	dim, experts, epochs, rate := 32, 3, 12, .002
+	if meetings < rare*items {
+		dim, experts, epochs, rate = 64, 1, 24, .004
+	}
+	if p.Dim == 0 {
+		p.Dim = dim
+	}
+	if p.Experts == 0 {
+		p.Experts = experts
+	}
+	if p.Epochs == 0 {
+		p.Epochs = epochs
+	}
+	if p.Rate == 0 {
+		p.Rate = rate
 	}
 }
 
@@ -42,14 +70,14 @@ func (p *Params) check() error {
 		name             string
 		value, low, high float64
 	}{
-		{"dim", float64(p.Dim), 1, 512}, {"shared", float64(p.Shared), 1, 2048}, {"experts", float64(p.Experts), 1, 64},
+		{"dim", float64(p.Dim), 0, 512}, {"shared", float64(p.Shared), 1, 2048}, {"experts", float64(p.Experts), 0, 64},
 		{"tower", float64(p.Tower), 1, 2048},
 		{"click_weight", p.ClickWeight, 0, 1e3}, {"cart_weight", p.CartWeight, 0, 1e3}, {"purchase_weight", p.PurchaseWeight, 0, 1e3},
 		{"click_value", p.ClickValue, 0, 1e6}, {"cart_value", p.CartValue, 0, 1e6}, {"purchase_value", p.PurchaseValue, 0, 1e6},
 		{"sum of weights", p.ClickWeight + p.CartWeight + p.PurchaseWeight, 1e-6, 1e4},
 		{"sum of values", p.ClickValue + p.CartValue + p.PurchaseValue, 1e-6, 1e7},
-		{"negatives", float64(p.Negatives), 1, 1000}, {"batch", float64(p.Batch), 1, 1 << 20}, {"epochs", float64(p.Epochs), 1, 10_000},
-		{"rate", p.Rate, 1e-7, 1}, {"decay", p.Decay, 0, 10}, {"calibrate", p.Calibrate, 0, .5}, {"patience", float64(p.Patience), 0, 10_000},
+		{"negatives", float64(p.Negatives), 1, 1000}, {"batch", float64(p.Batch), 1, 1 << 20}, {"epochs", float64(p.Epochs), 0, 10_000},
+		{"rate", p.Rate, 0, 1}, {"decay", p.Decay, 0, 10}, {"calibrate", p.Calibrate, 0, .5}, {"patience", float64(p.Patience), 0, 10_000},
 	} {
 		if err := models.CheckRange(c.name, c.value, c.low, c.high); err != nil {
 			return err

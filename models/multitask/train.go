@@ -38,12 +38,18 @@ func newTrainer(in models.FitInput) (*trainer, error) {
 		return nil, err
 	}
 	p.Events = weigher.Options().Events
-	t := &trainer{in: in, params: p, weigher: weigher, items: in.Train.NumItems(), workers: in.Workers}
+	t := &trainer{in: in, weigher: weigher, items: in.Train.NumItems(), workers: in.Workers}
 	if t.workers <= 0 {
 		t.workers = linalg.Workers()
 	}
+	all, meetings := funnels(weigher, in.Train), 0
+	for _, f := range all {
+		meetings += f.total() + len(f.shown)
+	}
+	p.resolve(meetings, t.items)
+	t.params = p
 	rng := rand.New(rand.NewPCG(in.Seed, 0xca11))
-	for _, f := range funnels(weigher, in.Train) {
+	for _, f := range all {
 		if rng.Float64() < p.Calibrate {
 			t.held = append(t.held, f)
 		} else {
