@@ -1,7 +1,6 @@
 package features
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -55,10 +54,10 @@ func ParseUserKey(s string) (UserKey, error) {
 	return k, nil
 }
 
-// Pseudonyms turns the ids a shop uses into keys, by HMAC-SHA256 under the
-// shop's secret, truncated to 128 bits. It is immutable and safe for
+// Pseudonyms turns the ids a shop uses into keys, by HMAC-SHA256 (RFC 2104)
+// under the shop's secret, truncated to 128 bits. It is immutable and safe for
 // concurrent use.
-type Pseudonyms struct{ secret []byte }
+type Pseudonyms struct{ inner, outer [sha256.BlockSize]byte } // the secret under both pads
 
 // NewPseudonyms returns the pseudonyms made under secret, which must have at
 // least 16 bytes and never change for the life of the shop's data.
@@ -66,7 +65,18 @@ func NewPseudonyms(secret []byte) (*Pseudonyms, error) {
 	if len(secret) < 16 {
 		return nil, fmt.Errorf("pseudonym secret must have at least 16 bytes: got %d", len(secret))
 	}
-	return &Pseudonyms{secret: append([]byte(nil), secret...)}, nil
+	p := &Pseudonyms{}
+	if len(secret) > sha256.BlockSize {
+		sum := sha256.Sum256(secret)
+		secret = sum[:]
+	}
+	copy(p.inner[:], secret)
+	copy(p.outer[:], secret)
+	for i := range p.inner {
+		p.inner[i] ^= 0x36
+		p.outer[i] ^= 0x5c
+	}
+	return p, nil
 }
 
 // User is the key of the person the shop calls id; zero for the empty id.
@@ -79,12 +89,13 @@ func (p *Pseudonyms) key(kind, id string) UserKey {
 	if id == "" {
 		return UserKey{}
 	}
-	h := hmac.New(sha256.New, p.secret)
-	h.Write([]byte(kind))
-	h.Write([]byte{0})
-	h.Write([]byte(id))
-	var sum [sha256.Size]byte
-	var k UserKey
-	copy(k[:], h.Sum(sum[:0]))
-	return k
+	var room [512]byte // an id seldom has more: nothing is allocated
+	b := append(room[:0], p.inner[:]...)
+	b = append(b, kind...)
+	b = append(b, 0)
+	b = append(b, id...)
+	sum := sha256.Sum256(b)
+	b = append(append(room[:0], p.outer[:]...), sum[:]...)
+	sum = sha256.Sum256(b)
+	return UserKey(sum[:len(UserKey{})])
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/attune-rec/attune/loadtest/load"
 	"github.com/attune-rec/attune/loadtest/stages"
 	"github.com/attune-rec/attune/loadtest/traffic"
+	"github.com/attune-rec/attune/loadtest/wire"
 )
 
 // common is what both commands take.
@@ -34,6 +35,7 @@ type common struct {
 	Items       int                `default:"10000" help:"Items to ask about, listed from the catalogue."`
 	Skew        float64            `default:"1" help:"Exponent of Zipf's law for users and items."`
 	Conns       int                `default:"16" help:"Connections."`
+	Library     bool               `help:"Send with grpc-go's client, or net/http's, as a service written in Go would; it takes several times the processor time of the generator's own."`
 	InFlight    int                `default:"2000" help:"Requests under way at most."`
 	Timeout     time.Duration      `default:"5s" help:"Of a request."`
 	WarmUp      time.Duration      `default:"3s" help:"Before counting."`
@@ -43,8 +45,8 @@ type common struct {
 	JSON        bool               `name:"json" help:"Print JSON."`
 }
 
-// sender connects and builds the traffic.
-func (c *common) sender(ctx context.Context) (*traffic.Sender, func(), error) {
+// start connects and builds the traffic.
+func (c *common) start(ctx context.Context) (load.Start, func(), error) {
 	for _, target := range []string{c.Target, c.REST, c.Admin} {
 		if target != "" && !c.AllowRemote {
 			if err := traffic.CheckLoopback(target); err != nil {
@@ -76,11 +78,30 @@ func (c *common) sender(ctx context.Context) (*traffic.Sender, func(), error) {
 		backend = traffic.NewREST(c.REST, c.Conns)
 	}
 	s, err := traffic.NewSender(mix, backend)
-	return s, g.Close, err
+	switch {
+	case err != nil:
+		g.Close()
+		return nil, nil, err
+	case c.Library:
+		return load.Each(s.Send, c.Timeout), g.Close, nil
+	case c.REST != "":
+		own, err := wire.DialHTTP(ctx, c.REST, c.Conns, c.InFlight, c.Timeout)
+		if err != nil {
+			g.Close()
+			return nil, nil, err
+		}
+		return s.OverHTTP(own), func() { own.Close(); g.Close() }, nil
+	}
+	own, err := wire.Dial(ctx, c.Target, c.Conns, c.Timeout)
+	if err != nil {
+		g.Close()
+		return nil, nil, fmt.Errorf("%w: is the server running? start it with 'make demo' or give --target", err)
+	}
+	return s.Over(own), func() { own.Close(); g.Close() }, nil
 }
 
 func (c *common) plan(rate float64) load.Plan {
-	return load.Plan{Rate: rate, Length: c.Length, WarmUp: c.WarmUp, InFlight: c.InFlight, Timeout: c.Timeout}
+	return load.Plan{Rate: rate, Length: c.Length, WarmUp: c.WarmUp, InFlight: c.InFlight}
 }
 
 type runCmd struct {
@@ -90,7 +111,7 @@ type runCmd struct {
 
 // Run implements the command.
 func (c *runCmd) Run(ctx context.Context) error {
-	s, done, err := c.sender(ctx)
+	start, done, err := c.start(ctx)
 	if err != nil {
 		return err
 	}
@@ -99,19 +120,25 @@ func (c *runCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := load.Run(ctx, c.plan(c.Rate), s.Send)
+	own, idle := watch(start)
+	r, err := load.Run(ctx, c.plan(c.Rate), own)
 	if err != nil {
 		return err
 	}
+	micros := idle()
 	rep, err := c.since(ctx, before)
 	if err != nil {
 		return err
 	}
 	if c.JSON {
-		return writeJSON(os.Stdout, map[string]any{"machine": machine(), "result": r, "server": rep})
+		return writeJSON(os.Stdout, map[string]any{"machine": machine(), "result": r, "server": rep, "generator_cpu_us": micros})
 	}
-	if err := table(os.Stdout, r); err != nil || rep == nil {
+	if err := table(os.Stdout, r); err != nil {
 		return err
+	}
+	fmt.Printf("a request: %.0f us of the generator's processor time\n", micros)
+	if rep == nil {
+		return nil
 	}
 	return rep.Write(os.Stdout)
 }
@@ -149,7 +176,7 @@ type capacityCmd struct {
 
 // Run implements the command.
 func (c *capacityCmd) Run(ctx context.Context) error {
-	s, done, err := c.sender(ctx)
+	start, done, err := c.start(ctx)
 	if err != nil {
 		return err
 	}
@@ -161,25 +188,38 @@ func (c *capacityCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	capacity, steps, err := load.Capacity(ctx, search, s.Send, func(step load.Step) {
+	own, idle := watch(start)
+	capacity, steps, err := load.Capacity(ctx, search, own, func(step load.Step) {
 		fmt.Fprintf(os.Stderr, "%8.0f/s offered, %8.0f/s OK, p50 %6.2f ms, p99 %7.2f ms: %s\n",
 			step.Result.Offered, step.Result.Achieved, step.Result.All.P50, step.Result.All.P99, map[bool]string{true: "holds", false: "does not hold"}[step.Holds])
 	})
 	if err != nil {
 		return err
 	}
+	micros := idle()
 	rep, err := c.since(ctx, before)
 	if err != nil {
 		return err
 	}
 	if c.JSON {
-		return writeJSON(os.Stdout, map[string]any{"machine": machine(), "capacity_per_s": capacity, "steps": steps, "server": rep})
+		return writeJSON(os.Stdout, map[string]any{"machine": machine(), "capacity_per_s": capacity, "steps": steps, "server": rep, "generator_cpu_us": micros})
 	}
-	fmt.Printf("capacity: %.0f requests/s with p99 <= %v and %.1f %% OK\n", capacity, c.P99, 100*c.OK)
+	fmt.Printf("capacity: %.0f requests/s with p99 <= %v and %.1f %% OK; a request: %.0f us of the generator's processor time\n", capacity, c.P99, 100*c.OK, micros)
 	if rep == nil {
 		return nil
 	}
 	return rep.Write(os.Stdout)
+}
+
+// watch counts what is started; what it returns beside it is the program's own
+// processor time since, in microseconds of each.
+func watch(start load.Start) (load.Start, func() float64) {
+	n, before := 0., processorTime()
+	counted := func(ctx context.Context, i uint64, done func(op, code string)) {
+		n++
+		start(ctx, i, done)
+	}
+	return counted, func() float64 { return float64((processorTime() - before).Microseconds()) / max(n, 1) }
 }
 
 func machine() map[string]any {

@@ -16,6 +16,7 @@ import (
 type cli struct {
 	Run      runCmd      `cmd:"" help:"Offer one rate and report the latencies."`
 	Capacity capacityCmd `cmd:"" help:"Raise the rate until the server no longer holds it."`
+	Floor    floorCmd    `cmd:"" help:"Serve answers that cost nothing to find: what a call costs before anything is recommended."`
 	Simulate simulateCmd `cmd:"" help:"Ask the pipeline and the models about shops whose truth is known; needs no server."`
 	Ingest   ingestCmd   `cmd:"" help:"Measure the way of events: durable events a second, profiles, size, start and training reads."`
 	Shop     shopCmd     `cmd:"" help:"Make a shop, with a release, to load a server with."`

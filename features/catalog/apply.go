@@ -37,7 +37,7 @@ func (s *Snapshot) edit() *edit {
 	return &edit{
 		old: s,
 		to: &Snapshot{
-			n: s.n, chunks: append([]*chunk(nil), s.chunks...), rows: s.rows, marks: s.marks,
+			n: s.n, chunks: append([]*chunk(nil), s.chunks...), texts: s.texts, rows: s.rows, marks: s.marks,
 			known: s.known, visible: s.visible, market: s.market, stock: s.stock,
 			windows: s.windows, newest: s.newest, base: map[baseKey]*features.Bitmap{},
 		},
@@ -80,6 +80,7 @@ func (e *edit) change(c *Change) {
 	if !c.Deleted {
 		ch.items[row%chunkRows] = c.Item
 	}
+	ch.codes[row%chunkRows] = e.to.texts.codesOf(ch.items[row%chunkRows])
 }
 
 // flips is the rows that enter and leave a set.

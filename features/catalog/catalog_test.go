@@ -24,7 +24,7 @@ var (
 // randomItem draws from few values, so that sets overlap and change.
 func randomItem(rng *rand.Rand, id string) *features.Item {
 	it := &features.Item{
-		ID: id, Kind: features.Product, Brand: pick(rng, "", "a", "b", "c"), Seller: pick(rng, "", "s", "t"),
+		ID: id, Kind: features.Product, Brand: pick(rng, "", "a", "b", "c"), Seller: pick(rng, "", "s", "t"), Group: pick(rng, "", "g", "h"), Sponsor: pick(rng, "", "them"),
 		Language: pick(rng, "", "en", "de"), Hidden: rng.IntN(10) == 0,
 	}
 	for range rng.IntN(4) {
@@ -105,6 +105,7 @@ func (w *twin) check(t *testing.T, s *catalog.Snapshot, step int) {
 			t.Fatalf("step %d: %s: got row %d, %v, id %q, want row %d", step, id, row, ok, s.ID(row), i)
 		}
 	}
+	w.checkCodes(t, s, step)
 	same := func(what string, b *features.Bitmap, has func(it *features.Item) bool) {
 		t.Helper()
 		if got, want := b.AppendRows(nil), w.where(has); !slices.Equal(got, want) {
@@ -147,6 +148,51 @@ func (w *twin) check(t *testing.T, s *catalog.Snapshot, step int) {
 	slices.SortStableFunc(newest, func(a, b features.Row) int { return w.items[b].Created.Compare(w.items[a].Created) })
 	if !slices.Equal(s.Newest(), newest) {
 		t.Fatalf("step %d: got newest %v, want %v", step, s.Newest(), newest)
+	}
+}
+
+// checkCodes compares what items share by codes and by text.
+func (w *twin) checkCodes(t *testing.T, s *catalog.Snapshot, step int) {
+	t.Helper()
+	leaf := func(it *features.Item) string {
+		if len(it.Category) == 0 {
+			return ""
+		}
+		return it.Category[len(it.Category)-1]
+	}
+	texts := map[int32]string{0: ""}
+	agree := func(row int, code int32, text string) {
+		if had, ok := texts[code]; ok && had != text || (code == 0) != (text == "") {
+			t.Fatalf("step %d: row %d: code %d is %q and %q", step, row, code, had, text)
+		}
+		texts[code] = text
+	}
+	for i, it := range w.items {
+		c, ok := s.Codes(features.Row(i))
+		if ok != (it != nil) {
+			t.Fatalf("step %d: row %d: got codes %v, %v for %v", step, i, c, ok, it)
+		}
+		if ok {
+			agree(i, c.Category, leaf(it))
+			agree(i, c.Brand, it.Brand)
+			agree(i, c.Seller, it.Seller)
+			agree(i, c.Group, it.Group)
+			if c.Sponsored != (it.Sponsor != "") {
+				t.Fatalf("step %d: row %d: got sponsored %v with sponsor %q", step, i, c.Sponsored, it.Sponsor)
+			}
+		}
+	}
+	distinct := map[string]bool{}
+	for _, text := range texts {
+		distinct[text] = true
+	}
+	if len(distinct) != len(texts) {
+		t.Fatalf("step %d: %d codes for %d texts", step, len(texts), len(distinct))
+	}
+	for _, row := range []features.Row{-1, features.Row(len(w.items))} {
+		if c, ok := s.Codes(row); ok {
+			t.Fatalf("step %d: got codes %v of row %d", step, c, row)
+		}
 	}
 }
 

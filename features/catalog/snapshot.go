@@ -25,6 +25,7 @@ const chunkRows = 512
 type chunk struct {
 	ids   [chunkRows]string
 	items [chunkRows]*features.Item
+	codes [chunkRows]Codes
 }
 
 // Snapshot is a catalogue as it stood at one moment. It implements
@@ -32,6 +33,7 @@ type chunk struct {
 type Snapshot struct {
 	n       int
 	chunks  []*chunk
+	texts   *texts
 	rows    overlay[string, features.Row]
 	marks   overlay[mark, *posting]
 	known   *features.Bitmap // not deleted
@@ -61,7 +63,7 @@ func New(ids []string, items []*features.Item) (*Snapshot, error) {
 		return nil, fmt.Errorf("%w: %d ids for %d items", ErrItem, len(ids), len(items))
 	}
 	n := len(ids)
-	s := &Snapshot{n: n, known: features.NewBitmap(n), visible: features.NewBitmap(n), base: map[baseKey]*features.Bitmap{}}
+	s := &Snapshot{n: n, texts: &texts{codes: map[string]int32{}}, known: features.NewBitmap(n), visible: features.NewBitmap(n), base: map[baseKey]*features.Bitmap{}}
 	rows := make(map[string]features.Row, n)
 	lists := map[mark][]features.Row{}
 	var windowed []features.Row
@@ -79,7 +81,7 @@ func New(ids []string, items []*features.Item) (*Snapshot, error) {
 			s.chunks = append(s.chunks, new(chunk))
 		}
 		c := s.chunks[i/chunkRows]
-		c.ids[i%chunkRows], c.items[i%chunkRows] = id, it
+		c.ids[i%chunkRows], c.items[i%chunkRows], c.codes[i%chunkRows] = id, it, s.texts.codesOf(it)
 		if it == nil {
 			continue
 		}

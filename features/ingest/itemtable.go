@@ -2,11 +2,9 @@ package ingest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"math"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -39,63 +37,30 @@ func Items(ctx context.Context, src Source, sink ItemSink, o RecordOptions) (Rec
 	if o.Shop == "" {
 		o.Shop = features.DefaultShop
 	}
-	t := records{ctx: ctx, src: src, sink: sink, o: &o, kind: "item"}
-	var batch []features.Item
-	at := map[string]int{} // in the batch
 	clock := times{}
-	flush := func() error {
-		if len(batch) == 0 {
-			return nil
-		}
-		err := sink.PutItems(ctx, o.Shop, batch)
-		batch = batch[:0]
-		clear(at)
-		return err
-	}
-	err := t.each(func(line int64, cells []cell) error {
-		i := slices.IndexFunc(cells, func(c cell) bool { return c.field == "id" })
-		if i < 0 {
-			return &RowError{Line: line, Column: o.Columns["id"], Reason: "is empty: expected the shop's id of the item"}
-		}
-		id := identifier(cells[i].value)
-		old, err := sink.GetItem(ctx, o.Shop, id)
-		if n, ok := at[id]; ok {
-			old, err = batch[n], nil
-		}
-		isNew := errors.Is(err, store.ErrNotFound)
-		if err != nil && !isNew {
-			return err
-		}
-		it := old
-		it.ID = id
-		if it.Kind == "" {
-			it.Kind = features.Product
-		}
-		it.Prices, it.ListPrices, it.Costs = maps.Clone(old.Prices), maps.Clone(old.ListPrices), maps.Clone(old.Costs)
-		it.Stock, it.Attributes, it.Variants = maps.Clone(old.Stock), maps.Clone(old.Attributes), maps.Clone(old.Variants)
-		for _, c := range cells {
-			if err := itemField(&it, &c, &o, &clock); err != nil {
-				return err
+	u := upsert[string, features.Item]{
+		records: records{ctx: ctx, src: src, sink: sink, o: &o, kind: "item"},
+		keyOf:   func(id string) string { return id },
+		get:     func(id string) (features.Item, error) { return sink.GetItem(ctx, o.Shop, id) },
+		put:     func(items []features.Item) error { return sink.PutItems(ctx, o.Shop, items) },
+		over: func(old features.Item, _, id string, cells []cell) (features.Item, error) {
+			it := old
+			it.ID = id
+			if it.Kind == "" {
+				it.Kind = features.Product
 			}
-		}
-		if !isNew && reflect.DeepEqual(it, old) {
-			t.report.Same++
-			return nil
-		}
-		it.Updated = time.Time{} // now
-		t.report.Stored++
-		if n, ok := at[id]; ok {
-			batch[n] = it
-			return nil
-		}
-		at[id] = len(batch)
-		batch = append(batch, it)
-		return nil
-	}, flush)
-	if err != nil {
-		return t.report, fmt.Errorf("import %s: %w", src.Name(), err)
+			it.Prices, it.ListPrices, it.Costs = maps.Clone(old.Prices), maps.Clone(old.ListPrices), maps.Clone(old.Costs)
+			it.Stock, it.Attributes, it.Variants = maps.Clone(old.Stock), maps.Clone(old.Attributes), maps.Clone(old.Variants)
+			for _, c := range cells {
+				if err := itemField(&it, &c, &o, &clock); err != nil {
+					return it, err
+				}
+			}
+			return it, nil
+		},
+		touch: func(it *features.Item) { it.Updated = time.Time{} },
 	}
-	return t.report, nil
+	return u.run()
 }
 
 func itemField(it *features.Item, c *cell, o *RecordOptions, clock *times) error {

@@ -50,7 +50,9 @@ func newParquet(in io.ReaderAt, size int64, closer io.Closer) (r *parquetReader,
 	if err != nil {
 		return nil, fmt.Errorf("not a Parquet file: %w", err)
 	}
-	r = &parquetReader{file: f, closer: closer, buffer: make([]parquet.Row, 256)}
+	// The library asks every column anew for each row that a file has no more, so
+	// the buffer of a small file is small.
+	r = &parquetReader{file: f, closer: closer, buffer: make([]parquet.Row, min(max(f.NumRows(), 1), 256))}
 	for _, c := range f.Root().Columns() {
 		if !c.Leaf() || c.Repeated() {
 			return nil, fmt.Errorf("column %s is nested: expected a table of plain columns", c.Name())

@@ -2,10 +2,7 @@ package ingest
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"reflect"
-	"slices"
 	"strings"
 	"time"
 
@@ -41,63 +38,29 @@ func Users(ctx context.Context, src Source, sink UserSink, o RecordOptions) (Rec
 	if err != nil {
 		return RecordReport{}, fmt.Errorf("import %s: %w", src.Name(), err)
 	}
-	t := records{ctx: ctx, src: src, sink: sink, o: &o, kind: "user", key: names.User}
-	var batch []store.User
-	at := map[features.UserKey]int{} // in the batch
 	clock := times{}
-	flush := func() error {
-		if len(batch) == 0 {
-			return nil
-		}
-		err := sink.PutUsers(ctx, o.Shop, batch)
-		batch = batch[:0]
-		clear(at)
-		return err
-	}
-	err = t.each(func(line int64, cells []cell) error {
-		i := slices.IndexFunc(cells, func(c cell) bool { return c.field == "id" })
-		if i < 0 {
-			return &RowError{Line: line, Column: o.Columns["id"], Reason: "is empty: expected the shop's id of the user"}
-		}
-		id := identifier(cells[i].value)
-		key := names.User(id)
-		old, err := sink.GetUser(ctx, o.Shop, key)
-		if n, ok := at[key]; ok {
-			old, err = batch[n], nil
-		}
-		isNew := errors.Is(err, store.ErrNotFound)
-		if err != nil && !isNew {
-			return err
-		}
-		u := old
-		u.Key, u.ID = key, id
-		u.Personal.Attributes = nil
-		for name, v := range old.Personal.Attributes {
-			set(&u.Personal.Attributes, name, v)
-		}
-		for _, c := range cells {
-			if err := userField(&u, &c, &clock); err != nil {
-				return err
+	u := upsert[features.UserKey, store.User]{
+		records: records{ctx: ctx, src: src, sink: sink, o: &o, kind: "user", key: names.User},
+		keyOf:   names.User,
+		get:     func(key features.UserKey) (store.User, error) { return sink.GetUser(ctx, o.Shop, key) },
+		put:     func(users []store.User) error { return sink.PutUsers(ctx, o.Shop, users) },
+		over: func(old store.User, key features.UserKey, id string, cells []cell) (store.User, error) {
+			u := old
+			u.Key, u.ID = key, id
+			u.Personal.Attributes = nil
+			for name, v := range old.Personal.Attributes {
+				set(&u.Personal.Attributes, name, v)
 			}
-		}
-		if !isNew && reflect.DeepEqual(u, old) {
-			t.report.Same++
-			return nil
-		}
-		u.Updated = time.Time{} // now
-		t.report.Stored++
-		if n, ok := at[key]; ok {
-			batch[n] = u
-			return nil
-		}
-		at[key] = len(batch)
-		batch = append(batch, u)
-		return nil
-	}, flush)
-	if err != nil {
-		return t.report, fmt.Errorf("import %s: %w", src.Name(), err)
+			for _, c := range cells {
+				if err := userField(&u, &c, &clock); err != nil {
+					return u, err
+				}
+			}
+			return u, nil
+		},
+		touch: func(u *store.User) { u.Updated = time.Time{} },
 	}
-	return t.report, nil
+	return u.run()
 }
 
 func set(m *map[string]string, name, v string) {

@@ -86,84 +86,79 @@ func lifecycle(p *features.Profile, now time.Time) string {
 }
 
 func (s *State) interests(p *features.Profile, ref *Reference, now time.Time) {
-	var categories, brands, words board
-	for _, it := range s.items {
+	var room [3][64]vote // what most shoppers need
+	categories, brands, words := board{room[0][:0]}, board{room[1][:0]}, board{room[2][:0]}
+	for i := range s.items {
+		it := &s.items[i]
 		at := ref.places[it.id.Value()]
 		if at == nil {
 			continue
 		}
 		w := it.weight * decay(max(0, now.UnixMilli()-it.at))
-		if n := len(at.categories); n > 0 {
-			categories.add(at.categories[n-1], w)
+		if at.leaf >= 0 {
+			categories.add(at.leaf, w)
 		}
-		if at.brand != "" {
+		if at.brand >= 0 {
 			brands.add(at.brand, w)
 		}
-		if !ref.bare {
-			continue
-		}
 		for _, word := range at.words {
-			if heavy := ref.weight[word]; heavy > 0 {
-				words.add(word, heavy*w)
-			}
+			words.add(word.number, word.weight*w)
 		}
 	}
-	p.Categories, p.Brands, p.Words = categories.top(), brands.top(), words.top()
+	p.Categories, p.Brands, p.Words = categories.top(ref.names), brands.top(ref.names), words.top(ref.names)
 }
 
 // board sums weights by name.
-type board struct {
-	names []features.Weighted
-	index map[string]int // nil up to indexFrom names, which are looked through
+type board struct{ votes []vote }
+
+// vote is a weight for a name, by its number.
+type vote struct {
+	number int32
+	weight float64
 }
 
-func (b *board) add(name string, w float64) {
-	if b.index == nil {
-		for i := range b.names {
-			if b.names[i].Name == name {
-				b.names[i].Weight += w
-				return
-			}
-		}
-		if len(b.names) == indexFrom {
-			b.index = make(map[string]int, 4*indexFrom)
-			for i := range b.names {
-				b.index[b.names[i].Name] = i
-			}
+func (b *board) add(number int32, w float64) { b.votes = append(b.votes, vote{number, w}) }
+
+// sums is the weight of each name, by its number; what is added up is so in the
+// order in which it came.
+func (b *board) sums() []vote {
+	slices.SortStableFunc(b.votes, func(x, y vote) int { return int(x.number) - int(y.number) })
+	sums := b.votes[:0]
+	for _, v := range b.votes {
+		if n := len(sums); n > 0 && sums[n-1].number == v.number {
+			sums[n-1].weight += v.weight
+		} else {
+			sums = append(sums, v)
 		}
 	}
-	i, ok := b.index[name]
-	if !ok {
-		i = len(b.names)
-		if b.index != nil {
-			b.index[name] = i
-		}
-		b.names = append(b.names, features.Weighted{Name: name})
-	}
-	b.names[i].Weight += w
+	return sums
 }
 
 // top is the names of most weight, as shares of all that is above nothing.
-func (b *board) top() []features.Weighted {
-	liked := slices.DeleteFunc(b.names, func(w features.Weighted) bool { return w.Weight <= 0 })
-	slices.SortFunc(liked, func(a, b features.Weighted) int {
+func (b *board) top(names []string) []features.Weighted {
+	liked := slices.DeleteFunc(b.sums(), func(v vote) bool { return v.weight <= 0 })
+	slices.SortFunc(liked, func(a, b vote) int {
 		switch {
-		case a.Weight > b.Weight:
+		case a.weight > b.weight:
 			return -1
-		case a.Weight < b.Weight:
+		case a.weight < b.weight:
 			return 1
 		}
-		return strings.Compare(a.Name, b.Name)
+		return strings.Compare(names[a.number], names[b.number])
 	})
 	sum := 0.0
-	for _, w := range liked {
-		sum += w.Weight
+	for _, v := range liked {
+		sum += v.weight
 	}
-	liked = slices.Clip(liked[:min(len(liked), interests)])
-	for i := range liked {
-		liked[i].Weight /= sum
+	liked = liked[:min(len(liked), interests)]
+	if len(liked) == 0 {
+		return nil
 	}
-	return liked
+	out := make([]features.Weighted, len(liked))
+	for i, v := range liked {
+		out[i] = features.Weighted{Name: names[v.number], Weight: v.weight / sum}
+	}
+	return out
 }
 
 // prior is how many purchases like everybody's each shopper is taken to have

@@ -25,34 +25,56 @@ type Reference struct {
 	levels map[string][]float64 // prices ascending by category; "" of all goods
 	bare   bool                 // no item has a category
 	base   [motives]float64     // share of all sales that speak for each motive
-	weight map[string]float64   // of a word of titles, by how few have it; none when it says nothing
+	names  []string             // of categories, brands and words, by number
 }
 
 // place is where an item stands among the shop's goods.
 type place struct {
-	categories []string
-	brand      string
-	words      []string
-	usual      float64 // list price, or the median price paid; 0: unknown
-	rare       bool
+	categories  []string
+	usual       float64 // list price, or the median price paid; 0: unknown
+	rare        bool
+	leaf, brand int32  // numbers of the last category and the brand; -1: none
+	words       []word // of the title, as far as they say something; none where goods have categories
+}
+
+// word is one of a title, by its number, and what it weighs by how few have it.
+type word struct {
+	number int32
+	weight float64
 }
 
 // NewReference measures the items of cat, and the purchases among sales (of
 // all shoppers, in any order; nil for none).
 func NewReference(cat features.Catalog, sales iter.Seq[features.Event]) *Reference {
-	ref := &Reference{places: map[string]*place{}, levels: map[string][]float64{}, weight: map[string]float64{}, bare: true}
-	titles := map[string]int{}
+	ref := &Reference{places: map[string]*place{}, levels: map[string][]float64{}, bare: true}
+	numbers := map[string]int32{}
+	number := func(name string) int32 {
+		n, ok := numbers[name]
+		if !ok {
+			n = int32(len(ref.names)) // #nosec G115 -- a catalogue has fewer names
+			numbers[name] = n
+			ref.names = append(ref.names, name)
+		}
+		return n
+	}
+	titles, in := map[string]int{}, map[*place][]string{}
 	prices := map[string]float64{}
 	for row := range features.Row(cat.Len()) {
 		it := cat.Item(row)
 		if it == nil {
 			continue
 		}
-		p := &place{categories: it.Category, brand: it.Brand}
-		p.words = text.Tokens(it.Title, it.Language, nil)
-		slices.Sort(p.words)
-		p.words = slices.Compact(p.words)
-		for _, w := range p.words {
+		p := &place{categories: it.Category, leaf: -1, brand: -1}
+		if n := len(it.Category); n > 0 {
+			p.leaf = number(it.Category[n-1])
+		}
+		if it.Brand != "" {
+			p.brand = number(it.Brand)
+		}
+		words := text.Tokens(it.Title, it.Language, nil)
+		slices.Sort(words)
+		in[p] = slices.Compact(words)
+		for _, w := range in[p] {
 			titles[w]++
 		}
 		ref.bare = ref.bare && len(it.Category) == 0
@@ -64,9 +86,11 @@ func NewReference(cat features.Catalog, sales iter.Seq[features.Event]) *Referen
 		}
 		ref.places[it.ID] = p
 	}
-	for w, n := range titles {
-		if n >= 3 && n*10 <= len(ref.places) && (len(w) > 2 || w[0] >= utf8.RuneSelf) {
-			ref.weight[w] = math.Log(float64(len(ref.places)) / float64(n))
+	for p, words := range in {
+		for _, w := range words {
+			if n := titles[w]; ref.bare && n >= 3 && n*10 <= len(ref.places) && (len(w) > 2 || w[0] >= utf8.RuneSelf) {
+				p.words = append(p.words, word{number(w), math.Log(float64(len(ref.places)) / float64(n))})
+			}
 		}
 	}
 	ref.sold(sales, prices)

@@ -122,3 +122,43 @@ func TestEachKindIsFound(t *testing.T) {
 		}
 	}
 }
+
+// A thief of many accounts gives away those whose past is too short to tell, and
+// those whose sums are usual; who buys the same item on a new device does not
+// count among them.
+func TestOneThiefHasManyAccounts(t *testing.T) {
+	late := noon.Add(70 * 24 * time.Hour)
+	order := func(n, o int, device string, price int64, at time.Time) features.Event {
+		return features.Event{Type: features.Purchase, User: who(n), Item: "item1", Order: fmt.Sprint(n, device, o), Market: "DE", Quantity: 1,
+			Price: features.Money{Micros: price * 1_000_000}, Time: at, Attributes: map[string]string{DeviceAttribute: device}}
+	}
+	log := quiet()
+	for n := range 3 {
+		for past := range 1 + 3*n { // 300: one order so far; 301: four; 302, an honest one: seven
+			log = append(log, order(300+n, past, "own", 12, noon.Add(time.Duration(past*7*24)*time.Hour)))
+		}
+	}
+	for n := range 10 { // taken over for certain
+		for o := range 3 {
+			e := order(n, o, "thief", 2000, late.Add(time.Duration(o)*time.Minute))
+			e.Market = "US"
+			log = append(log, e)
+		}
+	}
+	for o := range 2 {
+		log = append(log, order(300, o, "thief", 12, late.Add(time.Duration(o)*time.Minute)), order(301, o, "thief", 12, late.Add(time.Duration(o)*time.Minute)))
+	}
+	log = append(log, order(302, 0, "new", 12, late))
+	flagged := map[features.UserKey]bool{}
+	for _, f := range assess(log) {
+		flagged[f.Subject] = true
+	}
+	for n, want := range map[int]bool{0: true, 9: true, 300: true, 301: true, 302: false} {
+		if flagged[who(n)] != want {
+			t.Errorf("account %d: flagged %v, want %v", n, !want, want)
+		}
+	}
+	if len(flagged) != 12 {
+		t.Errorf("got %d accounts flagged, want the 12 of the thief", len(flagged))
+	}
+}

@@ -33,7 +33,7 @@ type order struct {
 
 const (
 	episodeGap  = 3 * time.Hour
-	established = 3 // episodes before one can be unlike them
+	established = 3 // episodes before one can be unlike them by its sums; of fewer, only market and device say something
 )
 
 func (o orders) fold(who features.UserKey, e *features.Event) {
@@ -108,6 +108,8 @@ type candidate struct {
 	Flag
 	items   map[string]bool
 	strange bool // another market or device, not only other sums
+	young   bool // the account has too short a past for other signs
+	alone   bool // one order, and from a market it knows
 }
 
 const (
@@ -121,12 +123,17 @@ func (o orders) flags() (out []Flag) {
 		p := past{markets: map[string]bool{}, devices: map[string]bool{}}
 		for i := range *all {
 			x := &(*all)[i]
-			if p.episodes >= established {
+			if p.episodes > 0 {
 				f := x.flag(who, Takeover, p.unlike(x)...)
 				f.To, f.Parts = x.to, p.parts(x)
 				if f.Score > 0 {
-					strange := slices.ContainsFunc(f.Reasons, func(r Reason) bool { return r.Signal == newMarket || r.Signal == newDevice })
-					found = append(found, candidate{f, x.items, strange})
+					has := func(signal string) bool {
+						return slices.ContainsFunc(f.Reasons, func(r Reason) bool { return r.Signal == signal })
+					}
+					found = append(found, candidate{
+						Flag: f, items: x.items, strange: has(newMarket) || has(newDevice),
+						young: p.episodes < established, alone: len(f.Parts) < 2 && !has(newMarket),
+					})
 				}
 				if f.Score >= Certain {
 					continue // what somebody else did is not the account's past
@@ -156,7 +163,8 @@ func (o orders) flags() (out []Flag) {
 
 // company adds to candidates in doubt how many accounts that were certainly
 // taken over bought the same item in the same weeks: one thief has many
-// accounts.
+// accounts. One order from a new device is what anybody does who bought one, and
+// counts for less there than several.
 func company(found []candidate) {
 	sure := map[string][]time.Time{}
 	for i := range found {
@@ -168,7 +176,7 @@ func company(found []candidate) {
 	}
 	for i := range found {
 		f := &found[i]
-		if f.Score >= Certain || f.Score < doubted || !f.strange {
+		if f.Score >= Certain || f.Score < doubted && !f.young || !f.strange {
 			continue
 		}
 		most := 0
@@ -181,7 +189,11 @@ func company(found []candidate) {
 			}
 			most = max(most, n)
 		}
-		if w := .9 * grade(float64(most), 3, 8); w > 0 {
+		full := .9
+		if f.alone {
+			full = .4
+		}
+		if w := full * grade(float64(most), 3, 8); w > 0 {
 			f.Reasons = append(f.Reasons, Reason{
 				Signal: "company", Value: float64(most), Usual: 0, Weight: w,
 				Text: fmt.Sprintf("bought what %d accounts bought that were taken over in the same weeks", most),
@@ -229,12 +241,15 @@ func (p *past) unlike(x *episode) []Reason {
 	gap := x.first.Sub(p.last)
 	market, device := unknown(x.markets, p.markets), unknown(x.devices, p.devices)
 	known := func(is bool, w float64) float64 {
-		if is {
-			return w
+		switch {
+		case !is:
+			return 0
+		case p.episodes < established:
+			return .6 * w
 		}
-		return 0
+		return w
 	}
-	return []Reason{
+	own := []Reason{
 		{
 			Signal: newMarket, Value: 1, Usual: 0, Weight: known(market != "" && len(p.markets) > 0, .7),
 			Text: fmt.Sprintf("orders from %s, where the account never ordered from", market),
@@ -243,6 +258,11 @@ func (p *past) unlike(x *episode) []Reason {
 			Signal: newDevice, Value: 1, Usual: 0, Weight: known(device != "" && len(p.devices) > 0, .5),
 			Text: "a device the account never used",
 		},
+	}
+	if p.episodes < established {
+		return own
+	}
+	return append(own, []Reason{
 		{
 			Signal: "sum", Value: highest, Usual: math.Exp(median), Weight: .7 * grade(z, 1, 2.5),
 			Text: fmt.Sprintf("an order of %.2f where %.2f is the account's own", highest, math.Exp(median)),
@@ -257,7 +277,7 @@ func (p *past) unlike(x *episode) []Reason {
 			Weight: .2 * grade(gap.Hours()/max(p.longest.Hours(), 24), 1.5, 3),
 			Text:   fmt.Sprintf("after %.0f days of silence, %.0f at most before", gap.Hours()/24, p.longest.Hours()/24),
 		},
-	}
+	}...)
 }
 
 // unknown is one of found that is not among known, the first by name.

@@ -23,6 +23,7 @@ type desk struct {
 	kinds   tally
 	brands  tally
 	mine    []places // of the shopper's own, open addressing
+	touched float64  // of no use but to have looked
 }
 
 // places is an item of the shopper's and its cell.
@@ -43,17 +44,41 @@ func (m *Memory) desk(r *features.Request, items []features.Row) *desk {
 		d.goods, d.offers = make([]*good, len(items)*2), make([]*offer, len(items)*2)
 	}
 	d.goods, d.offers = d.goods[:len(items)], d.offers[:len(items)]
-	list := m.offers(r.Market)
-	for i, row := range items {
-		g := m.good(r.Catalog, row)
-		d.goods[i], d.offers[i] = g, m.offer(r.Catalog, row, g, r.Market, list)
-	}
+	d.find(r)
 	now := r.Now.UnixMilli()
 	d.history = d.history[:0]
 	for _, in := range r.History() {
 		d.history = append(d.history, liking(in, now))
 	}
 	return d
+}
+
+// find sets goods and offers. What is known of an item lies in some places of
+// memory that follow from one another. All items' first places are looked up
+// before any one's second, so that waiting for one is waiting for many.
+func (d *desk) find(r *features.Request) {
+	m, c := d.m, r.Catalog
+	offers := m.offers(r.Market)
+	m.goods.rows.gather(d.items, d.goods)
+	if offers != nil {
+		offers.gather(d.items, d.offers)
+	} else {
+		clear(d.offers)
+	}
+	turns, touched := &m.goods.turns, d.touched
+	for i, row := range d.items {
+		g, o := d.goods[i], d.offers[i]
+		if g == nil || g.item == nil || g.item != c.Item(row) || turns[g.slot].Load() != g.turn {
+			g = m.good(c, row)
+			d.goods[i] = g
+		}
+		if o == nil || o.item == nil || o.item != g.item || turns[o.slot].Load() != o.turn {
+			o = m.offer(c, row, g, r.Market, offers)
+			d.offers[i] = o
+		}
+		touched += g.whole[0] + g.moment[parts-1] + o.here[3]
+	}
+	d.touched = touched
 }
 
 func (d *desk) clear() {

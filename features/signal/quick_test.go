@@ -8,6 +8,7 @@ import (
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/history"
+	"github.com/attune-rec/attune/features/raced"
 )
 
 func TestQuickAgreesWithMath(t *testing.T) {
@@ -55,7 +56,7 @@ func TestValueAllocatesNothing(t *testing.T) {
 	}
 	out := make([]float32, len(items)*set.Width())
 	set.Value(r, items, out)
-	if got := testing.AllocsPerRun(50, func() { set.Value(r, items, out) }); got > 2 && !raced { // the keys of the shopper and of the shop
+	if got := testing.AllocsPerRun(50, func() { set.Value(r, items, out) }); got > 2 && !raced.On { // the keys of the shopper and of the shop
 		t.Errorf("got %v allocations, want at most 2", got)
 	}
 }

@@ -106,34 +106,41 @@ func (s *Set) Update(state features.State, e features.Event) {
 // Value fills out, len(items)*Width numbers row by row. R.Scratch is used when
 // there is one.
 func (s *Set) Value(r *features.Request, items []features.Row, out []float32) {
-	if m, ok := r.State.(*Memory); ok && r.Catalog != nil && len(items) > 0 {
-		s.byGood(m, r, items, out)
-		return
-	}
-	s.byKey(r, items, out)
+	s.Into(r, items, out, s.width)
 }
 
-// byGood is Value from what a memory keeps of items by row.
-func (s *Set) byGood(m *Memory, r *features.Request, items []features.Row, out []float32) {
+// Into is Value where the numbers of the i-th item begin at out[i*stride]; those
+// in between are left as they are. Stride is at least Width, and out reaches to
+// the last number.
+func (s *Set) Into(r *features.Request, items []features.Row, out []float32, stride int) {
+	if m, ok := r.State.(*Memory); ok && r.Catalog != nil && len(items) > 0 {
+		s.byGood(m, r, items, out, stride)
+		return
+	}
+	s.byKey(r, items, out, stride)
+}
+
+// byGood is Into from what a memory keeps of items by row.
+func (s *Set) byGood(m *Memory, r *features.Request, items []features.Row, out []float32, stride int) {
 	d := m.desk(r, items)
 	defer d.clear()
 	at := 0
 	for _, f := range s.features {
 		if q, ok := f.(byGood); ok {
-			q.byGood(r, d, out[at:], s.width)
+			q.byGood(r, d, out[at:], stride)
 		} else {
 			part := make([]float32, f.Width()*len(items))
 			f.Value(r, items, part)
 			for i := range items {
-				copy(out[i*s.width+at:], part[i*f.Width():(i+1)*f.Width()])
+				copy(out[i*stride+at:], part[i*f.Width():(i+1)*f.Width()])
 			}
 		}
 		at += f.Width()
 	}
 }
 
-// byKey is Value for any state, item by item.
-func (s *Set) byKey(r *features.Request, items []features.Row, out []float32) {
+// byKey is Into for any state, item by item.
+func (s *Set) byKey(r *features.Request, items []features.Row, out []float32, stride int) {
 	widest := 0
 	for _, f := range s.features {
 		widest = max(widest, f.Width())
@@ -149,7 +156,7 @@ func (s *Set) byKey(r *features.Request, items []features.Row, out []float32) {
 		w := f.Width()
 		f.Value(r, items, part[:w*len(items)])
 		for i := range items {
-			copy(out[i*s.width+at:], part[i*w:(i+1)*w])
+			copy(out[i*stride+at:], part[i*w:(i+1)*w])
 		}
 		at += w
 	}

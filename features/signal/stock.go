@@ -74,6 +74,21 @@ func (t *rows[T]) at(row features.Row) *T {
 	return nil
 }
 
+// gather sets to[i] to what is kept for items[i].
+func (t *rows[T]) gather(items []features.Row, to []*T) {
+	all := t.all.Load()
+	if all == nil {
+		clear(to)
+		return
+	}
+	for i, row := range items {
+		to[i] = nil
+		if uint(row) < uint(len(*all)) {
+			to[i] = (*all)[row].Load()
+		}
+	}
+}
+
 // put keeps v for row, one of most there are.
 func (t *rows[T]) put(row features.Row, v *T, most int) {
 	if row < 0 || int(row) >= most {

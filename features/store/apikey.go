@@ -40,7 +40,7 @@ type Keys struct {
 
 // Keys is the keys of this store, to be read.
 func (s *Store) Keys() *Keys {
-	return &Keys{db: s.read, now: s.now, close: func() error { return nil }}
+	return &Keys{db: s.read.db, now: s.now, close: func() error { return nil }}
 }
 
 // OpenKeys opens the keys of the store in opts.Dir for reading and writing,

@@ -20,7 +20,9 @@ type appending struct {
 	log    *shopLog
 	events []stored
 	ids    []idHash // valid where the event has an id
+	links  [][2]features.UserKey
 	out    []Appended
+	failed error // why the links were not stored
 }
 
 // Append stores the events of one shop in order and returns, once they are
@@ -29,6 +31,28 @@ type appending struct {
 // arrival has the present one, and one without a time that of its arrival. An
 // id is remembered for the dedupe window. The shop is made when it is new.
 func (s *Store) Append(ctx context.Context, shop features.ShopID, events []features.Event) ([]Appended, error) {
+	out, _, err := s.AppendLinking(ctx, shop, events, nil)
+	return out, err
+}
+
+// AppendLinking is Append and LinkMany of pairs of alias and user in one
+// transaction, so that both wait for one fsync. Links that could not be stored
+// leave the events as they are: unlinked says why.
+func (s *Store) AppendLinking(ctx context.Context, shop features.ShopID, events []features.Event, links [][2]features.UserKey) (out []Appended, unlinked, err error) {
+	a, err := s.appending(ctx, shop, events)
+	if err != nil || a == nil {
+		return nil, nil, err
+	}
+	a.links = links
+	j := &job{events: a}
+	if err := s.writer.hand(ctx, j); err != nil {
+		return nil, nil, fmt.Errorf("append: %w", err)
+	}
+	return a.out, a.failed, nil
+}
+
+// appending is the events of a call as they are stored; nil when there are none.
+func (s *Store) appending(ctx context.Context, shop features.ShopID, events []features.Event) (*appending, error) {
 	if err := s.writable(); err != nil {
 		return nil, err
 	}
@@ -43,12 +67,24 @@ func (s *Store) Append(ctx context.Context, shop features.ShopID, events []featu
 		return nil, fmt.Errorf("append: %d events in one call: send at most %d", len(events), MaxBatch)
 	}
 	a := &appending{log: l, events: make([]stored, len(events)), ids: make([]idHash, len(events)), out: make([]Appended, len(events))}
+	needs, err := s.Needs(ctx, shop)
+	if err != nil {
+		return nil, fmt.Errorf("append: %w", err)
+	}
 	now := s.now()
+	agreed := s.agreed(ctx, shop)
 	var private []int // events with something to encrypt
 	for i := range events {
 		e := &a.events[i]
 		e.Event = events[i]
 		e.Shop = shop
+		if needs != nil {
+			given, err := agreed(e.Subject(), e.Market)
+			if err != nil {
+				return nil, fmt.Errorf("append: %w", err)
+			}
+			needs.event(&e.Event, given)
+		}
 		if e.Received.IsZero() {
 			e.Received = now
 		}
@@ -68,11 +104,7 @@ func (s *Store) Append(ctx context.Context, shop features.ShopID, events []featu
 	if err := s.encryptEvents(ctx, shop, a.events, private); err != nil {
 		return nil, fmt.Errorf("append: %w", err)
 	}
-	j := &job{events: a}
-	if err := s.writer.hand(ctx, j); err != nil {
-		return nil, fmt.Errorf("append: %w", err)
-	}
-	return a.out, nil
+	return a, nil
 }
 
 func checkEvent(e *features.Event) error {
@@ -172,6 +204,8 @@ type pendingLog struct {
 	ids    map[idHash]int64
 	events []*stored
 	hashes []*idHash
+	calls  []*appending // those that bring links
+	links  int
 }
 
 func (l *shopLog) pending() *pendingLog {
@@ -180,6 +214,10 @@ func (l *shopLog) pending() *pendingLog {
 
 // take gives the events of one call their places.
 func (p *pendingLog) take(a *appending) error {
+	if len(a.links) > 0 {
+		p.calls = append(p.calls, a)
+		p.links += len(a.links)
+	}
 	for i := range a.events {
 		e := &a.events[i]
 		var id *idHash

@@ -122,7 +122,8 @@ func TestChoicesAndLinks(t *testing.T) {
 	}
 }
 
-// Links stored together are those stored one by one.
+// Links stored together, by themselves or with events, are those stored one by
+// one.
 func TestLinkManyEqualsLink(t *testing.T) {
 	ctx := context.Background()
 	key := func(n int) features.UserKey { return features.UserKey{byte(n + 1)} }
@@ -135,11 +136,14 @@ func TestLinkManyEqualsLink(t *testing.T) {
 		t.Cleanup(func() { s.Close() })
 		return s
 	}
-	one, many := open(), open()
+	one, many, beside := open(), open(), open()
 	for round := range 20 {
 		var pairs [][2]features.UserKey
 		for range 1 + rng.IntN(6) {
 			pairs = append(pairs, [2]features.UserKey{key(rng.IntN(8)), key(rng.IntN(8))}) // circles and the like among them
+		}
+		for range rng.IntN(2 * linksAtOnce) { // more than one statement takes
+			pairs = append(pairs, [2]features.UserKey{key(8 + rng.IntN(100)), key(108 + rng.IntN(100))})
 		}
 		for _, p := range pairs {
 			_ = one.Link(ctx, "default", p[0], p[1]) // some are refused
@@ -147,14 +151,52 @@ func TestLinkManyEqualsLink(t *testing.T) {
 		if err := many.LinkMany(ctx, "default", pairs); err != nil {
 			t.Fatal(err)
 		}
-		for n := range 8 {
+		events := []features.Event{{Type: features.View, User: key(0), Item: "cup"}}
+		if out, unlinked, err := beside.AppendLinking(ctx, "default", events, pairs); err != nil || unlinked != nil || out[0].Seq != int64(round+1) {
+			t.Fatalf("round %d: got %v, %v, %v, want event %d and its links stored", round, out, unlinked, err, round+1)
+		}
+		for n := range 208 {
 			a, err := one.Resolve(ctx, "default", key(n))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if b, err := many.Resolve(ctx, "default", key(n)); err != nil || a != b {
-				t.Fatalf("round %d, key %d: got %s, %v, want %s", round, n, b, err, a)
+			for _, s := range []*Store{many, beside} {
+				if b, err := s.Resolve(ctx, "default", key(n)); err != nil || a != b {
+					t.Fatalf("round %d, key %d: got %s, %v, want %s", round, n, b, err, a)
+				}
 			}
 		}
+	}
+}
+
+// Links that cannot be stored leave the events of their call and of others.
+func TestEventsOutliveTheirLinks(t *testing.T) {
+	ctx := context.Background()
+	s, err := Open(ctx, Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	alias, user := features.UserKey{1}, features.UserKey{2}
+	if err := s.Link(ctx, "default", alias, features.UserKey{3}); err != nil {
+		t.Fatal(err)
+	}
+	spoil := func(tx *transaction) error {
+		_, err := tx.exec(`UPDATE identities SET user_key = x'00'`) // no key
+		return err
+	}
+	if err := s.writer.do(ctx, spoil); err != nil {
+		t.Fatal(err)
+	}
+	events := []features.Event{{Type: features.View, User: user, Session: alias, Item: "cup"}}
+	out, unlinked, err := s.AppendLinking(ctx, "default", events, [][2]features.UserKey{{{5}, {6}}, {alias, user}})
+	if err != nil || !errors.Is(unlinked, ErrCorrupt) || len(out) != 1 || out[0].Seq != 1 {
+		t.Fatalf("got %v, %v, %v, want the event stored and the links not", out, unlinked, err)
+	}
+	if got, err := s.Resolve(ctx, "default", features.UserKey{5}); err != nil || got != (features.UserKey{5}) {
+		t.Fatalf("got %s, %v, want no link of the call", got, err)
+	}
+	if end, err := s.End(ctx, "default"); err != nil || end != 2 {
+		t.Fatalf("got end %d, %v, want 2", end, err)
 	}
 }

@@ -54,59 +54,6 @@ func (s *Store) Link(ctx context.Context, shop features.ShopID, alias, user feat
 	return nil
 }
 
-// LinkMany is Link for several pairs of alias and user, which are stored
-// together: what one Link would refuse is left out.
-func (s *Store) LinkMany(ctx context.Context, shop features.ShopID, pairs [][2]features.UserKey) error {
-	l, err := s.ensureShop(ctx, shop)
-	if err != nil {
-		return fmt.Errorf("link: %w", err)
-	}
-	l.mu.RLock()
-	at := l.end
-	l.mu.RUnlock()
-	now := s.now().UnixMilli()
-	err = s.writer.do(ctx, func(tx *transaction) error {
-		for _, p := range pairs {
-			if err := linkOne(tx, shop, p[0], p[1], at, now); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("link: %w", err)
-	}
-	return nil
-}
-
-// linkOne stores one link, unless it holds already or would close a circle.
-func linkOne(tx *transaction, shop features.ShopID, alias, user features.UserKey, at, now int64) error {
-	if alias.IsZero() || user.IsZero() || alias == user {
-		return nil
-	}
-	before, err := linkedTo(tx, shop, alias)
-	if err != nil || before == user {
-		return err
-	}
-	for key, i := user, 0; i < maxLinks && !key.IsZero(); i++ {
-		if key, err = linkedTo(tx, shop, key); err != nil {
-			return err
-		}
-		if key == alias {
-			return nil
-		}
-	}
-	if !before.IsZero() {
-		if _, err := tx.exec(`UPDATE identities SET undone = ? WHERE shop = ? AND alias_key = ? AND undone = 0`, now, string(shop), alias[:]); err != nil {
-			return err
-		}
-	}
-	_, err = tx.exec(`INSERT INTO identities (shop, alias_key, user_key, seq, time) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT (shop, alias_key, seq) DO UPDATE SET user_key = excluded.user_key, time = excluded.time, undone = 0`,
-		string(shop), alias[:], user[:], at, now)
-	return err
-}
-
 // linkedTo is what a key is linked to; the zero key when it is not.
 func linkedTo(tx *transaction, shop features.ShopID, key features.UserKey) (to features.UserKey, err error) {
 	var b []byte

@@ -25,13 +25,25 @@ func (s *Store) PutDead(ctx context.Context, shop features.ShopID, letters []Dea
 	if err := s.keys.ensure(ctx, shop, people); err != nil {
 		return fmt.Errorf("put dead letters: %w", err)
 	}
+	needs, err := s.Needs(ctx, shop)
+	if err != nil {
+		return fmt.Errorf("put dead letters: %w", err)
+	}
+	agreed := s.agreed(ctx, shop)
 	for i := range letters {
-		var err error
-		if sealed[i], err = s.keys.encrypt(ctx, shop, letters[i].User, "payload", letters[i].Payload); err != nil {
+		payload := letters[i].Payload
+		if needs != nil {
+			given, err := agreed(letters[i].User, "")
+			if err != nil {
+				return fmt.Errorf("put dead letters: %w", err)
+			}
+			payload = needs.payload(payload, given)
+		}
+		if sealed[i], err = s.keys.encrypt(ctx, shop, letters[i].User, "payload", payload); err != nil {
 			return fmt.Errorf("put dead letters: %w", err)
 		}
 	}
-	err := s.writer.do(ctx, func(tx *transaction) error {
+	err = s.writer.do(ctx, func(tx *transaction) error {
 		var id int64
 		if err := tx.get([]any{&id}, `SELECT coalesce(max(id), 0) FROM dead_letters WHERE shop = ?`, string(shop)); err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/ingest/footer"
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress/zstd"
 )
@@ -146,6 +147,9 @@ func openSegment(shop features.ShopID, path string) (s *segmentFile, err error) 
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
+	}
+	if err := footer.Check(f, info.Size()); err != nil {
+		return nil, fmt.Errorf("%w: segment %s: %w", ErrCorrupt, path, err)
 	}
 	table, err := parquet.OpenFile(f, info.Size(), parquet.SkipBloomFilters(true))
 	if err != nil {

@@ -36,7 +36,7 @@ type Options struct {
 type Store struct {
 	opts   Options
 	log    *slog.Logger
-	read   *sql.DB
+	read   *reader
 	write  *sql.DB // nil: read-only
 	owner  *sql.DB // holds the data directory; nil: read-only
 	keys   *keyring
@@ -54,6 +54,7 @@ type Store struct {
 	sealing    sync.Mutex // one segment is made at a time
 	erasing    sync.Mutex // the list of erased persons is written
 	going      sync.Map   // goer -> true: who is being erased
+	needs      sync.Map   // features.ShopID -> Needs
 }
 
 var (
@@ -136,7 +137,7 @@ func (s *Store) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.read, err = s.connect(s.opts.Readers, "&_pragma=query_only(true)"); err != nil {
+	if err := s.connectReaders(); err != nil {
 		return err
 	}
 	if s.writer, err = newWriter(ctx, s.write); err != nil {
@@ -161,11 +162,10 @@ func (s *Store) openReader(ctx context.Context) error {
 	if _, err := os.Stat(s.path()); err != nil {
 		return err
 	}
-	var err error
-	if s.read, err = s.connect(s.opts.Readers, "&_pragma=query_only(true)"); err != nil {
+	if err := s.connectReaders(); err != nil {
 		return err
 	}
-	if err := checkSchema(ctx, s.read); err != nil {
+	if err := checkSchema(ctx, s.read.db); err != nil {
 		return err
 	}
 	keeper, err := s.keeper(false)
@@ -180,13 +180,21 @@ func (s *Store) path() string { return filepath.Join(s.opts.Dir, "attune.db") }
 
 func (s *Store) connect(conns int, extra string) (*sql.DB, error) {
 	db, err := sql.Open("sqlite", fileURI(s.path())+"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)"+
-		"&_pragma=secure_delete(true)&_pragma=synchronous(FULL)&_pragma=foreign_keys(true)&_pragma=cache_size(-16384)&_pragma=wal_autocheckpoint(4000)"+extra)
+		"&_pragma=secure_delete(true)&_pragma=synchronous(FULL)&_pragma=foreign_keys(true)&_pragma=cache_size(-16384)&_pragma=wal_autocheckpoint(4000)&_pragma=temp_store(MEMORY)"+extra)
 	if err != nil {
 		return nil, err
 	}
 	db.SetMaxOpenConns(conns)
 	db.SetMaxIdleConns(conns)
 	return db, nil
+}
+
+func (s *Store) connectReaders() error {
+	db, err := s.connect(s.opts.Readers, "&_pragma=query_only(true)")
+	if err == nil {
+		s.read = newReader(db)
+	}
+	return err
 }
 
 // Close waits for what was handed over, then gives the data directory free. A
@@ -209,7 +217,10 @@ func (s *Store) close() error {
 	}
 	s.shops = map[features.ShopID]*shopLog{}
 	s.mu.Unlock()
-	for _, db := range []*sql.DB{s.read, s.write, s.owner} {
+	if s.read != nil {
+		errs = append(errs, s.read.Close())
+	}
+	for _, db := range []*sql.DB{s.write, s.owner} {
 		if db != nil {
 			errs = append(errs, db.Close())
 		}

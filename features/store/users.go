@@ -34,10 +34,25 @@ func (s *Store) PutUsers(ctx context.Context, shop features.ShopID, users []User
 	if err := s.keys.ensure(ctx, shop, people); err != nil {
 		return fmt.Errorf("put users: %w", err)
 	}
+	needs, err := s.Needs(ctx, shop)
+	if err != nil {
+		return fmt.Errorf("put users: %w", err)
+	}
+	agreed := s.agreed(ctx, shop)
 	rows := make([]userRow, len(users))
 	for i := range users {
 		u := users[i]
 		u.Key = people[i]
+		if needs != nil {
+			given, err := agreed(u.Key, u.Market)
+			if err != nil {
+				return fmt.Errorf("put users: %w", err)
+			}
+			if u.Consent != nil {
+				given = *u.Consent
+			}
+			needs.user(&u, given)
+		}
 		if rows[i], err = s.userRow(ctx, shop, u); err != nil {
 			return fmt.Errorf("put users: user %d of %d: %w", i+1, len(users), err)
 		}
@@ -271,6 +286,9 @@ func (s *Store) SetConsent(ctx context.Context, shop features.ShopID, id string,
 		}
 		return s.putUser(tx, shop, &row)
 	})
+	if err == nil {
+		err = s.minimise(ctx, shop, key)
+	}
 	if err != nil {
 		return fmt.Errorf("set consent: %w", err)
 	}

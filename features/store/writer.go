@@ -203,21 +203,31 @@ func (g *group) fill(tx *transaction) error {
 		if err := l.write(tx, p); err != nil {
 			return err
 		}
+		if err := l.writeLinks(tx, p); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-func (g *group) isolate(tx *transaction, j *job) error {
+func (g *group) isolate(tx *transaction, j *job) (spoilt error) {
+	j.err, spoilt = tx.isolate(j.run)
+	return spoilt
+}
+
+// isolate runs f by itself: when it fails, nothing of it is kept. What spoils
+// the whole transaction is told apart.
+func (tx *transaction) isolate(f func(*transaction) error) (failed, spoilt error) {
 	if _, err := tx.exec("SAVEPOINT job"); err != nil {
-		return err
+		return nil, err
 	}
-	if j.err = j.run(tx); j.err != nil {
+	if failed = f(tx); failed != nil {
 		if _, err := tx.exec("ROLLBACK TO job"); err != nil {
-			return errors.Join(j.err, err)
+			return failed, errors.Join(failed, err)
 		}
 	}
-	_, err := tx.exec("RELEASE job")
-	return err
+	_, spoilt = tx.exec("RELEASE job")
+	return failed, spoilt
 }
 
 func (tx *transaction) stmt(query string) (*sql.Stmt, error) {
@@ -248,4 +258,13 @@ func (tx *transaction) get(dst []any, query string, args ...any) error {
 		return err
 	}
 	return s.QueryRowContext(context.Background(), args...).Scan(dst...)
+}
+
+// query runs a query of several rows, which the caller closes.
+func (tx *transaction) query(query string, args ...any) (*sql.Rows, error) {
+	s, err := tx.stmt(query) //nolint:sqlclosecheck // likewise
+	if err != nil {
+		return nil, err
+	}
+	return s.QueryContext(context.Background(), args...)
 }

@@ -29,12 +29,12 @@ func (s Search) Holds(r *Result) bool {
 
 // Capacity finds the highest rate that holds, 0 when none does, and returns
 // every step; each is told to saw as it ends.
-func Capacity(ctx context.Context, s Search, call Call, saw func(Step)) (float64, []Step, error) {
+func Capacity(ctx context.Context, s Search, start Start, saw func(Step)) (float64, []Step, error) {
 	var steps []Step
 	try := func(rate float64) (bool, error) {
 		plan := s.Step
 		plan.Rate = rate
-		r, err := Run(ctx, plan, call)
+		r, err := Run(ctx, plan, start)
 		if err != nil {
 			return false, err
 		}

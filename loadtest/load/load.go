@@ -15,8 +15,25 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
+// Start begins request n and does not wait for it; done is told once, by
+// whichever goroutine, what was sent and "OK" or why not. One goroutine calls
+// it, for one n after the other.
+type Start func(ctx context.Context, n uint64, done func(op, code string))
+
 // Call sends one request; op names what was sent, code is "OK" or why not.
 type Call func(ctx context.Context, n uint64) (op, code string)
+
+// Each is a Start that gives each call a goroutine and at most timeout.
+func Each(call Call, timeout time.Duration) Start {
+	return func(ctx context.Context, n uint64, done func(op, code string)) {
+		go func() {
+			ctx, cancel := context.WithTimeout(ctx, timeout)
+			op, code := call(ctx, n)
+			cancel()
+			done(op, code)
+		}()
+	}
+}
 
 // Plan is what to offer.
 type Plan struct {
@@ -24,7 +41,6 @@ type Plan struct {
 	Length   time.Duration // of the counted part
 	WarmUp   time.Duration // before it, not counted
 	InFlight int           // requests under way at most; one more is not sent and counted as Unsent
-	Timeout  time.Duration // of one request
 }
 
 // ErrPlan is returned for a plan that cannot be carried out.
@@ -37,8 +53,8 @@ func (p Plan) Validate() error {
 		return errors.Join(ErrPlan, errors.New("rate: expected above 0 and at most 1000000 requests a second"))
 	case p.Length <= 0 || p.Length > 24*time.Hour:
 		return errors.Join(ErrPlan, errors.New("length: expected above 0 and at most a day"))
-	case p.WarmUp < 0 || p.InFlight < 1 || p.Timeout <= 0:
-		return errors.Join(ErrPlan, errors.New("warm-up, in-flight and timeout: expected above 0"))
+	case p.WarmUp < 0 || p.InFlight < 1:
+		return errors.Join(ErrPlan, errors.New("warm-up: expected 0 or more; in-flight: expected above 0"))
 	}
 	return nil
 }
@@ -79,50 +95,47 @@ type Figure struct {
 }
 
 // Run carries the plan out. It returns what was measured when ctx ends early.
-func Run(ctx context.Context, p Plan, call Call) (*Result, error) {
+func Run(ctx context.Context, p Plan, start Start) (*Result, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
 	rec := &recorder{ops: map[string]*hdrhistogram.Histogram{}, codes: map[string]int64{}}
-	slots := make(chan struct{}, p.InFlight)
 	var wg sync.WaitGroup
-	var unsent, lateSends atomic.Int64
+	var underWay atomic.Int64
+	unsent, lateSends := int64(0), int64(0)
 	began := time.Now()
 	counted := began.Add(p.WarmUp)
 	end := counted.Add(p.Length)
-	gap := time.Duration(float64(time.Second) / p.Rate)
+	gap := float64(time.Second) / p.Rate
 	sent := uint64(0)
-	for due := began; due.Before(end) && ctx.Err() == nil; due = began.Add(time.Duration(sent) * gap) {
+	for due := began; due.Before(end) && ctx.Err() == nil; due = began.Add(time.Duration(float64(sent) * gap)) {
 		if wait := time.Until(due); wait > 0 {
 			sleep(ctx, wait)
 		}
 		n, counts := sent, !due.Before(counted)
 		sent++
-		select {
-		case slots <- struct{}{}:
-		default:
+		if underWay.Load() >= int64(p.InFlight) {
 			if counts {
-				unsent.Add(1)
+				unsent++
 			}
 			continue
 		}
+		if counts && time.Since(due) > late {
+			lateSends++
+		}
+		underWay.Add(1)
 		wg.Add(1)
-		go func() {
-			defer func() { <-slots; wg.Done() }()
-			if counts && time.Since(due) > late {
-				lateSends.Add(1)
-			}
-			callCtx, cancel := context.WithTimeout(ctx, p.Timeout)
-			op, code := call(callCtx, n)
-			cancel()
+		start(ctx, n, func(op, code string) {
 			if counts {
 				rec.add(op, code, time.Since(due))
 			}
-		}()
+			underWay.Add(-1)
+			wg.Done()
+		})
 	}
 	measured := time.Since(counted)
 	wg.Wait()
-	return rec.result(min(measured, p.Length), unsent.Load(), lateSends.Load()), nil
+	return rec.result(min(measured, p.Length), unsent, lateSends), nil
 }
 
 // sleep waits, or returns early when ctx ends.

@@ -9,14 +9,16 @@ import (
 )
 
 func plan(rate float64, length time.Duration) Plan {
-	return Plan{Rate: rate, Length: length, InFlight: 1000, Timeout: time.Second}
+	return Plan{Rate: rate, Length: length, InFlight: 1000}
 }
+
+func each(call Call) Start { return Each(call, time.Second) }
 
 func TestEveryRequestIsSentOrCounted(t *testing.T) {
 	var mu sync.Mutex
 	seen := map[uint64]bool{}
 	p := plan(2000, 200*time.Millisecond)
-	r, err := Run(context.Background(), p, func(_ context.Context, n uint64) (string, string) {
+	r, err := Run(context.Background(), p, each(func(_ context.Context, n uint64) (string, string) {
 		mu.Lock()
 		defer mu.Unlock()
 		seen[n] = true
@@ -24,7 +26,7 @@ func TestEveryRequestIsSentOrCounted(t *testing.T) {
 			return "even", "UNAVAILABLE"
 		}
 		return "odd", "OK"
-	})
+	}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,10 +48,10 @@ func TestLatencyCountsFromTheScheduledSend(t *testing.T) {
 	p := plan(1000, 50*time.Millisecond)
 	p.InFlight = 1
 	time.AfterFunc(200*time.Millisecond, func() { close(release) })
-	r, err := Run(context.Background(), p, func(context.Context, uint64) (string, string) {
+	r, err := Run(context.Background(), p, each(func(context.Context, uint64) (string, string) {
 		<-release
 		return "held", "OK"
-	})
+	}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +69,7 @@ func TestLatencyCountsFromTheScheduledSend(t *testing.T) {
 func TestWarmUpIsNotCounted(t *testing.T) {
 	p := plan(1000, 20*time.Millisecond)
 	p.WarmUp = 30 * time.Millisecond
-	r, err := Run(context.Background(), p, func(context.Context, uint64) (string, string) { return "x", "OK" })
+	r, err := Run(context.Background(), p, each(func(context.Context, uint64) (string, string) { return "x", "OK" }))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +97,7 @@ func TestCapacityIsTheHighestRateThatHolds(t *testing.T) {
 	count := 0
 	s := Search{Start: 50, Factor: 2, Steps: 10, Refine: 1, Step: plan(0, time.Second/4), P99: time.Minute, OK: .99}
 	s.Step.Rate = 0
-	got, steps, err := Capacity(context.Background(), s, func(context.Context, uint64) (string, string) {
+	got, steps, err := Capacity(context.Background(), s, each(func(context.Context, uint64) (string, string) {
 		mu.Lock()
 		defer mu.Unlock()
 		count++
@@ -103,7 +105,7 @@ func TestCapacityIsTheHighestRateThatHolds(t *testing.T) {
 			return "x", "RESOURCE_EXHAUSTED"
 		}
 		return "x", "OK"
-	}, func(Step) { mu.Lock(); count = 0; mu.Unlock() })
+	}), func(Step) { mu.Lock(); count = 0; mu.Unlock() })
 	if err != nil {
 		t.Fatal(err)
 	}

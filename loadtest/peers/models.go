@@ -254,7 +254,7 @@ func (r *modelsRun) pairwise(ctx context.Context) error {
 	for _, dim := range r.Factors {
 		var t turns
 		for range r.Rounds {
-			a, err := r.ours(ctx, fitJob{Kind: mf.KindBPR, Folder: r.folder, Params: paramsOf(map[string]any{"factors": dim, "epochs": r.Iterations})})
+			a, err := r.ours(ctx, fitJob{Kind: mf.KindBPR, Folder: r.folder, Params: paramsOf(map[string]any{"factors": dim, "epochs": r.Iterations, "draws": 1})})
 			if err != nil {
 				return err
 			}

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -65,27 +68,43 @@ func writePairs(folder string, m linalg.CSR) error {
 	return os.WriteFile(filepath.Join(folder, pairsFile), b, 0o600)
 }
 
-func readPairs(folder string) (linalg.CSR, error) {
-	b, err := os.ReadFile(filepath.Join(folder, pairsFile)) // #nosec G304 -- a folder of our own making
+// readPurchases is the data set in which every pair of the file is one purchase.
+// The file is read piece by piece, since its size counts in what is measured.
+func readPurchases(folder string) (_ *dataset.Dataset, err error) {
+	file, err := os.Open(filepath.Join(folder, pairsFile)) // #nosec G304 -- a folder of our own making
 	if err != nil {
-		return linalg.CSR{}, err
+		return nil, err
 	}
-	if len(b) < 16 {
-		return linalg.CSR{}, fmt.Errorf("%s has %d bytes, want at least 16", pairsFile, len(b))
+	defer func() { err = errors.Join(err, file.Close()) }()
+	in := bufio.NewReaderSize(file, 1<<16)
+	var shape [2]int64
+	if err := binary.Read(in, binary.LittleEndian, &shape); err != nil {
+		return nil, err
 	}
-	m := linalg.CSR{Rows: int(binary.LittleEndian.Uint64(b)), Cols: int(binary.LittleEndian.Uint64(b[8:]))}
-	if m.Rows < 0 || m.Rows > len(b)/8-3 {
-		return linalg.CSR{}, fmt.Errorf("%s has %d bytes, too few for %d users", pairsFile, len(b), m.Rows)
+	if shape[0] < 0 || shape[0] > math.MaxInt32 || shape[1] < 0 || shape[1] > math.MaxInt32 {
+		return nil, fmt.Errorf("%s has %d users and %d items", pairsFile, shape[0], shape[1])
 	}
-	starts := 16 + 8*(m.Rows+1)
-	m.Ptr, m.Idx = make([]int64, m.Rows+1), make([]int32, (len(b)-starts)/4)
-	if _, err := binary.Decode(b[16:starts], binary.LittleEndian, m.Ptr); err != nil {
-		return linalg.CSR{}, err
+	d := &dataset.Dataset{Users: numbered(int(shape[0])), Items: numbered(int(shape[1])), Ptr: make([]int64, shape[0]+1)}
+	if err := binary.Read(in, binary.LittleEndian, d.Ptr); err != nil {
+		return nil, err
 	}
-	if _, err := binary.Decode(b[starts:], binary.LittleEndian, m.Idx); err != nil {
-		return linalg.CSR{}, err
+	pairs := d.Ptr[shape[0]]
+	if size, err := file.Stat(); err != nil || pairs < 0 || size.Size() != 16+8*(shape[0]+1)+4*pairs {
+		return nil, errors.Join(err, fmt.Errorf("%s does not have the size of %d pairs", pairsFile, pairs))
 	}
-	return m, m.Validate()
+	d.Log = make([]features.Interaction, pairs)
+	var word [4]byte
+	for i := range d.Log {
+		if _, err := io.ReadFull(in, word[:]); err != nil {
+			return nil, err
+		}
+		d.Log[i] = purchase(int32(binary.LittleEndian.Uint32(word[:])))
+	}
+	return d, d.Validate()
+}
+
+func purchase(item int32) features.Interaction {
+	return features.Interaction{Row: features.Row(item), Type: features.Purchase, Quantity: 1}
 }
 
 // purchases is the data set in which every pair is one purchase.
@@ -94,7 +113,7 @@ func purchases(m linalg.CSR) *dataset.Dataset {
 		Users: numbered(m.Rows), Items: numbered(m.Cols), Ptr: m.Ptr, Log: make([]features.Interaction, len(m.Idx)),
 	}
 	for i, item := range m.Idx {
-		d.Log[i] = features.Interaction{Row: features.Row(item), Type: features.Purchase, Quantity: 1}
+		d.Log[i] = purchase(item)
 	}
 	return d
 }

@@ -71,15 +71,25 @@ func (j *fitJob) run(ctx context.Context, a *fitted) error {
 	if err != nil {
 		return err
 	}
-	m, err := readPairs(j.Folder)
+	train, err := readPurchases(j.Folder)
 	if err != nil {
 		return err
 	}
-	in := models.FitInput{Train: purchases(m), Seed: 1}
-	m.Idx = nil
+	in := models.FitInput{Train: train, Seed: 1}
+	train = nil // so that training may let go of it
+	reading, err := statusMB("VmHWM")
+	if err != nil {
+		return err
+	}
 	if j.Warm != nil {
+		// The peer is given the vectors to start from, so that making them is not
+		// part of our peak.
 		in.Params = j.Warm
 		if in.Warm, err = k.Fit(ctx, in); err != nil {
+			return err
+		}
+		debug.FreeOSMemory()
+		if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil {
 			return err
 		}
 	}
@@ -100,6 +110,7 @@ func (j *fitJob) run(ctx context.Context, a *fitted) error {
 	if a.PeakMB, err = statusMB("VmHWM"); err != nil {
 		return err
 	}
+	a.PeakMB = max(a.PeakMB, reading)
 	if j.Out == "" {
 		return nil
 	}

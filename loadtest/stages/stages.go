@@ -70,12 +70,13 @@ type Part struct {
 
 // Report is what a server did between two looks.
 type Report struct {
-	Requests    float64 `json:"requests"`
+	Calls       float64 `json:"calls"`    // that ended, of every method
+	Requests    float64 `json:"requests"` // that a pipeline of the surface answered
 	Parts       []Part  `json:"parts"`
 	Steady      int     `json:"sources_in_90_percent"` // sources that give candidates in at least 90 % of requests
 	Ranked      float64 `json:"ranked"`                // distinct eligible candidates
 	Degraded    float64 `json:"degraded"`              // parts that did not do theirs, a request
-	Allocations float64 `json:"allocations"`           // of the whole server, a request
+	Allocations float64 `json:"allocations"`           // of the whole server, a call
 	Bytes       float64 `json:"bytes"`                 // likewise
 	CPU         float64 `json:"cpu_us"`                // likewise, collection of garbage included
 }
@@ -103,6 +104,16 @@ func Between(before, after Metrics, surface string) Report {
 	slices.SortFunc(rep.Parts, func(a, b Part) int {
 		return cmp.Or(strings.Compare(a.Stage, b.Stage), cmp.Compare(b.Micros, a.Micros), strings.Compare(a.Component, b.Component))
 	})
+	for name := range after {
+		if strings.HasPrefix(name, "attune_rpc_total") {
+			rep.Calls += delta(name)
+		}
+	}
+	if rep.Calls > 0 {
+		rep.Allocations = delta("go_memstats_mallocs_total") / rep.Calls
+		rep.Bytes = delta("go_memstats_alloc_bytes_total") / rep.Calls
+		rep.CPU = delta("process_cpu_seconds_total") / rep.Calls * 1e6
+	}
 	if rep.Requests == 0 {
 		return rep
 	}
@@ -121,9 +132,6 @@ func Between(before, after Metrics, surface string) Report {
 			rep.Degraded += delta(name) / rep.Requests
 		}
 	}
-	rep.Allocations = delta("go_memstats_mallocs_total") / rep.Requests
-	rep.Bytes = delta("go_memstats_alloc_bytes_total") / rep.Requests
-	rep.CPU = delta("process_cpu_seconds_total") / rep.Requests * 1e6
 	return rep
 }
 
@@ -139,18 +147,20 @@ func label(labels, name string) string {
 
 // Write prints the report.
 func (r Report) Write(w io.Writer) error {
-	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	_, _ = fmt.Fprintln(t, "\nstage\tcomponent\ttimes\titems\tgives in\tus a request")
 	sum := 0.
-	for _, p := range r.Parts {
-		_, _ = fmt.Fprintf(t, "%s\t%s\t%.2f\t%.1f\t%.1f %%\t%.1f\n", p.Stage, p.Component, p.Times, p.Items, 100*p.Filled, p.Micros)
-		sum += p.Micros
+	if len(r.Parts) > 0 {
+		t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+		_, _ = fmt.Fprintln(t, "\nstage\tcomponent\ttimes\titems\tgives in\tus a request")
+		for _, p := range r.Parts {
+			_, _ = fmt.Fprintf(t, "%s\t%s\t%.2f\t%.1f\t%.1f %%\t%.1f\n", p.Stage, p.Component, p.Times, p.Items, 100*p.Filled, p.Micros)
+			sum += p.Micros
+		}
+		_, _ = fmt.Fprintf(t, "\n%d sources give candidates in at least 90 %% of requests; %.0f distinct candidates ranked; degraded %.3f %%\n", r.Steady, r.Ranked, 100*r.Degraded)
+		if err := t.Flush(); err != nil {
+			return err
+		}
 	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintf(w, "\n%d sources give candidates in at least 90 %% of requests; %.0f distinct candidates ranked; degraded %.3f %%\n"+
-		"a request: %.0f us of the server's processor time, of which %.0f us in these parts; %.0f allocations, %.1f KB\n",
-		r.Steady, r.Ranked, 100*r.Degraded, r.CPU, sum, r.Allocations, r.Bytes/1e3)
+	_, err := fmt.Fprintf(w, "%.0f calls, %.0f of them through the pipeline; a call: %.0f us of the server's processor time; a request: %.0f us in these parts; a call: %.0f allocations, %.1f KB\n",
+		r.Calls, r.Requests, r.CPU, sum, r.Allocations, r.Bytes/1e3)
 	return err
 }

@@ -31,6 +31,7 @@ func TestWhatHappenedBetween(t *testing.T) {
 		one("attune_component_items_total", "learnt", "rank", 32000)
 		fmt.Fprintf(w, "attune_component_degraded_total{component=\"factors\",stage=\"source\",surface=\"home\",why=\"timeout\"} %d\n", look)
 		fmt.Fprintf(w, "attune_component_seconds_count{component=\"x\",stage=\"rank\",surface=\"cart\"} %d\n", 7*look)
+		fmt.Fprintf(w, "attune_rpc_total{code=\"OK\",method=\"a\"} %d\nattune_rpc_total{code=\"NotFound\",method=\"a\"} %d\n", 75*look, 25*look)
 		fmt.Fprintf(w, "process_cpu_seconds_total %g\ngo_memstats_mallocs_total %d\ngo_memstats_alloc_bytes_total 1e6\n", .1*float64(look), 5000*look)
 	}))
 	defer server.Close()
@@ -44,7 +45,7 @@ func TestWhatHappenedBetween(t *testing.T) {
 	}
 	r := Between(before, after, "home")
 	near := func(got, want float64) bool { return math.Abs(got-want) < 1e-6 }
-	if r.Steady != 1 || !near(r.Ranked, 320) || !near(r.Degraded, .01) || !near(r.CPU, 1000) || !near(r.Allocations, 50) || len(r.Parts) != 4 || !near(r.Requests, 100) {
+	if r.Steady != 1 || !near(r.Ranked, 320) || !near(r.Degraded, .01) || !near(r.CPU, 1000) || !near(r.Allocations, 50) || len(r.Parts) != 4 || !near(r.Requests, 100) || !near(r.Calls, 100) {
 		t.Errorf("got %+v", r)
 	}
 	if p := r.Parts[1]; p.Stage != "rank" || !near(p.Micros, 200) {

@@ -63,7 +63,7 @@ type Sender struct {
 	items   *zipf
 }
 
-// NewSender checks the mix.
+// NewSender checks the mix. Without a backend, only Over sends.
 func NewSender(m Mix, b Backend) (*Sender, error) {
 	s := &Sender{mix: m, backend: b}
 	total := 0.
@@ -97,39 +97,64 @@ func NewSender(m Mix, b Backend) (*Sender, error) {
 	return s, nil
 }
 
+// question is what the n-th request is about.
+type question struct {
+	op         string
+	user, item int
+}
+
+func (s *Sender) draw(n uint64) (q question) {
+	random := rand.New(rand.NewPCG(s.mix.Seed, n))
+	q.op = s.ops[sort.SearchFloat64s(s.until, random.Float64())]
+	q.user = s.users.draw(random)
+	if q.op != Recommend {
+		q.item = s.items.draw(random)
+	}
+	return q
+}
+
 // Send is a load.Call.
 func (s *Sender) Send(ctx context.Context, n uint64) (op, code string) {
-	random := rand.New(rand.NewPCG(s.mix.Seed, n))
-	op = s.ops[sort.SearchFloat64s(s.until, random.Float64())]
-	user := s.user(s.users.draw(random))
-	place := &attunev1.Context{Market: s.mix.Market}
 	var err error
-	switch op {
+	q := s.draw(n)
+	switch q.op {
 	case Recommend:
-		r := &attunev1.RecommendRequest{Shop: s.mix.Shop, Surface: s.mix.Surface, Context: place, Limit: s.mix.Limit}
-		if s.mix.Personal {
-			r.User = user
-		} else {
-			r.Session = user
-		}
-		err = s.backend.Recommend(ctx, r)
+		err = s.backend.Recommend(ctx, s.recommend(q))
 	case Similar:
-		err = s.backend.Similar(ctx, &attunev1.SimilarItemsRequest{
-			Shop: s.mix.Shop, Item: s.mix.ItemIDs[s.items.draw(random)], Context: place, Limit: s.mix.Limit,
-		})
+		err = s.backend.Similar(ctx, s.similar(q))
 	case Collect:
-		e := &attunev1.Event{
-			Id: fmt.Sprintf("%s-%d", s.mix.Run, n), Type: attunev1.EventType_EVENT_TYPE_VIEW,
-			Item: s.mix.ItemIDs[s.items.draw(random)], Context: place, Surface: s.mix.Surface,
-		}
-		if s.mix.Personal {
-			e.User = user
-		} else {
-			e.Session = user
-		}
-		err = s.backend.Collect(ctx, &attunev1.CollectRequest{Shop: s.mix.Shop, Event: e})
+		err = s.backend.Collect(ctx, s.collect(q, n))
 	}
-	return op, Code(err)
+	return q.op, Code(err)
+}
+
+func (s *Sender) place() *attunev1.Context { return &attunev1.Context{Market: s.mix.Market} }
+
+func (s *Sender) recommend(q question) *attunev1.RecommendRequest {
+	r := &attunev1.RecommendRequest{Shop: s.mix.Shop, Surface: s.mix.Surface, Context: s.place(), Limit: s.mix.Limit}
+	if s.mix.Personal {
+		r.User = s.user(q.user)
+	} else {
+		r.Session = s.user(q.user)
+	}
+	return r
+}
+
+func (s *Sender) similar(q question) *attunev1.SimilarItemsRequest {
+	return &attunev1.SimilarItemsRequest{Shop: s.mix.Shop, Item: s.mix.ItemIDs[q.item], Context: s.place(), Limit: s.mix.Limit}
+}
+
+func (s *Sender) collect(q question, n uint64) *attunev1.CollectRequest {
+	e := &attunev1.Event{
+		Id: fmt.Sprintf("%s-%d", s.mix.Run, n), Type: attunev1.EventType_EVENT_TYPE_VIEW,
+		Item: s.mix.ItemIDs[q.item], Context: s.place(), Surface: s.mix.Surface,
+	}
+	if s.mix.Personal {
+		e.User = s.user(q.user)
+	} else {
+		e.Session = s.user(q.user)
+	}
+	return &attunev1.CollectRequest{Shop: s.mix.Shop, Event: e}
 }
 
 func (s *Sender) user(i int) string {

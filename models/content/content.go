@@ -14,6 +14,7 @@ import (
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/factor"
 	"github.com/attune-rec/attune/models/linalg"
 	"github.com/attune-rec/attune/models/taste"
 )
@@ -176,13 +177,29 @@ func (m *Model) embed(r *features.Request) ([]float32, bool) {
 // it, which allocates; without a history, or a catalogue, the score is NaN.
 func (m *Model) Score(r *features.Request, items []features.Row, out []float32) {
 	vec, ok := m.embed(r)
-	for i, row := range items {
-		switch {
-		case !ok:
+	if !ok {
+		for i := range out {
 			out[i] = nan
-		case row >= 0 && int(row) < m.Items():
-			out[i] = linalg.Dot(vec, m.vectors.Row(int(row)))
-		default:
+		}
+		return
+	}
+	scratch := r.Scratch
+	if scratch == nil {
+		scratch = new(features.Scratch)
+	}
+	rows, tail := scratch.Ints(len(items)), false
+	for i, row := range items {
+		if row >= 0 && int(row) < m.Items() {
+			rows[i] = int32(row)
+		} else {
+			tail = true
+		}
+	}
+	if m.Items() > 0 {
+		linalg.DotGather(vec, m.vectors.Data, rows, out)
+	}
+	for i := 0; tail && i < len(items); i++ {
+		if row := items[i]; row < 0 || int(row) >= m.Items() {
 			out[i] = m.scoreTail(r, vec, row)
 		}
 	}
@@ -219,11 +236,8 @@ func (m *Model) AttributeSum(r *features.Request, items []features.Row, weights 
 		return false
 	}
 	sum := r.Scratch.Floats(m.Dim())
-	for i, w := range weights {
-		if w != 0 && items[i] >= 0 && int(items[i]) < m.Items() {
-			linalg.Axpy(w, m.vectors.Row(int(items[i])), sum)
-		}
-	}
+	known, own := factor.Known(items, weights, m.Items(), r.Scratch)
+	linalg.AxpyGather(own, m.vectors.Data, known, sum)
 	return m.attribute(r, sum, rows, 1, out)
 }
 

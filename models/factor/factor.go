@@ -119,3 +119,17 @@ func fillNaN(out []float32) {
 		out[i] = float32(math.NaN())
 	}
 }
+
+// Known is those of items that a table of so many has, with their weights, as
+// linalg.AxpyGather takes them. Both belong to scratch.
+func Known(items []features.Row, weights []float32, table int, scratch *features.Scratch) (rows []int32, own []float32) {
+	rows, own = scratch.Ints(len(items)), scratch.Floats(len(items))
+	n := 0
+	for i, row := range items {
+		if row >= 0 && int(row) < table {
+			rows[n], own[n] = int32(row), weights[i]
+			n++
+		}
+	}
+	return rows[:n], own[:n]
+}

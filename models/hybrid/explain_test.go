@@ -6,6 +6,7 @@ import (
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/dataset"
+	"github.com/attune-rec/attune/features/raced"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/hybrid"
 	"github.com/attune-rec/attune/models/knn"
@@ -56,7 +57,7 @@ func TestExplainAllocatesNothing(t *testing.T) {
 		for range 3 {
 			explain()
 		}
-		if n := testing.AllocsPerRun(20, explain); n != 0 && !raced {
+		if n := testing.AllocsPerRun(20, explain); n != 0 && !raced.On {
 			t.Errorf("item %d: got %v allocations, want none", item, n)
 		}
 	}

@@ -171,7 +171,7 @@ func fitItem(ctx context.Context, in models.FitInput) (models.Model, error) {
 			return 1 / (1 + shrink + float32(math.Sqrt(math.Max(0, float64(square[i]+square[j]-2*dot)))))
 		}
 	}
-	t, err := similar(ctx, y, p.Neighbours, in.Workers, in.Progress, func(others []int32, j int32, dots []float32) {
+	t, err := similar(ctx, y, nil, p.Neighbours, in.Workers, in.Progress, func(others []int32, j int32, dots []float32) {
 		for e, i := range others {
 			dots[e] = weight(i, j, dots[e])
 		}

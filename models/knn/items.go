@@ -10,6 +10,7 @@ import (
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/linalg"
+	"github.com/attune-rec/attune/models/place"
 	"github.com/attune-rec/attune/models/taste"
 )
 
@@ -71,8 +72,36 @@ func (m *Items) Score(r *features.Request, items []features.Row, out []float32) 
 	if scratch == nil {
 		scratch = new(features.Scratch)
 	}
+	if m.table.cols != nil && place.Few(len(items), m.table.items) && scratch.Kept(m) == nil {
+		m.some(r, scratch, items, out)
+		return
+	}
 	sums, ok := m.sums(r, scratch)
 	pick(sums, ok, items, out)
+}
+
+// some is Score without the sums of all other items: those of a large catalogue
+// would drive everything else out of the processor's nearest memory.
+func (m *Items) some(r *features.Request, scratch *features.Scratch, items []features.Row, out []float32) {
+	p, places := m.profile(r, scratch), place.Of(items, scratch)
+	clear(out)
+	for i, row := range p.Rows {
+		w := p.Weights[i]
+		lo, hi := m.table.ptr[row], m.table.ptr[row+1]
+		vals := m.table.vals[lo:hi]
+		for j, col := range m.table.cols[lo:hi] {
+			if at := places.Find(features.Row(col)); at >= 0 {
+				out[at] += w * vals[j]
+			}
+		}
+	}
+	for i, row := range items {
+		if len(p.Rows) == 0 || row < 0 || int(row) >= m.table.items {
+			out[i] = float32(math.NaN())
+		} else if at := places.Find(row); at != i { // asked for twice
+			out[i] = out[at]
+		}
+	}
 }
 
 // sums is the scores of the whole catalogue; scratch is zeroed memory.
@@ -139,6 +168,10 @@ func (m *Items) AttributeSum(r *features.Request, items []features.Row, weights 
 	if r.Scratch == nil {
 		return false
 	}
+	if m.table.cols != nil && place.Few(len(items), m.table.items) {
+		m.attributeSome(r, items, weights, rows, out)
+		return true
+	}
 	dense, _ := m.spread.Get().(*[]float32)
 	if dense == nil {
 		dense = new([]float32)
@@ -166,6 +199,31 @@ func (m *Items) AttributeSum(r *features.Request, items []features.Row, weights 
 		}
 	}
 	return true
+}
+
+// attributeSome is AttributeSum by the places of items. Of an item that is there
+// twice the last weight counts, as there.
+func (m *Items) attributeSome(r *features.Request, items []features.Row, weights []float32, rows []features.Row, out []float32) {
+	places, own := place.Of(items, r.Scratch), r.Scratch.Floats(len(items))
+	for i, w := range weights {
+		own[places.Find(items[i])] = w
+	}
+	for i, w := range m.weigher.Weights(r, m.table.items, rows) {
+		if w == 0 {
+			continue
+		}
+		if m.prior != nil {
+			w *= m.prior[rows[i]]
+		}
+		lo, hi := m.table.ptr[rows[i]], m.table.ptr[rows[i]+1]
+		vals, product := m.table.vals[lo:hi], float32(0)
+		for j, col := range m.table.cols[lo:hi] {
+			if at := places.Find(features.Row(col)); at >= 0 {
+				product += vals[j] * own[at]
+			}
+		}
+		out[i] += w * product
+	}
 }
 
 // AttributeMoments implements models.Attributor: the moments are those of sums

@@ -99,8 +99,11 @@ func fitPath(ctx context.Context, in models.FitInput) (models.Model, error) {
 	}
 	counts := columnSums(x)
 	from, to := powers(counts, p.From), powers(counts, p.To)
-	half := powers(rowSums(x), p.User/2)
-	t, err := similar(ctx, scaled(x, half, nil), p.Neighbours, in.Workers, in.Progress, func(others []int32, j int32, dots []float32) {
+	var users []float32
+	if p.User != 0 {
+		users = powers(rowSums(x), p.User)
+	}
+	t, err := similar(ctx, x, users, p.Neighbours, in.Workers, in.Progress, func(others []int32, j int32, dots []float32) {
 		for e, i := range others {
 			dots[e] *= from[i] * to[j]
 		}

@@ -4,33 +4,28 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/linalg"
 )
 
 // similar makes the table in which each item has its k strongest neighbours. Item i and j
-// are compared by the inner products of their columns of x; weigh turns those of
+// are compared by the inner products of their columns of x, a user's part in them
+// multiplied by what users has for the row; nil: 1. All are above 0. weigh turns those of
 // item j with others, in place, into what each says for j. Only pairs that share a user are considered, one row
 // of the products at a time, so memory is bounded by the table and a row a
 // worker.
-func similar(ctx context.Context, x linalg.CSR, k, workers int, progress func(models.Progress), weigh func(others []int32, j int32, dots []float32)) (*table, error) {
+func similar(ctx context.Context, x linalg.CSR, users []float32, k, workers int, progress func(models.Progress), weigh func(others []int32, j int32, dots []float32)) (*table, error) {
 	if workers <= 0 {
 		workers = linalg.Workers()
 	}
 	t := x.Transpose()
-	accumulators, memory := make([]linalg.Accumulator, workers), make([][]float32, workers)
+	rows := make([]products, workers)
 	out := fillColumns(x.Cols, k, workers, func(worker, item int, votes *picker) {
 		if ctx.Err() != nil {
 			return
 		}
-		others, sums := x.GramRow(t, item, &accumulators[worker])
-		dots := slices.Grow(memory[worker][:0], len(others))[:len(others)]
-		memory[worker] = dots
-		for i, other := range others {
-			dots[i] = sums[other]
-		}
+		others, dots := rows[worker].of(x, t, users, item)
 		weigh(others, int32(item), dots)
 		votes.offerAll(others, dots, int32(item))
 	})
@@ -41,6 +36,62 @@ func similar(ctx context.Context, x linalg.CSR, k, workers int, progress func(mo
 		progress(models.Progress{Step: 1, Steps: 1, Stage: "neighbours", Figures: map[string]float64{"pairs": float64(len(out.cols))}})
 	}
 	return out, nil
+}
+
+// products sums up one item's inner products with all others. The zero value is
+// ready; it serves one goroutine at a time.
+type products struct {
+	sums   []float32 // by item, 0 between calls
+	others []int32   // one longer, for what is written in vain
+	dots   []float32
+}
+
+// of returns the items that share a user with item, itself among them, and their
+// products with it, valid until the next call. t is x's transpose; what x and
+// users have is above 0, so that a sum of 0 tells an item not met yet.
+func (p *products) of(x, t linalg.CSR, users []float32, item int) (others []int32, dots []float32) {
+	if len(p.sums) < x.Cols {
+		p.sums, p.others, p.dots = make([]float32, x.Cols), make([]int32, x.Cols+1), make([]float32, x.Cols)
+	}
+	sums, list, n := p.sums, p.others, 0
+	met, weights := t.Row(item)
+	for e, u := range met {
+		w := float32(1)
+		if weights != nil {
+			w = weights[e]
+		}
+		if users != nil {
+			w *= users[u]
+		}
+		at, end := x.Ptr[u], x.Ptr[u+1]
+		row := x.Idx[at:end]
+		// Whether an item is new is hard to foretell, so it decides how far the list
+		// grows instead of a branch.
+		if x.Val == nil {
+			for _, i := range row {
+				list[n] = i
+				if math.Float32bits(sums[i]) == 0 {
+					n++
+				}
+				sums[i] += w
+			}
+			continue
+		}
+		vals := x.Val[at:end]
+		vals = vals[:len(row)]
+		for f, i := range row {
+			list[n] = i
+			if math.Float32bits(sums[i]) == 0 {
+				n++
+			}
+			sums[i] += w * vals[f]
+		}
+	}
+	others, dots = list[:n:n], p.dots[:n:n]
+	for e, i := range others {
+		dots[e], sums[i] = sums[i], 0
+	}
+	return others, dots
 }
 
 // squares is Σ v² of each column of x.

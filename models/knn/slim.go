@@ -84,7 +84,7 @@ func fitSLIM(ctx context.Context, in models.FitInput) (models.Model, error) {
 	}
 	scale := powers(columnSums(x), p.Item)
 	normal := scaled(x, powers(rowSums(x), p.User/2), scale)
-	gram, err := similar(ctx, normal, p.Kept, in.Workers, in.Progress, func([]int32, int32, []float32) {})
+	gram, err := similar(ctx, normal, nil, p.Kept, in.Workers, in.Progress, func([]int32, int32, []float32) {})
 	if err != nil {
 		return nil, err
 	}

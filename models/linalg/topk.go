@@ -31,6 +31,7 @@ func SelectTop(scores []float32, k int, dst []Scored) []Scored {
 type TopK struct {
 	k    int
 	heap []Scored // the worst at the root
+	keys []uint64 // memory of Sorted
 }
 
 // Reset forgets everything and sets the number to keep; k below 1 keeps nothing.
@@ -117,20 +118,35 @@ func (t *TopK) Merge(other *TopK) {
 	}
 }
 
-// Sorted appends what is kept to dst, best first, and returns it. It leaves t as it is.
+// Sorted appends what is kept to dst, best first, and returns it. It leaves what is kept as it is.
 func (t *TopK) Sorted(dst []Scored) []Scored {
-	n := len(dst)
-	dst = append(dst, t.heap...)
-	slices.SortFunc(dst[n:], func(a, b Scored) int {
-		switch {
-		case a.before(b):
-			return -1
-		case b.before(a):
-			return 1
-		}
-		return 0
-	})
+	// Numbers that ascend as scored things rank are sorted several times faster than those are.
+	t.keys = t.keys[:0]
+	for _, s := range t.heap {
+		t.keys = append(t.keys, uint64(descending(s.Score))<<32|uint64(uint32(s.Index)^1<<31))
+	}
+	slices.Sort(t.keys)
+	for _, k := range t.keys {
+		dst = append(dst, Scored{Index: int32(uint32(k) ^ 1<<31), Score: ascending(uint32(k >> 32))})
+	}
 	return dst
+}
+
+// descending is a number that is the smaller, the larger v is; v is not NaN.
+func descending(v float32) uint32 {
+	b := math.Float32bits(v + 0) // -0 is 0
+	if b>>31 != 0 {
+		return b
+	}
+	return b ^ math.MaxInt32
+}
+
+// ascending is the v that descending made b of.
+func ascending(b uint32) float32 {
+	if b>>31 == 0 {
+		b ^= math.MaxInt32
+	}
+	return math.Float32frombits(b)
 }
 
 func (t *TopK) up(i int) {

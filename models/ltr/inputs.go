@@ -103,25 +103,20 @@ func (in *Inputs) fill(r *features.Request, items []features.Row, from []uint64,
 	at := len(in.parts)
 	for i := range items {
 		row := x[i*width+at : (i+1)*width]
-		row[0] = 0
+		place, bits := float32(0), uint64(0)
 		if from != nil {
-			row[0] = in.place(i)
+			place, bits = in.place(i), from[i]
 		}
+		row[0] = place
 		for s := range in.sources {
-			row[1+s] = 0
-			if from != nil && from[i]&(1<<s) != 0 {
-				row[1+s] = 1
-			}
+			row[1+s] = float32(bits & 1) // #nosec G115 -- one bit
+			bits >>= 1
 		}
 		row[len(row)-1] = 0
 	}
 	at += 1 + len(in.sources)
-	if w := in.set.Width(); w > 0 {
-		values := r.Scratch.Floats(n * w)
-		in.set.Value(r, items, values)
-		for i := range items {
-			copy(x[i*width+at:], values[i*w:(i+1)*w])
-		}
+	if n > 0 && in.set.Width() > 0 {
+		in.set.Into(r, items, x[at:], width)
 	}
 }
 

@@ -1,8 +1,11 @@
 package mf
 
 import (
+	"slices"
+
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/factor"
 	"github.com/attune-rec/attune/models/linalg"
 	"github.com/attune-rec/attune/models/taste"
 )
@@ -23,11 +26,8 @@ func (m *ALS) AttributeSum(r *features.Request, items []features.Row, weights []
 		return false
 	}
 	sum := r.Scratch.Floats(m.table.Dim)
-	for i, w := range weights {
-		if w != 0 && items[i] >= 0 && int(items[i]) < m.table.Items {
-			linalg.Axpy(w, m.table.Row(items[i]), sum)
-		}
-	}
+	known, own := factor.Known(items, weights, m.table.Items, r.Scratch)
+	linalg.AxpyGather(own, m.table.Data, known, sum)
 	return m.attribute(r, sum, rows, 1, out)
 }
 
@@ -72,11 +72,46 @@ func (m *ALS) attribute(r *features.Request, vec []float32, rows []features.Row,
 	return true
 }
 
-// solved is what keep lays, once a request.
+// solved is what keep lays, once a request, and once for several where the
+// shopper has a Memory and did nothing in between.
 func (m *ALS) solved(r *features.Request, rows []features.Row) ([]float32, bool) {
 	dim := m.table.Dim
 	w := min(len(rows), dim)
-	return r.Scratch.Vector(&m.y, 2+2*len(rows)+2*dim+dim*w+w*w, func(dst []float32) bool { return m.keep(r, rows, dst) })
+	return r.Scratch.Vector(&m.y, 2+2*len(rows)+2*dim+dim*w+w*w, func(dst []float32) bool {
+		memory, history := r.Shopper.Memory, r.History()
+		before, _ := memory.Take(m.mark).(*remembered)
+		if before != nil {
+			same := slices.Equal(before.history, history)
+			// What is shorter may be the history without something, as when an
+			// answer is explained.
+			if same || before.version == r.Shopper.Version && len(history) < len(before.history) {
+				defer memory.Give(m.mark, before, before.bytes())
+			}
+			if same {
+				copy(dst, before.kept)
+				return before.ok
+			}
+		}
+		ok := m.keep(r, rows, dst)
+		if memory != nil && (before == nil || before.version != r.Shopper.Version || len(history) >= len(before.history)) {
+			made := &remembered{history: slices.Clone(history), version: r.Shopper.Version, kept: slices.Clone(dst), ok: ok}
+			memory.Give(m.mark, made, made.bytes())
+		}
+		return ok
+	})
+}
+
+// remembered is what keep laid for a history.
+type remembered struct {
+	history []features.Interaction
+	version uint64
+	kept    []float32
+	ok      bool
+}
+
+func (k *remembered) bytes() int {
+	const own, interaction = 80, 40
+	return own + interaction*len(k.history) + 4*len(k.kept)
 }
 
 // keep lays the solved system of r's profile into dst: the vector, the number of

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime/debug"
 
+	"github.com/attune-rec/attune/features/dataset"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/factor"
 	"github.com/attune-rec/attune/models/linalg"
@@ -90,10 +92,29 @@ func newFitter(in models.FitInput, p Params, weigher *taste.Weigher) (*fitter, e
 		f.scale = float32(float64(len(seen.Val)) / sum)
 		linalg.Scale(f.scale, seen.Val)
 	}
+	f.forget()
 	f.users, f.items = newSide(seen, p.Factors), newSide(seen.Transpose(), p.Factors)
 	f.regularise()
 	f.start()
 	return f, nil
+}
+
+// many is so many interactions that their memory is worth collecting at once.
+const many = 1 << 20
+
+// forget lets go of the interactions, which take more memory than all the rest,
+// unless validation or the map from markets needs them. They are freed when the
+// caller holds them no longer either, and before there are vectors, so that the
+// peak of memory is the larger of the two and not their sum.
+func (f *fitter) forget() {
+	d := f.in.Train
+	if f.in.Validate != nil || d.Market != nil {
+		return
+	}
+	f.in.Train = &dataset.Dataset{Users: d.Users, Items: d.Items, Catalog: d.Catalog}
+	if len(d.Log) >= many {
+		debug.FreeOSMemory()
+	}
 }
 
 // regularise sets each row's λ·(n + a0·N)^ν; n is the sum of the magnitudes of
@@ -182,7 +203,7 @@ func (f *fitter) run(ctx context.Context) (models.Model, error) {
 		done := epoch == p.Epochs
 		var m *ALS
 		if f.in.Validate != nil && p.Patience > 0 {
-			if m, err = f.model(); err != nil {
+			if m, err = f.model(f.items.vectors.Clone(), f.users.vectors.Clone()); err != nil {
 				return nil, err
 			}
 			figures["ndcg@20"] = ndcg(m, f.in.Train, f.in.Validate, f.workers)
@@ -198,14 +219,12 @@ func (f *fitter) run(ctx context.Context) (models.Model, error) {
 	if best.model != nil {
 		return best.model, nil
 	}
-	return f.model()
+	return f.model(f.items.vectors, f.users.vectors)
 }
 
-// model is the present state as a model of its own, which later epochs do not
-// change.
-func (f *fitter) model() (*ALS, error) {
+// model is a model of the vectors, which it takes over and turns.
+func (f *fitter) model(items, users linalg.Matrix) (*ALS, error) {
 	weight := float32(f.params.Unobserved)
-	items, users := f.items.vectors.Clone(), f.users.vectors.Clone()
 	y, err := newSystem(items, weight, f.workers, users)
 	if err != nil {
 		return nil, err
@@ -220,6 +239,7 @@ func (f *fitter) model() (*ALS, error) {
 	linalg.SyrkParallel(weight, users, 0, userGram, f.workers)
 	userGram.MirrorUpper()
 	m := &ALS{
+		mark: new(byte),
 		meta: meta{
 			Params: f.params, Scale: f.scale, Lambda: f.lambda, Items: items.Rows, Users: users.Rows, Map: leads != nil,
 		},

@@ -18,6 +18,7 @@ type ALS struct {
 	meta
 	weigher  *taste.Weigher
 	table    factor.Table
+	mark     *byte // whose solutions are this model's
 	y        *system
 	userGram linalg.Matrix // unobserved · Σ x·xᵀ over users: what folding in an item takes
 	content  *content.Map  // from what is said of an item to its vector; nil: none
@@ -190,7 +191,7 @@ func (m *ALS) Save(w models.Writer) error {
 }
 
 func openIALS(r models.Reader) (models.Model, error) {
-	m := &ALS{}
+	m := &ALS{mark: new(byte)}
 	if err := r.JSON("model", &m.meta); err != nil {
 		return nil, err
 	}

@@ -54,9 +54,15 @@ func systemOf(fixed linalg.Matrix, spectrum []float32) *system {
 
 // turn replaces m by m·basisᵀ, block of rows by block of rows.
 func turn(m, basis linalg.Matrix, workers int) {
-	linalg.ParallelN(m.Rows, 512, workers, func(_, lo, hi int) {
-		part := m.Sub(lo, 0, hi-lo, m.Cols)
-		linalg.Gemm(false, true, 1, part.Clone(), basis, 0, part)
+	const rows = 512
+	copies := make([]linalg.Matrix, max(workers, 1))
+	linalg.ParallelN(m.Rows, rows, workers, func(id, lo, hi int) {
+		if copies[id].Rows == 0 {
+			copies[id] = linalg.NewMatrix(rows, m.Cols)
+		}
+		part, was := m.Sub(lo, 0, hi-lo, m.Cols), copies[id].Sub(0, 0, hi-lo, m.Cols)
+		was.CopyFrom(part)
+		linalg.Gemm(false, true, 1, was, basis, 0, part)
 	})
 }
 
@@ -85,7 +91,13 @@ func (s *system) solve(rows []int32, weights []float32, reg float32, x []float32
 	for k, v := range s.spectrum {
 		out.factor.Data[k*dim+k] = v + reg
 	}
-	linalg.SyrkGather(s.fixed, rows, magnitudes, out.factor, scratch.Floats(2*n*dim))
+	// A long history takes turns in memory that stays in the cache.
+	const most = 512
+	room := scratch.Floats(2 * min(n, most) * dim)
+	for lo := 0; lo < n; lo += most {
+		hi := min(lo+most, n)
+		linalg.SyrkGather(s.fixed, rows[lo:hi], magnitudes[lo:hi], out.factor, room)
+	}
 	right := scratch.Floats(dim)
 	linalg.AxpyGather(likes, s.fixed.Data, rows, right)
 	if err := linalg.Cholesky(out.factor); err != nil {

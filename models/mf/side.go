@@ -16,6 +16,7 @@ type side struct {
 	ones    []float32 // weights of a row where seen has none
 	// prior is what vectors are drawn to, by row; without rows it is 0 for all.
 	prior linalg.Matrix
+	bench []*worker // by worker; nil: not met yet
 }
 
 func newSide(seen linalg.CSR, dim int) side {
@@ -47,6 +48,8 @@ type worker struct {
 	scratch features.Scratch
 	matrix  linalg.Matrix
 	cg      linalg.CG
+	failed  int // the row of err
+	err     error
 }
 
 // solve replaces every vector of s by its minimum in y, exactly (steps 0) or by
@@ -54,28 +57,41 @@ type worker struct {
 // over the rows, the fixed side's regularisation left out. The result does not
 // depend on workers.
 func (s *side) solve(ctx context.Context, y *system, steps, workers int) (float64, error) {
-	pool := make([]*worker, max(workers, 1))
-	values, failures := make([]float64, s.seen.Rows), make([]error, s.seen.Rows)
+	if s.bench == nil {
+		s.bench = make([]*worker, max(workers, 1))
+	}
 	const chunk = 64
+	values := make([]float64, (s.seen.Rows+chunk-1)/chunk) // by chunk, so that sums do not depend on workers
 	linalg.ParallelN(s.seen.Rows, chunk, workers, func(id, lo, hi int) {
 		if ctx.Err() != nil {
 			return
 		}
-		if pool[id] == nil {
-			pool[id] = new(worker)
+		if s.bench[id] == nil {
+			s.bench[id] = new(worker)
 		}
+		w := s.bench[id]
 		for row := lo; row < hi; row++ {
-			values[row], failures[row] = s.solveRow(pool[id], y, row, steps)
+			value, err := s.solveRow(w, y, row, steps)
+			if err != nil && (w.err == nil || row < w.failed) {
+				w.failed, w.err = row, err
+			}
+			values[lo/chunk] += value
 		}
 	})
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	var total float64
-	for row, v := range values {
-		if failures[row] != nil {
-			return 0, failures[row]
+	var first *worker
+	for _, w := range s.bench {
+		if w != nil && w.err != nil && (first == nil || w.failed < first.failed) {
+			first = w
 		}
+	}
+	if first != nil {
+		return 0, first.err
+	}
+	var total float64
+	for _, v := range values {
 		total += v
 	}
 	return total, nil

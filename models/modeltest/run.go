@@ -11,6 +11,7 @@ import (
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/dataset"
+	"github.com/attune-rec/attune/features/raced"
 	"github.com/attune-rec/attune/models"
 )
 
@@ -368,7 +369,7 @@ func steady(t *testing.T, m models.Model, d *dataset.Dataset, o Options) {
 	if o.Allocates {
 		t.Skip("never serves")
 	}
-	if raced {
+	if raced.On {
 		t.Skip("the race detector empties pools at random")
 	}
 	r := Request(d, 2)

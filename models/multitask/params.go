@@ -1,10 +1,8 @@
 package multitask
 
 import (
-	"context"
-	"fmt"
-
 	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/training"
 )
 
 // KindName is the name of the kind.
@@ -72,17 +70,7 @@ func (p *Params) values() [Goals]float32 {
 func Kind() models.Kind {
 	return models.Kind{
 		Name: KindName, Summary: "click, cart and purchase by one network: a ranker of candidates", Defaults: Defaults(),
-		Fit: func(ctx context.Context, in models.FitInput) (models.Model, error) {
-			t, err := newTrainer(in)
-			if err != nil {
-				return nil, fmt.Errorf("fit %s: %w", KindName, err)
-			}
-			m, err := t.run(ctx)
-			if err != nil {
-				return nil, fmt.Errorf("fit %s: %w", KindName, err)
-			}
-			return m, nil
-		},
+		Fit:  training.Fit(KindName, newTrainer, (*trainer).run),
 		Open: open,
 		Space: []models.Range{
 			{Param: "dim", Values: []any{16, 32, 64}},

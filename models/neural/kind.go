@@ -1,11 +1,11 @@
 package neural
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/taste"
+	"github.com/attune-rec/attune/models/training"
 )
 
 // The names of the kinds.
@@ -15,10 +15,17 @@ const (
 	KindNeuMF = "neumf"
 )
 
+// What the networks can learn by.
+const (
+	Pointwise = "pointwise" // the cross-entropy of each candidate, met or not
+	Pairwise  = "pairwise"  // that what was met ranks above what is drawn against it (Rendle et al. 2009)
+)
+
 // Params are the parameters of the kinds.
 type Params struct {
 	Shape
 	Power     float64 `json:"power"`     // a history's vector is its sum by this power of its weight; 0: the sum, 1: the mean
+	Loss      string  `json:"loss"`      // pointwise or pairwise
 	Negatives int     `json:"negatives"` // items never met that are drawn for each one met
 	Batch     int     `json:"batch"`     // candidates a step, about
 	Visit     int     `json:"visit"`     // items met that are learnt from at a time, of one shopper
@@ -27,12 +34,16 @@ type Params struct {
 	Decay     float64 `json:"decay"`    // of weights, relative to the rate
 	Forget    float64 `json:"forget"`   // share of a history that training leaves out of a visit
 	Patience  int     `json:"patience"` // epochs without a better NDCG@10 on validation before stopping; 0 runs all
+	// ItemFeatures adds to an item's vectors those of its category, brand, tags,
+	// attributes and words, where the catalogue says some.
+	ItemFeatures bool `json:"item_features"`
 	taste.Options
 }
 
 func defaults(family string) Params {
 	p := Params{
-		Shape: Shape{GMF: 64, MLP: 32, Hidden: []int{64, 32, 16}}, Power: .5, Negatives: 4, Batch: 4096, Visit: 64, Epochs: 20, Rate: .002, Patience: 4,
+		Shape: Shape{GMF: 64, MLP: 32, Hidden: []int{64, 32, 16}}, Power: .5, Loss: Pointwise, Negatives: 4, Batch: 4096, Visit: 64, Epochs: 20, Rate: .002, Patience: 4,
+		ItemFeatures: true,
 	}
 	switch family {
 	case KindGMF:
@@ -63,6 +74,13 @@ func (p *Params) check() error {
 			return err
 		}
 	}
+	switch p.Loss {
+	case Pointwise, Pairwise:
+	case "": // of a model that was saved before there was a choice
+		p.Loss = Pointwise
+	default:
+		return fmt.Errorf("%w: loss is %q: expected %s or %s", models.ErrParams, p.Loss, Pointwise, Pairwise)
+	}
 	if p.MLP > 0 && len(p.Hidden) == 0 {
 		return fmt.Errorf("%w: mlp is %d without hidden layers: give hidden sizes, such as [64, 32, 16]", models.ErrParams, p.MLP)
 	}
@@ -85,22 +103,13 @@ func NeuMF() models.Kind {
 func kindOf(family, summary string) models.Kind {
 	return models.Kind{
 		Name: family, Summary: summary, Defaults: defaults(family),
-		Fit: func(ctx context.Context, in models.FitInput) (models.Model, error) {
-			t, err := newTrainer(family, in)
-			if err != nil {
-				return nil, fmt.Errorf("fit %s: %w", family, err)
-			}
-			m, err := t.run(ctx)
-			if err != nil {
-				return nil, fmt.Errorf("fit %s: %w", family, err)
-			}
-			return m, nil
-		},
+		Fit:  training.Fit(family, func(in models.FitInput) (*trainer, error) { return newTrainer(family, in) }, (*trainer).run),
 		Open: func(r models.Reader) (models.Model, error) { return open(family, r) },
 		Space: []models.Range{
 			{Param: "rate", Low: .0005, High: .005, Log: true},
 			{Param: "power", Low: .3, High: .8},
 			{Param: "epochs", Low: 5, High: 40, Integer: true},
+			{Param: "loss", Values: []any{Pointwise, Pairwise}},
 		},
 	}
 }

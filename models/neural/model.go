@@ -41,12 +41,14 @@ type header struct {
 func (t *trainer) model() *Model {
 	m := &Model{
 		header: header{t.family, t.params, t.seen.Cols}, weigher: t.weigher,
-		net: NewPool[float32](0, t.params.Shape, t.params.Power, nil),
+		net: NewPool[float32](0, t.params.Shape, t.params.Power, nil, nil),
 	}
-	from := t.nets[0].Params()
+	from := t.nets[0]
+	trained := from.Params()
 	for i, p := range m.net.Params() {
-		p.Rows, p.W, p.G = from[i].Rows, slices.Clone(from[i].W), nil
+		p.Rows, p.W, p.G = trained[i].Rows, slices.Clone(trained[i].W), nil
 	}
+	m.net.Met.W, m.net.Items.W = from.Met.whole(), from.Items.whole() // what is served asks for no attributes
 	m.prepare()
 	return m
 }
@@ -94,7 +96,7 @@ func (m *Model) fold(r *features.Request, dst []float32) bool {
 	for i, row := range p.Rows {
 		if w := p.Weights[i]; w > 0 {
 			total += w
-			linalg.Axpy(w, m.net.met(row), vec)
+			linalg.Axpy(w, m.net.Met.row(row), vec)
 		}
 	}
 	if total <= 0 {
@@ -193,7 +195,7 @@ func (m *Model) Explain(r *features.Request, item features.Row) (models.Evidence
 	for i, row := range p.Rows {
 		if p.Weights[i] > 0 && row != int32(item) {
 			candidates = append(candidates, features.Row(row))
-			likeness[features.Row(row)] = p.Weights[i] * linalg.Dot(mine, m.net.met(row))
+			likeness[features.Row(row)] = p.Weights[i] * linalg.Dot(mine, m.net.Met.row(row))
 		}
 	}
 	slices.SortStableFunc(candidates, func(a, b features.Row) int { return cmp.Compare(likeness[b], likeness[a]) })
@@ -226,8 +228,8 @@ func open(family string, r models.Reader) (models.Model, error) {
 	if m.weigher, err = taste.New(p.Options, nil); err != nil {
 		return nil, err
 	}
-	m.net = NewPool[float32](0, p.Shape, p.Power, nil)
-	for _, q := range []*nn.Param[float32]{m.net.Met, m.net.Items, m.net.Bias} {
+	m.net = NewPool[float32](0, p.Shape, p.Power, nil, nil)
+	for _, q := range []*nn.Param[float32]{m.net.Met.Param, m.net.Items.Param, m.net.Bias} {
 		q.Rows = m.header.Items
 	}
 	for _, q := range m.net.Params() {

@@ -1,12 +1,16 @@
 package neural
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/catalog"
+	"github.com/attune-rec/attune/features/dataset"
 	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/attribute"
 	"github.com/attune-rec/attune/models/modeltest"
 	"github.com/attune-rec/attune/models/nn"
 )
@@ -17,6 +21,9 @@ func TestKinds(t *testing.T) {
 			modeltest.Run(t, kind, modeltest.Options{Params: `{"epochs": 60, "batch": 256, "rate": 0.01}`})
 		})
 	}
+	t.Run("pairwise", func(t *testing.T) {
+		modeltest.Run(t, NeuMF(), modeltest.Options{Params: `{"epochs": 60, "batch": 256, "rate": 0.01, "loss": "pairwise"}`})
+	})
 }
 
 var shapes = map[string]Shape{
@@ -53,20 +60,52 @@ func check(t *testing.T, params nn.Params[float64], step func() float64) {
 // visits has a shopper with weights and one twice met, and one of one item.
 func visits() []Visit {
 	return []Visit{
-		{Rows: []int32{0, 2, 5}, Weights: []float32{1, .5, 2}, Items: []int32{2, 1, 5, 4}, Own: []int32{1, -1, 2, -1}},
+		{Rows: []int32{0, 2, 5}, Weights: []float32{1, .5, 2}, Items: []int32{2, 1, 3, 5, 4}, Own: []int32{1, -1, -1, 2, -1}},
 		{Rows: []int32{3}, Weights: []float32{1}, Items: []int32{3, 0}, Own: []int32{0, -1}},
 	}
 }
 
+// said is a catalogue of six items, one of which has nothing in common with
+// another.
+func said(t *testing.T) *attribute.Table {
+	t.Helper()
+	var b dataset.Builder
+	list := make([]features.Item, 6)
+	for i := range list {
+		b.Item(fmt.Sprint(i))
+		list[i] = features.Item{ID: fmt.Sprint(i), Brand: fmt.Sprint("brand", i%2), Tags: []string{fmt.Sprint("tag", i/2)}}
+	}
+	list[4].Brand, list[4].Tags = "", nil
+	d := b.Build()
+	var err error
+	if d.Catalog, err = catalog.Of(list); err != nil {
+		t.Fatal(err)
+	}
+	table := attribute.Of(d)
+	if table == nil || table.Names() < 3 {
+		t.Fatal("the items have nothing in common")
+	}
+	return table
+}
+
 func TestGradients(t *testing.T) {
 	for name, s := range shapes {
-		t.Run("pool "+name, func(t *testing.T) {
-			p := NewPool[float64](6, s, .5, rng())
-			for _, q := range p.Params() {
-				q.Normal(rng(), .7)
+		for _, described := range []bool{false, true} {
+			for _, pairwise := range []bool{false, true} {
+				t.Run(fmt.Sprintf("pool %s, described %t, pairwise %t", name, described, pairwise), func(t *testing.T) {
+					var a *attribute.Table
+					if described {
+						a = said(t)
+					}
+					p := NewPool[float64](6, s, .5, a, rng())
+					p.Pairwise = pairwise
+					for _, q := range p.Params() {
+						q.Normal(rng(), .7)
+					}
+					check(t, p.Params(), func() float64 { return .3 * p.Step(visits(), .3) })
+				})
 			}
-			check(t, p.Params(), func() float64 { return .3 * p.Step(visits(), .3) })
-		})
+		}
 		t.Run("ids "+name, func(t *testing.T) {
 			n := NewIDs[float64](4, 5, s, rng())
 			for _, q := range n.Params() {
@@ -82,7 +121,8 @@ func TestGradients(t *testing.T) {
 // The float32 network has the gradients of its twin in float64.
 func TestSinglePrecision(t *testing.T) {
 	for name, s := range shapes {
-		p, q := NewPool[float64](6, s, .5, rng()), NewPool[float32](6, s, .5, rng())
+		a := said(t)
+		p, q := NewPool[float64](6, s, .5, a, rng()), NewPool[float32](6, s, .5, a, rng())
 		for i, a := range p.Params() {
 			a.Normal(rng(), .7)
 			for j, w := range a.W {
@@ -105,7 +145,7 @@ func TestSinglePrecision(t *testing.T) {
 // not in the history.
 func TestServingAgreesWithTraining(t *testing.T) {
 	for name, s := range shapes {
-		p := NewPool[float32](300, s, .5, rng())
+		p := NewPool[float32](300, s, .5, nil, rng())
 		for _, q := range p.Params() {
 			q.Normal(rng(), .7)
 		}
@@ -142,7 +182,7 @@ func BenchmarkScore500(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	tr.nets[0], tr.seen.Cols = NewPool[float32](20_000, tr.params.Shape, .5, rng()), 20_000
+	tr.nets[0], tr.seen.Cols = NewPool[float32](20_000, tr.params.Shape, .5, nil, rng()), 20_000
 	m, r := tr.model(), modeltest.Request(d, 4)
 	rows, out := make([]features.Row, 500), make([]float32, 500)
 	for i := range rows {

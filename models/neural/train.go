@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/attribute"
 	"github.com/attune-rec/attune/models/linalg"
 	"github.com/attune-rec/attune/models/nn"
 	"github.com/attune-rec/attune/models/taste"
@@ -44,8 +45,14 @@ func newTrainer(family string, in models.FitInput) (*trainer, error) {
 	if t.seen.NNZ() == 0 {
 		return nil, errors.New("the data has no interaction that speaks for an item")
 	}
+	var said *attribute.Table
+	if p.ItemFeatures {
+		said = attribute.Of(in.Train)
+	}
 	t.nets, err = training.Replicas(t.workers, func() *Pool[float32] {
-		return NewPool[float32](in.Train.NumItems(), p.Shape, p.Power, rand.New(rand.NewPCG(in.Seed, 0xcf)))
+		n := NewPool[float32](in.Train.NumItems(), p.Shape, p.Power, said, rand.New(rand.NewPCG(in.Seed, 0xcf)))
+		n.Pairwise = p.Loss == Pairwise
+		return n
 	})
 	if err != nil {
 		return nil, err

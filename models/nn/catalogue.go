@@ -74,13 +74,12 @@ func (s *Sampled[F]) Forward(h Mat[F], items []int32, per int) Mat[F] {
 	s.h, s.items, s.per = h, items, per
 	scores := s.scores.mat(h.Rows, per)
 	for i := range h.Rows {
-		row := h.Row(i)
-		for j, item := range items[i*per : (i+1)*per] {
-			v := dot(row, s.Table.W[int(item)*s.Table.Cols:][:s.Table.Cols])
-			if s.Bias != nil {
-				v += s.Bias.W[item]
+		out := scores.Row(i)
+		dotGather(h.Row(i), s.Table.W, items[i*per:(i+1)*per], out)
+		if s.Bias != nil {
+			for j, item := range items[i*per : (i+1)*per] {
+				out[j] += s.Bias.W[item]
 			}
-			scores.Data[i*per+j] = v
 		}
 	}
 	return scores
@@ -92,15 +91,15 @@ func (s *Sampled[F]) Backward(dScores Mat[F]) Mat[F] {
 	dh := s.dh.mat(s.h.Rows, s.h.Cols)
 	clear(dh.Data)
 	for i := range s.h.Rows {
-		for j, item := range s.items[i*s.per : (i+1)*s.per] {
-			g := dScores.Data[i*s.per+j]
+		items, grads, row := s.items[i*s.per:(i+1)*s.per], dScores.Row(i), s.h.Row(i)
+		axpyGather(grads, s.Table.W, items, dh.Row(i))
+		for j, item := range items {
+			g := grads[j]
 			if g == 0 {
 				continue
 			}
-			at := int(item) * s.Table.Cols
 			s.Table.Touch(item)
-			axpy(g, s.Table.W[at:at+s.Table.Cols], dh.Row(i))
-			axpy(g, s.h.Row(i), s.Table.G[at:at+s.Table.Cols])
+			axpy(g, row, s.Table.G[int(item)*s.Table.Cols:][:s.Table.Cols])
 			if s.Bias != nil {
 				s.Bias.Touch(item)
 				s.Bias.G[item] += g
@@ -149,14 +148,15 @@ func GBCE[F Float](scores Mat[F], beta float64, weight F) float64 {
 	for i := range scores.Rows {
 		row := scores.Row(i)
 		for j, v := range row {
-			x := float64(v)
 			if j == 0 {
-				loss += beta * softplus(-x)
-				row[j] = weight * F(-beta*logistic(-x))
+				plus, slope := softplus(-float64(v))
+				loss += beta * plus
+				row[j] = weight * F(-beta*slope)
 				continue
 			}
-			loss += softplus(x)
-			row[j] = weight * F(logistic(x))
+			plus, slope := softplus(float64(v))
+			loss += plus
+			row[j] = weight * F(slope)
 		}
 	}
 	return loss
@@ -169,9 +169,8 @@ func BPR[F Float](scores Mat[F], weight F) float64 {
 		row := scores.Row(i)
 		var target float64
 		for j := 1; j < len(row); j++ {
-			d := float64(row[0] - row[j])
-			loss += softplus(-d)
-			g := logistic(-d)
+			plus, g := softplus(-float64(row[0] - row[j]))
+			loss += plus
 			target -= g
 			row[j] = weight * F(g)
 		}
@@ -191,8 +190,9 @@ func Logistic[F Float](logits, labels, weights, grad []F, weight F) float64 {
 			w = float64(weights[i])
 		}
 		y := float64(labels[i])
-		loss += w * (softplus(float64(x)) - y*float64(x))
-		grad[i] = weight * F(w*(logistic(float64(x))-y))
+		plus, slope := softplus(float64(x))
+		loss += w * (plus - y*float64(x))
+		grad[i] = weight * F(w*(slope-y))
 	}
 	return loss
 }

@@ -20,9 +20,9 @@ func (e *Embedding[F]) Forward(ids []int32, factor F) Mat[F] {
 			continue
 		}
 		copy(row, e.Table.W[int(id)*e.Table.Cols:])
-	}
-	if factor != 1 {
-		scale(factor, y.Data)
+		if factor != 1 {
+			scale(factor, row)
+		}
 	}
 	return y
 }

@@ -107,6 +107,28 @@ func axpy[F Float](alpha F, x, y []F) {
 	}
 }
 
+// axpyGather adds alpha[i] times row rows[i] of mat to y, for every i.
+func axpyGather[F Float](alpha, mat []F, rows []int32, y []F) {
+	if y32, ok := single(y); ok {
+		linalg.AxpyGather(sameAs(alpha), sameAs(mat), rows, y32)
+		return
+	}
+	for i, row := range rows {
+		axpy(alpha[i], mat[int(row)*len(y):][:len(y)], y)
+	}
+}
+
+// dotGather sets out[i] to the inner product of x and row rows[i] of mat.
+func dotGather[F Float](x, mat []F, rows []int32, out []F) {
+	if o, ok := single(out); ok {
+		linalg.DotGather(sameAs(x), sameAs(mat), rows, o)
+		return
+	}
+	for i, row := range rows {
+		out[i] = dot(x, mat[int(row)*len(x):][:len(x)])
+	}
+}
+
 func dot[F Float](x, y []F) F {
 	if y32, ok := single(y); ok {
 		return F(linalg.Dot(sameAs(x), y32))
@@ -208,10 +230,15 @@ func softmaxTo[F Float](dst, x []F) F {
 	return top + F(math.Log(float64(sum)))
 }
 
-// softplus is log(1+exp(x)) without overflow.
-func softplus(x float64) float64 { return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }
-
-func logistic(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
+// softplus is log(1+exp(x)) without overflow, and its slope, 1/(1+exp(-x)).
+func softplus(x float64) (value, slope float64) {
+	e := math.Exp(-math.Abs(x))
+	slope = 1 / (1 + e)
+	if x < 0 {
+		slope *= e
+	}
+	return max(x, 0) + math.Log1p(e), slope
+}
 
 // addRows adds v to every row of m.
 func addRows[F Float](m Mat[F], v []F) {

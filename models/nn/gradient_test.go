@@ -146,14 +146,22 @@ func dropout[F Float]() *problem[F] {
 
 var packed = Steps{3, 3, 2, 1}
 
-func gru[F Float]() *problem[F] {
-	g := NewGRU[F]("gru", 3, 4, random())
-	return layered(input[F]("x", packed.Tokens(), 3), g.Params(), func(x Mat[F]) Mat[F] { return g.Forward(x, packed) }, g.Backward)
+// chunked is more tokens than are taken at once, on either side of a time that
+// alone is as many.
+var chunked = Steps{chunkRows + 3, 5, 4, 2}
+
+func gru[F Float](steps Steps, in, hidden int) func() *problem[F] {
+	return func() *problem[F] {
+		g := NewGRU[F]("gru", in, hidden, random())
+		return layered(input[F]("x", steps.Tokens(), in), g.Params(), func(x Mat[F]) Mat[F] { return g.Forward(x, steps) }, g.Backward)
+	}
 }
 
-func lstm[F Float]() *problem[F] {
-	l := NewLSTM[F]("lstm", 3, 4, random())
-	return layered(input[F]("x", packed.Tokens(), 3), l.Params(), func(x Mat[F]) Mat[F] { return l.Forward(x, packed) }, l.Backward)
+func lstm[F Float](steps Steps, in, hidden int) func() *problem[F] {
+	return func() *problem[F] {
+		l := NewLSTM[F]("lstm", in, hidden, random())
+		return layered(input[F]("x", steps.Tokens(), in), l.Params(), func(x Mat[F]) Mat[F] { return l.Forward(x, steps) }, l.Backward)
+	}
 }
 
 func attention[F Float](shape Lengths, dim int) func() *problem[F] {
@@ -273,8 +281,14 @@ func TestGradients(t *testing.T) {
 	checkGradient(t, "relu", relu[float64], relu[float32])
 	checkGradient(t, "gelu", gelu[float64], gelu[float32])
 	checkGradient(t, "dropout", dropout[float64], dropout[float32])
-	checkGradient(t, "gru", gru[float64], gru[float32])
-	checkGradient(t, "lstm", lstm[float64], lstm[float32])
+	for name, steps := range map[string]Steps{"": packed, ", chunked": chunked, ", in even chunks": {chunkRows / 2, chunkRows / 2, chunkRows / 2}} {
+		in, hidden := 3, 4
+		if name != "" {
+			in, hidden = 1, 2
+		}
+		checkGradient(t, "gru"+name, gru[float64](steps, in, hidden), gru[float32](steps, in, hidden))
+		checkGradient(t, "lstm"+name, lstm[float64](steps, in, hidden), lstm[float32](steps, in, hidden))
+	}
 	short := Lengths{3, 1, 5}
 	checkGradient(t, "attention", attention[float64](short, 4), attention[float32](short, 4))
 	if !testing.Short() {

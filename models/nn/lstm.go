@@ -16,10 +16,11 @@ import (
 type LSTM[F Float] struct {
 	Wx, Wh, B *Param[F] // in x 4h, h x 4h, 4h
 
-	x                                   Mat[F]
-	steps                               Steps
-	gates, cells, bent, prev, before, y buffer[F]
-	dGates, dPrev, dCell, dx, work      buffer[F]
+	x                           Mat[F]
+	steps                       Steps
+	gates, cells, bent, prev, y buffer[F]
+	dPrev, dCell, dx            buffer[F]
+	zero                        buffer[F] // the state before the first token
 }
 
 // NewLSTM draws the weights evenly from ±1/√hidden; the forget gate starts
@@ -49,32 +50,42 @@ func (l *LSTM[F]) Forward(x Mat[F], steps Steps) Mat[F] {
 	h := l.Hidden()
 	l.x, l.steps = x, steps
 	gates, cells, bent := l.gates.mat(x.Rows, 4*h), l.cells.mat(x.Rows, h), l.bent.mat(x.Rows, h)
-	prev, before, y := l.prev.mat(x.Rows, h), l.before.mat(x.Rows, h), l.y.mat(x.Rows, h)
-	gemm(false, false, 1, x, l.Wx.Mat(), 0, gates)
-	at, last := 0, 0
+	prev, y, zero := l.prev.mat(x.Rows, h), l.y.mat(x.Rows, h), l.zero.slice(h)
+	clear(zero)
+	at, last, ready := 0, 0, 0
 	for t, n := range steps {
-		hp, cp, now := prev.Slice(at, at+n), before.Slice(at, at+n), gates.Slice(at, at+n)
+		if at+n > ready {
+			ready = at + steps[t:].chunk()
+			gemm(false, false, 1, x.Slice(at, ready), l.Wx.Mat(), 0, gates.Slice(at, ready))
+		}
+		hp, now := prev.Slice(at, at+n), gates.Slice(at, at+n)
 		if t == 0 {
 			clear(hp.Data[:n*h])
-			clear(cp.Data[:n*h])
 		} else {
 			copy(hp.Data[:n*h], y.Data[last*h:])
-			copy(cp.Data[:n*h], cells.Data[last*h:])
 			gemm(false, false, 1, hp, l.Wh.Mat(), 1, now)
 		}
 		for i := range n {
-			l.cell(now.Row(i), cp.Row(i), cells.Row(at+i), bent.Row(at+i), y.Row(at+i))
+			c := zero
+			if t > 0 {
+				c = cells.Row(last + i)
+			}
+			lstmCell(now.Row(i), l.B.W, c, cells.Row(at+i), bent.Row(at+i), y.Row(at+i))
 		}
 		last, at = at, at+n
 	}
 	return y
 }
 
-// cell is one token: gates hold x·Wx + h·Wh and become the gates; cell, bent
-// and out become c', tanh(c') and h'. cell may be c.
-func (l *LSTM[F]) cell(gates, c, cell, bent, out []F) {
+// lstmCell is one token: gates hold x·Wx + h·Wh and become the gates; cell,
+// bent and out become c', tanh(c') and h'. cell may be c.
+func lstmCell[F Float](gates, bias, c, cell, bent, out []F) {
+	if g, ok := single(gates); ok {
+		linalg.LSTMCell(g, sameAs(bias), sameAs(c), sameAs(cell), sameAs(bent), sameAs(out))
+		return
+	}
 	h := len(out)
-	addTo(gates, gates, l.B.W)
+	addTo(gates, gates, bias)
 	sigmoidTo(gates[:3*h], gates[:3*h])
 	tanhTo(gates[3*h:], gates[3*h:])
 	mulTo(cell, c, gates[h:2*h])
@@ -84,54 +95,57 @@ func (l *LSTM[F]) cell(gates, c, cell, bent, out []F) {
 }
 
 // Backward takes the gradient of every h, adds to the gradients of the
-// weights, and returns that of x, valid until the next call.
+// weights, and returns that of x, valid until the next call. It uses up what
+// Forward kept: it can run once after each.
 func (l *LSTM[F]) Backward(dy Mat[F]) Mat[F] {
 	h, tokens := l.Hidden(), l.x.Rows
-	gates, bent := l.gates.mat(tokens, 4*h), l.bent.mat(tokens, h)
-	prev, before := l.prev.mat(tokens, h), l.before.mat(tokens, h)
-	dGates, dPrev, dCell := l.dGates.mat(tokens, 4*h), l.dPrev.mat(max(tokens, 1), h), l.dCell.mat(max(tokens, 1), h)
-	at, carried := tokens, 0
+	gates, cells, bent, prev := l.gates.mat(tokens, 4*h), l.cells.mat(tokens, h), l.bent.mat(tokens, h), l.prev.mat(tokens, h)
+	dGates, dPrev, dCell := gates, l.dPrev.mat(max(tokens, 1), h), l.dCell.mat(max(tokens, 1), h)
+	dx := l.dx.mat(tokens, l.x.Cols)
+	at, carried, done := tokens, 0, tokens
 	for t := len(l.steps) - 1; t >= 0; t-- {
 		n := l.steps[t]
 		at -= n
+		clear(dPrev.Slice(carried, n).Data[:(n-carried)*h])
+		clear(dCell.Slice(carried, n).Data[:(n-carried)*h])
 		for i := range n {
-			d := l.work.slice(h)
-			copy(d, dy.Row(at+i))
-			dc := dCell.Row(i)
-			if i < carried {
-				addTo(d, d, dPrev.Row(i))
-			} else {
-				clear(dc)
+			c := l.zero.slice(h)
+			if t > 0 {
+				c = cells.Row(at - l.steps[t-1] + i)
 			}
-			lstmGrad(d, gates.Row(at+i), bent.Row(at+i), before.Row(at+i), dGates.Row(at+i), dc)
+			lstmGrad(dy.Row(at+i), dPrev.Row(i), gates.Row(at+i), bent.Row(at+i), c, dGates.Row(at+i), dCell.Row(i))
 		}
 		if t > 0 {
 			gemm(false, true, 1, dGates.Slice(at, at+n), l.Wh.Mat(), 0, dPrev.Slice(0, n))
 		}
 		carried = n
+		if t == 0 || done-at >= chunkRows {
+			part := dGates.Slice(at, done)
+			gemm(true, false, 1, l.x.Slice(at, done), part, 1, l.Wx.Grad())
+			gemm(true, false, 1, prev.Slice(at, done), part, 1, l.Wh.Grad())
+			gemm(false, true, 1, part, l.Wx.Mat(), 0, dx.Slice(at, done))
+			sumRows(part, l.B.G)
+			done = at
+		}
 	}
-	gemm(true, false, 1, l.x, dGates, 1, l.Wx.Grad())
-	gemm(true, false, 1, prev, dGates, 1, l.Wh.Grad())
-	sumRows(dGates, l.B.G)
-	dx := l.dx.mat(tokens, l.x.Cols)
-	gemm(false, true, 1, dGates, l.Wx.Mat(), 0, dx)
 	return dx
 }
 
-// lstmGrad turns the gradient d of h' and dc of c' into those of the gates'
-// arguments; dc becomes the gradient of c.
-func lstmGrad[F Float](d, gate, bent, c, dg, dc []F) {
-	h := len(d)
-	in, forget, out, cand := gate[:h], gate[h:2*h], gate[2*h:3*h], gate[3*h:4*h]
-	dIn, dForget, dOut, dCand := dg[:h], dg[h:2*h], dg[2*h:3*h], dg[3*h:4*h]
-	bent, c, dc = bent[:h], c[:h], dc[:h]
-	for j, v := range d {
-		i, f, o, g, b := in[j], forget[j], out[j], cand[j], bent[j]
-		dOut[j] = v * b * o * (1 - o)
-		cell := dc[j] + v*o*(1-b*b)
-		dIn[j] = cell * g * i * (1 - i)
-		dForget[j] = cell * c[j] * f * (1 - f)
-		dCand[j] = cell * i * (1 - g*g)
+// lstmGrad turns the gradients dy+dh of h' and dc of c' into those of the
+// gates' arguments; dc becomes the gradient of c.
+func lstmGrad[F Float](dy, dh, gate, bent, c, dg, dc []F) {
+	if d, ok := single(dy); ok {
+		linalg.LSTMCellGrad(d, sameAs(dh), sameAs(gate), sameAs(bent), sameAs(c), sameAs(dg), sameAs(dc))
+		return
+	}
+	h := len(dy)
+	for j := range dy {
+		i, f, o, g, b, d := gate[j], gate[h+j], gate[2*h+j], gate[3*h+j], bent[j], dy[j]+dh[j]
+		cell := dc[j] + d*o*(1-b*b)
+		dg[j] = cell * g * i * (1 - i)
+		dg[h+j] = cell * c[j] * f * (1 - f)
+		dg[2*h+j] = d * b * o * (1 - o)
+		dg[3*h+j] = cell * i * (1 - g*g)
 		dc[j] = cell * f
 	}
 }
@@ -145,7 +159,7 @@ func (l *LSTM[F]) Step(x, state, work []F) {
 	clear(gates)
 	rowTimes(x, l.Wx, gates)
 	rowTimes(state[:h], l.Wh, gates)
-	l.cell(gates, state[h:], state[h:], bent, state[:h])
+	lstmCell(gates, l.B.W, state[h:], state[h:], bent, state[:h])
 }
 
 // rowTimes adds x·W to y.

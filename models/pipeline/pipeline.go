@@ -252,7 +252,7 @@ func (p *Pipeline) rank(ctx context.Context, w *work) {
 		}
 		w.degrade(p.ranker.Name(), why)
 	}
-	slices.SortFunc(w.ranked, byScore)
+	w.byScore()
 	p.observe(StageRank, p.ranker.Name(), began, len(w.ranked), why, err)
 }
 

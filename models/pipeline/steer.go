@@ -100,7 +100,7 @@ func (p *Pipeline) adjust(w *work) {
 		return
 	}
 	if !slices.IsSortedFunc(w.ranked, byScore) {
-		slices.SortFunc(w.ranked, byScore)
+		w.byScore()
 	}
 }
 

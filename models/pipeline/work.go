@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
-	"sort"
 
 	"github.com/attune-rec/attune/features"
 )
@@ -18,10 +17,10 @@ type work struct {
 	wanted   []features.Row
 	eligible features.Bitmap
 	scratch  features.Scratch
-	out      []Candidate    // of one source
-	found    []Candidate    // distinct, eligible, kept, as they came
-	places   []int32        // the best place of each among a source's
-	order    []int32        // of found, by place
+	out      []Candidate // of one source
+	found    []Candidate // distinct, eligible, kept, as they came
+	places   []int32     // the best place of each among a source's
+	sorter   sorter
 	at       []int32        // by row: 0 unseen, i+1 found[i], rejected or answered
 	seen     []features.Row // rows with an entry in at
 	ranked   []Candidate
@@ -114,35 +113,15 @@ func (w *work) merge(filters []Filter, i int, place int32, out []Candidate) erro
 	return nil
 }
 
-// inOrder copies what was found to ranked in retrieval order: by best place,
-// then by source, then by row.
+// inOrder copies what was found to ranked in retrieval order.
 func (w *work) inOrder() {
-	w.order = w.order[:0]
-	for i := range w.found {
-		w.order = append(w.order, int32(i))
-	}
-	sort.Sort((*byPlace)(w))
-	w.ranked = w.ranked[:0]
-	for _, i := range w.order {
-		w.ranked = append(w.ranked, w.found[i])
-	}
+	w.ranked = w.sorter.inOrder(w.found, w.places, w.ranked[:0])
 }
 
-// byPlace orders work.order.
-type byPlace work
-
-func (w *byPlace) Len() int      { return len(w.order) }
-func (w *byPlace) Swap(i, j int) { w.order[i], w.order[j] = w.order[j], w.order[i] }
-
-func (w *byPlace) Less(i, j int) bool {
-	a, b := w.order[i], w.order[j]
-	if w.places[a] != w.places[b] {
-		return w.places[a] < w.places[b]
-	}
-	if x, y := w.found[a].Main, w.found[b].Main; x != y {
-		return x < y
-	}
-	return w.found[a].Row < w.found[b].Row
+// byScore orders ranked: descending, ties by row, what the ranker cannot judge
+// last.
+func (w *work) byScore() {
+	w.ranked, w.spare = w.sorter.byScore(w.ranked, w.spare)
 }
 
 // The calls below turn a panic of a component into an error.

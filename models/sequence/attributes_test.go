@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -12,7 +11,6 @@ import (
 	"github.com/attune-rec/attune/features/catalog"
 	"github.com/attune-rec/attune/features/dataset"
 	"github.com/attune-rec/attune/models"
-	"github.com/attune-rec/attune/models/nn"
 )
 
 // sorted is shoppers who go from sort to sort, 0, 1, 2, 0 …, each time to any
@@ -38,53 +36,6 @@ func sorted(t *testing.T, items, met int) *dataset.Dataset {
 		t.Fatal(err)
 	}
 	return d
-}
-
-func TestAttributesThatItemsShare(t *testing.T) {
-	a := attributesOf(sorted(t, 30, 24))
-	if a.names != 3 {
-		t.Fatalf("got %d attributes, want the three sorts: what all or one alone have says nothing", a.names)
-	}
-	for i := range 30 {
-		if ids := a.ids[a.ptr[i]:a.ptr[i+1]]; len(ids) != 1 || ids[0] != int32(i%3) {
-			t.Errorf("item %d: got attributes %v, want %d", i, ids, i%3)
-		}
-	}
-	d := sorted(t, 30, 24)
-	d.Catalog = nil
-	if attributesOf(d) != nil {
-		t.Error("got attributes without a catalogue")
-	}
-}
-
-// distribute is the transpose of compose: what finite differences of a linear
-// map would show, exactly.
-func TestAttributeGradients(t *testing.T) {
-	a := &attributes{ptr: []int32{0, 2, 2, 5}, ids: []int32{0, 3, 1, 2, 3}, names: 4}
-	rng := rand.New(rand.NewPCG(1, 1))
-	own, attrs, whole := nn.NewParam[float32]("own", 3, 2).Normal(rng, 1), nn.NewParam[float32]("attrs", 4, 2).Normal(rng, 1), nn.NewParam[float32]("whole", 3, 2)
-	a.compose(own, attrs, whole, 2)
-	left := 0.
-	for i := range whole.G {
-		whole.G[i] = float32(rng.NormFloat64())
-		left += float64(whole.W[i] * whole.G[i])
-	}
-	a.distribute(own, attrs, whole)
-	right := 0.
-	for i, w := range own.W {
-		right += float64(w * own.G[i])
-	}
-	for i, w := range attrs.W {
-		right += float64(w * attrs.G[i])
-	}
-	if math.Abs(left-right) > 1e-5 {
-		t.Errorf("got a product of %v with the weights, want %v as with the items", right, left)
-	}
-	for i, g := range whole.G {
-		if g != 0 {
-			t.Fatalf("gradient %d of the items: got %v left, want none", i, g)
-		}
-	}
 }
 
 // Items that nobody met are known by what is said of them: of those, the sort

@@ -10,6 +10,7 @@ import (
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/linalg"
+	"github.com/attune-rec/attune/models/place"
 	"github.com/attune-rec/attune/models/taste"
 )
 
@@ -156,6 +157,10 @@ func (m *Chain) Score(r *features.Request, items []features.Row, out []float32) 
 	if scratch == nil {
 		scratch = new(features.Scratch)
 	}
+	if place.Few(len(items), m.reader.items) && scratch.Kept(m) == nil {
+		m.some(r, scratch, items, out)
+		return
+	}
 	scores, ok := scratch.Vector(m, m.reader.items, func(dst []float32) bool { return m.all(r, dst) })
 	for i, row := range items {
 		if !ok || row < 0 || int(row) >= m.reader.items {
@@ -168,9 +173,48 @@ func (m *Chain) Score(r *features.Request, items []features.Row, out []float32) 
 
 // all scores every item into dst.
 func (m *Chain) all(r *features.Request, dst []float32) bool {
-	history := r.History()
 	copy(dst, m.own)
 	linalg.Scale(float32(m.params.Popularity), dst)
+	return m.each(r, func(row features.Row, w float32) {
+		lo, hi := m.ptr[row], m.ptr[row+1]
+		weights := m.weight[lo:hi]
+		for k, to := range m.to[lo:hi] {
+			dst[to] += w * weights[k]
+		}
+	})
+}
+
+// some is Score without the scores of all other items: those of a large
+// catalogue would drive everything else out of the processor's nearest memory.
+func (m *Chain) some(r *features.Request, scratch *features.Scratch, items []features.Row, out []float32) {
+	places := place.Of(items, scratch)
+	for i, row := range items {
+		if row >= 0 && int(row) < m.reader.items {
+			out[i] = m.own[row] * float32(m.params.Popularity)
+		}
+	}
+	ok := m.each(r, func(row features.Row, w float32) {
+		lo, hi := m.ptr[row], m.ptr[row+1]
+		weights := m.weight[lo:hi]
+		for k, to := range m.to[lo:hi] {
+			if at := places.Find(features.Row(to)); at >= 0 {
+				out[at] += w * weights[k]
+			}
+		}
+	})
+	for i, row := range items {
+		if !ok || row < 0 || int(row) >= m.reader.items {
+			out[i] = float32(math.NaN())
+		} else if at := places.Find(row); at != i { // asked for twice
+			out[i] = out[at]
+		}
+	}
+}
+
+// each passes the latest items to follow, newest first, each with what its
+// followers weigh; false when there are none.
+func (m *Chain) each(r *features.Request, f func(row features.Row, w float32)) bool {
+	history := r.History()
 	w, left := float32(1), m.params.Reach
 	before := features.NoRow
 	for i := len(history) - 1; i >= 0 && left > 0; i-- {
@@ -179,10 +223,7 @@ func (m *Chain) all(r *features.Request, dst []float32) bool {
 			continue
 		}
 		before = it.Row
-		lo, hi := m.ptr[it.Row], m.ptr[it.Row+1]
-		for k, to := range m.to[lo:hi] {
-			dst[to] += w * m.weight[int(lo)+k]
-		}
+		f(before, w)
 		w *= float32(m.params.Fade)
 		left--
 	}

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 
+	"github.com/attune-rec/attune/models/attribute"
 	"github.com/attune-rec/attune/models/nn"
 )
 
@@ -15,7 +16,7 @@ const spread = .02
 type network struct {
 	items, bias *nn.Param[float32] // items: as they are read and compared with
 	own, attrs  *nn.Param[float32] // what items are composed of; nil: they are weights themselves
-	attributes  *attributes
+	attributes  *attribute.Table
 	kinds, gaps *nn.Param[float32] // nil: not read
 	body        body
 	factor      float32 // on item vectors as they are read
@@ -29,13 +30,13 @@ type network struct {
 
 // newNetwork builds the family's network for n items, which are composed of
 // attributes where there are any; without rng its weights are to be read.
-func newNetwork(family string, p Params, n int, reads inputs, a *attributes, rng *rand.Rand) *network {
+func newNetwork(family string, p Params, n int, reads inputs, a *attribute.Table, rng *rand.Rand) *network {
 	w := &network{
 		items: nn.NewParam[float32]("items", n, p.Dim).Normal(rng, spread),
 		bias:  nn.NewParam[float32]("bias", 1, n), factor: 1, attributes: a,
 	}
 	if a != nil {
-		w.own, w.attrs = w.items, nn.NewParam[float32]("attributes", a.names, p.Dim).Normal(rng, spread)
+		w.own, w.attrs = w.items, nn.NewParam[float32]("attributes", a.Names(), p.Dim).Normal(rng, spread)
 		w.items = nn.NewParam[float32]("composed", n, p.Dim)
 	}
 	if reads.Types {
@@ -82,7 +83,7 @@ func (w *network) rest() nn.Params[float32] {
 // compose brings the items up to date with what they are composed of.
 func (w *network) compose(workers int) {
 	if w.attributes != nil {
-		w.attributes.compose(w.own, w.attrs, w.items, workers)
+		w.attributes.Compose(w.own, w.attrs, w.items, workers)
 	}
 }
 
@@ -119,7 +120,7 @@ func (w *network) step(pieces [][]token, seed uint64, weight float32) float64 {
 		w.inGaps.Backward(dx, w.factor)
 	}
 	if w.attributes != nil {
-		w.attributes.distribute(w.own, w.attrs, w.items)
+		w.attributes.Distribute(w.own, w.attrs, w.items)
 	}
 	return loss
 }

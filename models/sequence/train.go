@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/attribute"
 	"github.com/attune-rec/attune/models/linalg"
 	"github.com/attune-rec/attune/models/nn"
 	"github.com/attune-rec/attune/models/training"
@@ -41,17 +42,7 @@ func SASRec() models.Kind {
 func kindOf(family, summary string) models.Kind {
 	return models.Kind{
 		Name: family, Summary: summary, Defaults: defaults(family),
-		Fit: func(ctx context.Context, in models.FitInput) (models.Model, error) {
-			t, err := newTrainer(family, in)
-			if err != nil {
-				return nil, fmt.Errorf("fit %s: %w", family, err)
-			}
-			m, err := t.run(ctx)
-			if err != nil {
-				return nil, fmt.Errorf("fit %s: %w", family, err)
-			}
-			return m, nil
-		},
+		Fit:  training.Fit(family, func(in models.FitInput) (*trainer, error) { return newTrainer(family, in) }, (*trainer).run),
 		Open: func(r models.Reader) (models.Model, error) { return open(family, r) },
 		Space: []models.Range{
 			{Param: "dim", Values: []any{32, 64, 128}},
@@ -102,9 +93,9 @@ func newTrainer(family string, in models.FitInput) (*trainer, error) {
 	}
 	t.params = p
 	t.reads = inputs{Types: p.EventTypes && t.corpus.types, Gaps: p.Gaps && t.corpus.gaps}
-	var said *attributes
+	var said *attribute.Table
 	if p.ItemFeatures {
-		said = attributesOf(in.Train)
+		said = attribute.Of(in.Train)
 	}
 	t.nets, err = training.Replicas(t.workers, func() *network {
 		n := newNetwork(family, p, t.reader.items, t.reads, said, rand.New(rand.NewPCG(in.Seed, 0x5e9)))

@@ -26,10 +26,8 @@ func (w *Weigher) Profiles(d *dataset.Dataset, signed bool) linalg.CSR {
 
 func (w *Weigher) matrix(d *dataset.Dataset, signed bool, recency float64) linalg.CSR {
 	m := linalg.CSR{Rows: d.NumUsers(), Cols: d.NumItems(), Ptr: make([]int64, d.NumUsers()+1), Idx: make([]int32, 0, len(d.Log))}
-	m.Val = make([]float32, 0, len(d.Log))
 	var scratch features.Scratch
 	var order []int32
-	plain := true
 	for u := range d.Users {
 		scratch.Reset()
 		p := w.profile(d.History(u), d.NumItems(), recency, &scratch)
@@ -41,14 +39,24 @@ func (w *Weigher) matrix(d *dataset.Dataset, signed bool, recency float64) linal
 		}
 		slices.SortFunc(order, func(a, b int32) int { return int(p.Rows[a]) - int(p.Rows[b]) })
 		for _, i := range order {
+			if m.Val == nil && p.Weights[i] != 1 {
+				m.Val = ones(len(m.Idx), len(d.Log))
+			}
+			if m.Val != nil {
+				m.Val = append(m.Val, p.Weights[i])
+			}
 			m.Idx = append(m.Idx, p.Rows[i])
-			m.Val = append(m.Val, p.Weights[i])
-			plain = plain && p.Weights[i] == 1
 		}
 		m.Ptr[u+1] = int64(len(m.Idx))
 	}
-	if plain {
-		m.Val = nil
-	}
 	return m
+}
+
+// ones is n ones, with room for more.
+func ones(n, room int) []float32 {
+	x := make([]float32, n, room)
+	for i := range x {
+		x[i] = 1
+	}
+	return x
 }

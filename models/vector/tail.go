@@ -36,6 +36,8 @@ type tail struct {
 	rows []features.Row
 	vecs []float32
 	live int
+
+	changes uint64 // before this tail
 }
 
 // merge is the working set of one search.
@@ -88,6 +90,7 @@ func (t *Tailed) Delete(row features.Row) {
 func (t *Tailed) without(row features.Row) *tail {
 	old := t.now.Load()
 	next := *old
+	next.changes++
 	if row >= 0 && int(row) < t.baseN && !old.dead.Has(row) {
 		next.dead = old.dead.Grow(t.baseN)
 		next.dead.Set(row)
@@ -214,6 +217,10 @@ func (now *tail) merge(vec []float32, k int, w models.Where, dst []models.Hit, s
 	}
 	return dst
 }
+
+// Changes counts upserts and deletions: as long as it stays, so does what a
+// search finds.
+func (t *Tailed) Changes() uint64 { return t.now.Load().changes }
 
 // Remote reports whether the base is searched over the network.
 func (t *Tailed) Remote() bool {

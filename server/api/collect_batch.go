@@ -16,6 +16,7 @@ func (s *Events) CollectBatch(ctx context.Context, r *attunev1.CollectBatchReque
 	if err != nil {
 		return nil, Status(err)
 	}
+	t.expect(len(r.GetEvents()))
 	for i, e := range r.GetEvents() {
 		t.add(int64(i), e)
 	}

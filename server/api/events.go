@@ -35,6 +35,7 @@ func (s *Events) Collect(ctx context.Context, r *attunev1.CollectRequest) (*attu
 	if err != nil {
 		return nil, Status(err)
 	}
+	t.expect(1)
 	t.add(0, r.GetEvent())
 	if err := t.store(ctx); err != nil {
 		return nil, Status(err)
@@ -102,6 +103,11 @@ func (s *Events) take(ctx context.Context, shop features.ShopID, source string) 
 		return nil, err
 	}
 	return &taking{s: s, shop: shop, source: source, names: names}, nil
+}
+
+// expect makes room for so many events.
+func (t *taking) expect(n int) {
+	t.events, t.raw, t.index = make([]features.Event, 0, n), make([]*attunev1.Event, 0, n), make([]int64, 0, n)
 }
 
 // add takes one event in, or refuses it.

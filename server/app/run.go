@@ -58,9 +58,11 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 	if s.judge != nil {
 		wg.Go(func() { s.judge.Run(ctx, lookEvery) })
 	}
-	s.log.Info("attune serves", "grpc", s.GRPC(), "http", s.HTTP(), "admin", s.Admin(), "data", s.config.Data)
-	if ready != nil {
-		ready()
+	if ctx.Err() == nil { // it may have been stopped while it loaded
+		s.log.Info("attune serves", "grpc", s.GRPC(), "http", s.HTTP(), "admin", s.Admin(), "data", s.config.Data)
+		if ready != nil {
+			ready()
+		}
 	}
 	var err error
 	select {

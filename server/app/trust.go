@@ -18,6 +18,8 @@ type Trust struct {
 	RiskEvery      time.Duration     `help:"Time between two looks for attacks in the logs; 0: only when RiskService is asked." default:"1h"`
 	RiskQuarantine float64           `help:"Flags of this score and more are kept out of training and counts by themselves; 0: none is." default:"0.8"`
 	DefaultConsent []string          `help:"What who said nothing agreed to, by shop and market: default=personalisation+analytics, default/DE=none." placeholder:"SHOP[/MARKET]=PURPOSES"`
+	Needed         []string          `help:"What fields of persons and events are needed for, by shop: default/user.gender=none, default/event.device=analytics. What no purpose needs is not stored, what some need only of who agreed to one. What is not named is stored." placeholder:"SHOP/FIELD=PURPOSES"`
+	Sensitive      []string          `help:"Attributes of persons that no model and no report may use but for the purposes recorded: default/gender, default/gender=fairness." placeholder:"SHOP/ATTRIBUTE[=PURPOSES]"`
 	Retain         map[string]string `help:"How long events of a type are kept, such as impression=90d; answer and refused are those records. What is not named is kept." mapsep:"," placeholder:"TYPE=DURATION"`
 	RetainEvery    time.Duration     `help:"Time between two looks for what is kept too long." default:"24h"`
 	BulkReads      int               `help:"An alarm rings when a caller reads the data of more persons of a shop within --bulk-window; 0: never." default:"1000"`
@@ -33,6 +35,12 @@ func (t *Trust) wrong() string {
 	}
 	if _, err := parseConsents(t.DefaultConsent); err != nil {
 		return "default-consent: " + err.Error()
+	}
+	if _, err := parseNeeds(t.Needed); err != nil {
+		return "needed: " + err.Error()
+	}
+	if _, err := parseSensitive(t.Sensitive); err != nil {
+		return "sensitive: " + err.Error()
 	}
 	if _, err := parseRetention(t.Retain); err != nil {
 		return "retain: " + err.Error()

@@ -118,6 +118,9 @@ func Build(ctx context.Context, c Config, log *slog.Logger, version string) (s *
 	if err := s.consents(ctx); err != nil {
 		return s, err
 	}
+	if err := s.fields(ctx); err != nil {
+		return s, err
+	}
 	if s.releases, err = release.OpenStore(ctx, c.releases(), filepath.Join(c.Data, "cache")); err != nil {
 		return s, err
 	}
@@ -255,7 +258,7 @@ func (s *Server) services() (rpc.Services, error) {
 	}
 	told := listeners{shoppers, recently, profiles, s.signals}
 	collector, err := collect.New(collect.Options{
-		Log: s.store, Morgue: s.store, Links: s.store, Listener: told,
+		Log: s.store, Morgue: s.store, Listener: told,
 		MaxAge: s.config.EventAge, MaxAhead: s.config.ClockAhead, Logger: s.log, Registerer: s.metrics,
 	})
 	if err != nil {
@@ -325,8 +328,11 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 	s.metrics.MustRegister(memory)
 	o := rpc.Options{
 		Memory: within, Callers: callers, Audit: &privacy.Auditor{Policies: policies, Names: shopper.NewNames(s.store), Log: s.store, Logger: s.log, Alarm: privacy.NewAlarm(s.config.BulkReads, s.config.BulkWindow, s.metrics)},
-		Validate: validate, Logger: s.log, Traces: s.traces, MaxMessage: s.config.MaxMessage,
+		Validate: validate, Logger: s.log, MaxMessage: s.config.MaxMessage,
 		Calls: rpc.NewCalls(s.metrics, telemetry.Buckets()), Refused: s.events.Refused, Stopping: s.stopping,
+	}
+	if s.config.OTLP != "" {
+		o.Traces = s.traces
 	}
 	if o.Guard, err = s.guard(policies); err != nil {
 		return err
@@ -345,7 +351,11 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 		return fmt.Errorf("gateway: %w", err)
 	}
 	s.closing(s.conn.Close)
-	rest, err := gateway.New(ctx, s.conn, gateway.Options{Memory: memory, MaxBody: int64(s.config.MaxMessage), Origins: s.config.Origins, Peer: peerOf(callers)})
+	var inside grpc.ClientConnInterface = s.conn
+	if o.Traces == nil { // a trace begins where a connection is taken
+		inside = rpc.NewLocal(services, o, s.conn)
+	}
+	rest, err := gateway.New(ctx, inside, gateway.Options{Memory: memory, MaxBody: int64(s.config.MaxMessage), Origins: s.config.Origins, Peer: peerOf(callers)})
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -21,20 +22,17 @@ import (
 	"github.com/attune-rec/attune/features/store"
 )
 
-// Log is where accepted events go.
+// Log is where accepted events go, with what they say of who is who.
 type Log interface {
-	Append(ctx context.Context, shop features.ShopID, events []features.Event) ([]store.Appended, error)
+	// AppendLinking makes events durable and, with them, links of pairs of alias
+	// and user, in order. Links that could not be stored leave the events as they
+	// are: unlinked says why.
+	AppendLinking(ctx context.Context, shop features.ShopID, events []features.Event, links [][2]features.UserKey) (out []store.Appended, unlinked, err error)
 }
 
 // Morgue is where refused events go.
 type Morgue interface {
 	PutDead(ctx context.Context, shop features.ShopID, letters []store.DeadLetter) error
-}
-
-// Links is who is told that a session turned out to be a user's.
-type Links interface {
-	// LinkMany takes pairs of alias and user, in order.
-	LinkMany(ctx context.Context, shop features.ShopID, pairs [][2]features.UserKey) error
 }
 
 // Listener is told of durable events, with their sequence numbers, before their
@@ -45,11 +43,10 @@ type Listener interface {
 	Linked(shop features.ShopID, alias, user features.UserKey)
 }
 
-// Options are what a Collector works with. Log, Morgue and Links are needed.
+// Options are what a Collector works with. Log and Morgue are needed.
 type Options struct {
 	Log        Log
 	Morgue     Morgue
-	Links      Links
 	Listener   Listener         // nil: nobody
 	MaxAhead   time.Duration    // a client's clock may be ahead by so much; 0: 5 minutes
 	MaxAge     time.Duration    // older events are refused; 0: 400 days
@@ -135,28 +132,34 @@ func (c *Collector) Now() time.Time { return c.o.Clock().UTC().Truncate(time.Mil
 
 // Collect stores the events of one shop, together or not at all, save those
 // that it refuses: they are kept aside with the reason. raw gives the i-th
-// event as it came; nil: what is refused is kept already. An error means that nothing was stored.
+// event as it came; nil: what is refused is kept already. An error means that
+// nothing was stored. The events are changed and may be used again afterwards.
 func (c *Collector) Collect(ctx context.Context, shop features.ShopID, source string, events []features.Event, raw func(i int) []byte) ([]Outcome, error) {
 	out := make([]Outcome, len(events))
-	taken := make([]features.Event, 0, len(events))
+	taken := events // those that are not refused
 	var letters []store.DeadLetter
 	for i := range events {
 		e := &events[i]
-		if r := c.judge(e); r != nil {
-			out[i].Refused = r
-			if raw != nil {
+		r := c.judge(e)
+		switch {
+		case r != nil:
+			if out[i].Refused = r; raw != nil {
 				letters = append(letters, Letter(source, r, e, raw(i)))
 			}
-			continue
+			if len(taken) == len(events) {
+				taken = slices.Clone(events[:i])
+			}
+		case len(taken) < len(events):
+			taken = append(taken, *e)
 		}
-		taken = append(taken, *e)
 	}
 	if len(taken) > 0 {
-		stored, err := c.o.Log.Append(ctx, shop, taken)
+		links := c.links(shop, taken)
+		stored, unlinked, err := c.o.Log.AppendLinking(ctx, shop, taken, links)
 		if err != nil {
 			return nil, err
 		}
-		c.link(ctx, shop, taken)
+		c.linkedNow(shop, links, unlinked)
 		fresh := taken[:0]
 		at := 0
 		for i := range out {
@@ -200,28 +203,29 @@ func (c *Collector) judge(e *features.Event) *Refusal {
 	return nil
 }
 
-// link remembers which session belongs to which user, where an event has both.
-// What one call brings is remembered together.
-func (c *Collector) link(ctx context.Context, shop features.ShopID, events []features.Event) {
-	var pairs [][2]features.UserKey
+// links is which sessions turn out to belong to which users, by the events that
+// have both, as far as it is not known already.
+func (c *Collector) links(shop features.ShopID, events []features.Event) (pairs [][2]features.UserKey) {
 	for i := range events {
 		e := &events[i]
 		if e.User.IsZero() || e.Session.IsZero() || e.User == e.Session {
 			continue
 		}
-		if user, ok := c.linked.Get(link{shop, e.Session}); ok && user == e.User {
+		if n := len(pairs); n > 0 && pairs[n-1] == [2]features.UserKey{e.Session, e.User} {
 			continue
 		}
-		if n := len(pairs); n > 0 && pairs[n-1] == [2]features.UserKey{e.Session, e.User} {
+		if user, ok := c.linked.Get(link{shop, e.Session}); ok && user == e.User {
 			continue
 		}
 		pairs = append(pairs, [2]features.UserKey{e.Session, e.User})
 	}
-	if len(pairs) == 0 {
-		return
-	}
-	if err := c.o.Links.LinkMany(ctx, shop, pairs); err != nil {
-		c.o.Logger.Error("sessions could not be linked to their users; the next event tries again", "shop", shop, "error", err)
+	return pairs
+}
+
+// linkedNow remembers links that were stored, and tells of them.
+func (c *Collector) linkedNow(shop features.ShopID, pairs [][2]features.UserKey, unlinked error) {
+	if unlinked != nil {
+		c.o.Logger.Error("sessions could not be linked to their users; the next event tries again", "shop", shop, "error", unlinked)
 		return
 	}
 	for _, p := range pairs {

@@ -24,11 +24,18 @@ type shelf struct {
 	told    []int64
 	fail    error
 	failBad error
+
+	failLinks error
 }
 
-func (s *shelf) Append(_ context.Context, _ features.ShopID, events []features.Event) ([]store.Appended, error) {
+func (s *shelf) AppendLinking(_ context.Context, _ features.ShopID, events []features.Event, links [][2]features.UserKey) ([]store.Appended, error, error) {
 	if s.fail != nil {
-		return nil, s.fail
+		return nil, nil, s.fail
+	}
+	for _, p := range links {
+		if s.failLinks == nil {
+			s.links = append(s.links, p[0], p[1])
+		}
 	}
 	out := make([]store.Appended, len(events))
 	for i, e := range events {
@@ -41,7 +48,7 @@ func (s *shelf) Append(_ context.Context, _ features.ShopID, events []features.E
 		s.ids[e.ID] = e.Seq
 		out[i].Seq = e.Seq
 	}
-	return out, nil
+	return out, s.failLinks, nil
 }
 
 func (s *shelf) PutDead(_ context.Context, _ features.ShopID, letters []store.DeadLetter) error {
@@ -49,20 +56,6 @@ func (s *shelf) PutDead(_ context.Context, _ features.ShopID, letters []store.De
 		return s.failBad
 	}
 	s.dead = append(s.dead, letters...)
-	return nil
-}
-
-func (s *shelf) LinkMany(ctx context.Context, shop features.ShopID, pairs [][2]features.UserKey) error {
-	for _, p := range pairs {
-		if err := s.Link(ctx, shop, p[0], p[1]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *shelf) Link(_ context.Context, _ features.ShopID, alias, user features.UserKey) error {
-	s.links = append(s.links, alias, user)
 	return nil
 }
 
@@ -79,7 +72,7 @@ func (s *shelf) Linked(_ features.ShopID, alias, user features.UserKey) {
 func collector(t *testing.T, s *shelf) *Collector {
 	t.Helper()
 	c, err := New(Options{
-		Log: s, Morgue: s, Links: s, Listener: s, MaxAge: 30 * 24 * time.Hour,
+		Log: s, Morgue: s, Listener: s, MaxAge: 30 * 24 * time.Hour,
 		Clock: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -153,6 +146,29 @@ func TestSessionIsLinkedOnceAndBeforeItsEventIsTold(t *testing.T) {
 		t.Fatalf("got links %v, want %v", s.links, want)
 	}
 	if want := []int64{-21, -23, 1, 2, 3, 4, 5}; !slices.Equal(s.told, want) {
+		t.Fatalf("listener: got %v, want %v", s.told, want)
+	}
+}
+
+// TestLinkIsTriedAgain has links that are not stored: the events are, nobody is
+// told of the links, and the next event brings them again.
+func TestLinkIsTriedAgain(t *testing.T) {
+	s := &shelf{ids: map[string]int64{}, failLinks: errors.New("no links today")}
+	c := collector(t, s)
+	send := func() {
+		out, err := c.Collect(context.Background(), "default", "Collect", []features.Event{{User: key(1), Session: key(2)}}, raw)
+		if err != nil || out[0].Seq == 0 {
+			t.Fatalf("got %v, %v, want the event stored", out, err)
+		}
+	}
+	send()
+	s.failLinks = nil
+	send()
+	send()
+	if want := []features.UserKey{key(2), key(1)}; !slices.Equal(s.links, want) {
+		t.Fatalf("got links %v, want %v", s.links, want)
+	}
+	if want := []int64{1, -21, 2, 3}; !slices.Equal(s.told, want) {
 		t.Fatalf("listener: got %v, want %v", s.told, want)
 	}
 }

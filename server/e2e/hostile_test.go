@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	_ "google.golang.org/grpc/encoding/gzip" // the bombs are sent with it
 
+	"github.com/attune-rec/attune/features/raced"
 	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
 )
 
@@ -35,7 +36,7 @@ const (
 // of streams that say nothing; readers that never read. It lives, and answers
 // others all the while.
 func TestHostileCallers(t *testing.T) {
-	if raced {
+	if raced.On {
 		t.Skip("the race detector alone takes more than the memory that the server is given here")
 	}
 	streams := times(t, "ATTUNE_STREAMS", 1_000, 10_000)

@@ -1,7 +1,7 @@
 // Package gateway is the REST form of the API: every RPC as HTTP and JSON, its
 // description at /openapi.json and a page for people at /docs. It calls the
-// gRPC server of the same process, so that a call by REST passes the same
-// chain as any other.
+// services of the same process as a gRPC client would, so that a call by REST
+// passes the same chain as any other.
 //
 // Start reading at New.
 package gateway
@@ -38,7 +38,7 @@ type Options struct {
 }
 
 // New returns the handler of all REST calls, made over conn.
-func New(ctx context.Context, conn *grpc.ClientConn, o Options) (http.Handler, error) {
+func New(ctx context.Context, conn grpc.ClientConnInterface, o Options) (http.Handler, error) {
 	if o.MaxBody <= 0 {
 		o.MaxBody = 8 << 20
 	}
@@ -67,22 +67,20 @@ func New(ctx context.Context, conn *grpc.ClientConn, o Options) (http.Handler, e
 		runtime.WithErrorHandler(fail),
 		runtime.WithRoutingErrorHandler(lost(routesOf(d))),
 	)
-	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
-		attunev1.RegisterEventServiceHandler,
-		attunev1.RegisterCatalogServiceHandler,
-		attunev1.RegisterUserServiceHandler,
-		attunev1.RegisterReleaseServiceHandler,
-		attunev1.RegisterRuleServiceHandler,
-		attunev1.RegisterPrivacyServiceHandler,
-		attunev1.RegisterRiskServiceHandler,
-		attunev1.RegisterProfileServiceHandler,
-		attunev1.RegisterSegmentServiceHandler,
+	if err := errors.Join(
+		attunev1.RegisterEventServiceHandlerClient(ctx, mux, attunev1.NewEventServiceClient(conn)),
+		attunev1.RegisterCatalogServiceHandlerClient(ctx, mux, attunev1.NewCatalogServiceClient(conn)),
+		attunev1.RegisterUserServiceHandlerClient(ctx, mux, attunev1.NewUserServiceClient(conn)),
+		attunev1.RegisterReleaseServiceHandlerClient(ctx, mux, attunev1.NewReleaseServiceClient(conn)),
+		attunev1.RegisterRuleServiceHandlerClient(ctx, mux, attunev1.NewRuleServiceClient(conn)),
+		attunev1.RegisterPrivacyServiceHandlerClient(ctx, mux, attunev1.NewPrivacyServiceClient(conn)),
+		attunev1.RegisterRiskServiceHandlerClient(ctx, mux, attunev1.NewRiskServiceClient(conn)),
+		attunev1.RegisterProfileServiceHandlerClient(ctx, mux, attunev1.NewProfileServiceClient(conn)),
+		attunev1.RegisterSegmentServiceHandlerClient(ctx, mux, attunev1.NewSegmentServiceClient(conn)),
 		// The last is asked first: items/{item}:similar before items/{id}.
-		attunev1.RegisterRecommendationServiceHandler,
-	} {
-		if err := register(ctx, mux, conn); err != nil {
-			return nil, fmt.Errorf("gateway: %w", err)
-		}
+		attunev1.RegisterRecommendationServiceHandlerClient(ctx, mux, attunev1.NewRecommendationServiceClient(conn)),
+	); err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
 	}
 	pages := http.NewServeMux()
 	pages.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {

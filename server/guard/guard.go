@@ -20,7 +20,6 @@ import (
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -74,9 +73,9 @@ type Options struct {
 	Clock    func() time.Time // nil: time.Now
 }
 
-// Guard admits calls. It is a stats.Handler of the servers it guards, and its
-// Accept is their tap; one guard may serve several. It is safe for concurrent
-// use.
+// Guard admits calls. Its Accept is the tap of the servers it guards, and
+// whoever runs their calls brackets each with Begin and Ticket.End; one guard may
+// serve several. It is safe for concurrent use.
 type Guard struct {
 	o       Options
 	limit   *limit
@@ -121,8 +120,9 @@ func New(o Options) (*Guard, error) {
 	return g, nil
 }
 
-// ticket is one call that was let in.
-type ticket struct {
+// Ticket is one call that was let in; nil is one that nobody counts.
+type Ticket struct {
+	guard *Guard
 	class Class
 	state atomic.Uint32
 	at    time.Time
@@ -149,7 +149,7 @@ func (g *Guard) Accept(ctx context.Context, info *tap.Info) (context.Context, er
 		return ctx, g.refusal[class]
 	}
 	g.let[class].Add(1)
-	t := &ticket{class: class, at: g.o.Clock()}
+	t := &Ticket{guard: g, class: class, at: g.o.Clock()}
 	t.stop = context.AfterFunc(ctx, func() {
 		if t.state.CompareAndSwap(waiting, gone) {
 			g.running[class].Add(-1)
@@ -180,36 +180,29 @@ func (g *Guard) admit(class Class) bool {
 	return false
 }
 
-// TagRPC implements stats.Handler.
-func (*Guard) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context { return ctx }
-
-// HandleRPC implements stats.Handler. Only what has a Begin has an End: a
-// method that nobody registered is tagged and has neither.
-func (g *Guard) HandleRPC(ctx context.Context, s stats.RPCStats) {
-	switch s := s.(type) {
-	case *stats.Begin:
-		if t, ok := ctx.Value(key{}).(*ticket); ok {
-			t.stop()
-			t.state.CompareAndSwap(waiting, begun)
-		}
-	case *stats.End:
-		t, ok := ctx.Value(key{}).(*ticket)
-		if !ok || !t.state.CompareAndSwap(begun, gone) {
-			return
-		}
-		g.running[t.class].Add(-1)
-		if t.class == Answer && status.Code(s.Error) != codes.Canceled {
-			now := g.o.Clock()
-			g.limit.took(now.Sub(t.at), now)
-		}
+// Begin takes over a call that Accept let in: it is counted out by End, and by
+// nothing else. ctx is the call's; nil when Accept did not count it.
+func Begin(ctx context.Context) *Ticket {
+	t, ok := ctx.Value(key{}).(*Ticket)
+	if !ok || !t.state.CompareAndSwap(waiting, begun) {
+		return nil // it is over already: its context ended
 	}
+	t.stop()
+	return t
 }
 
-// TagConn implements stats.Handler.
-func (*Guard) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
-
-// HandleConn implements stats.Handler.
-func (*Guard) HandleConn(context.Context, stats.ConnStats) {}
+// End counts the call out; err is what it ended with.
+func (t *Ticket) End(err error) {
+	if t == nil || !t.state.CompareAndSwap(begun, gone) {
+		return
+	}
+	g := t.guard
+	g.running[t.class].Add(-1)
+	if t.class == Answer && status.Code(err) != codes.Canceled {
+		now := g.o.Clock()
+		g.limit.took(now.Sub(t.at), now)
+	}
+}
 
 // Running is how many calls of a class are under way.
 func (g *Guard) Running(c Class) int64 { return g.running[c].Load() }

@@ -83,7 +83,19 @@ func open(t *testing.T, most int) *house {
 		t.Fatal(err)
 	}
 	d := &desk{tokens: make(chan struct{}, 1<<16)}
-	srv := grpc.NewServer(grpc.InTapHandle(g.Accept), grpc.StatsHandler(g))
+	srv := grpc.NewServer(grpc.InTapHandle(g.Accept),
+		grpc.UnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+			ticket := guard.Begin(ctx)
+			resp, err := next(ctx, req)
+			ticket.End(err)
+			return resp, err
+		}),
+		grpc.StreamInterceptor(func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+			ticket := guard.Begin(ss.Context())
+			err := next(srv, ss)
+			ticket.End(err)
+			return err
+		}))
 	attunev1.RegisterRecommendationServiceServer(srv, d)
 	attunev1.RegisterEventServiceServer(srv, d)
 	l := bufconn.Listen(1 << 16)
@@ -105,6 +117,13 @@ func open(t *testing.T, most int) *house {
 	})
 	return &house{g, d, conn, attunev1.NewRecommendationServiceClient(conn)}
 }
+
+// garbage is a codec whose messages cannot be read.
+type garbage struct{}
+
+func (garbage) Name() string                { return "proto" }
+func (garbage) Marshal(any) ([]byte, error) { return []byte{0xff}, nil }
+func (garbage) Unmarshal([]byte, any) error { return nil }
 
 // settled waits until nothing of any class is under way, and fails when
 // something never ends.
@@ -147,6 +166,14 @@ func TestCountReturnsToZero(t *testing.T) {
 		}
 	}
 	h.settled(t, "unknown methods")
+
+	for range 100 { // no handler meets them
+		err := h.conn.Invoke(ctx, attunev1.RecommendationService_Recommend_FullMethodName, &attunev1.RecommendRequest{}, &attunev1.RecommendResponse{}, grpc.ForceCodec(garbage{}))
+		if code := status.Code(err); code != codes.Internal && code != codes.ResourceExhausted {
+			t.Fatalf("a message that cannot be read: got %v, want Internal", err)
+		}
+	}
+	h.settled(t, "messages that cannot be read")
 
 	for i := range 300 { // deadlines that end before, while and after the stream is accepted
 		ctx, cancel := context.WithTimeout(ctx, time.Duration(i)*10*time.Microsecond)

@@ -173,6 +173,10 @@ func (s *Set[T]) free(l *Loaded[T]) {
 }
 
 func (s *Set[T]) tell(e Event) {
+	if e.What == EventRefused && s.ctx.Err() != nil { // nothing is wrong with the release
+		s.o.Log.Info("release is not loaded: the server stops", "shop", e.Shop, "version", e.Version)
+		return
+	}
 	level := slog.LevelInfo
 	if e.Err != nil {
 		level = slog.LevelError

@@ -14,7 +14,17 @@ const (
 	retry  = time.Second           // after a read that failed
 	much   = 50_000                // events from which consents and links are read at once
 	shelf  = time.Second           // after a change of the catalogue, for those that follow
+
+	mostBehind = 16 << 10 // events that the follower may be behind before senders wait for it
 )
+
+// await returns once the follower is near an event, or when waiting is of no
+// use: it reads an old log at a start, does something else, or takes too long.
+func (s *shop) await(seq int64) {
+	for began := time.Now(); s.reading.Load() && seq-s.seq.Load() > mostBehind && time.Since(began) < s.k.o.Wait; {
+		time.Sleep(time.Millisecond)
+	}
+}
 
 // follow folds the log until the keeper closes.
 func (s *shop) follow() {
@@ -33,7 +43,9 @@ func (s *shop) follow() {
 	defer changed.Stop()
 	for {
 		wait := breath
-		if err := s.catchUp(ctx); err != nil && ctx.Err() == nil {
+		err := s.catchUp(ctx)
+		s.reading.Store(err == nil)
+		if err != nil && ctx.Err() == nil {
 			s.k.o.Logger.Error("profiles do not follow the log; they are read from the store as they are asked for", "shop", s.id, "error", err)
 			wait = retry
 			s.wakeUp()
@@ -43,12 +55,14 @@ func (s *shop) follow() {
 			older = s.seq.Load()
 		}
 		if s.file.wanted() {
-			s.save()
+			s.aside(s.save)
 		}
 		if older > 0 {
-			if err := s.readSales(ctx, older); err != nil && ctx.Err() == nil {
-				s.k.o.Logger.Error("prices are measured by what is sold from now on", "shop", s.id, "error", err)
-			}
+			s.aside(func() {
+				if err := s.readSales(ctx, older); err != nil && ctx.Err() == nil {
+					s.k.o.Logger.Error("prices are measured by what is sold from now on", "shop", s.id, "error", err)
+				}
+			})
 			older = 0
 			changed.Reset(0)
 		}
@@ -61,17 +75,25 @@ func (s *shop) follow() {
 		case <-s.goods:
 			changed.Reset(shelf)
 		case <-changed.C:
-			s.refreshGoods(ctx)
+			s.aside(func() { s.refreshGoods(ctx) })
 		case <-save.C:
-			s.save()
+			s.aside(s.save)
 		case <-refresh.C:
-			s.refreshGoods(ctx)
-			s.refreshCounts(ctx)
+			s.aside(func() {
+				s.refreshGoods(ctx)
+				s.refreshCounts(ctx)
+			})
 		case <-ctx.Done():
 			s.save()
 			return
 		}
 	}
+}
+
+// aside does what keeps the follower from reading: nobody waits for it then.
+func (s *shop) aside(f func()) {
+	s.reading.Store(false)
+	f()
 }
 
 // sleep reports whether ctx lasted.

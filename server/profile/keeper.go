@@ -57,6 +57,7 @@ type Options struct {
 	Size    int              // shoppers of a shop whose state is kept; 0: 200,000
 	Load    time.Duration    // a read of the store may take so long; 0: 500 ms
 	Save    time.Duration    // between two writes of the file; 0: 5 minutes
+	Wait    time.Duration    // a sender waits at most so long for the follower; 0: 250 ms
 	Refresh time.Duration    // between two looks at the catalogue and counts of segments; 0: 10 minutes
 	Clock   func() time.Time // nil: time.Now
 	// Quarantined tells the events that do not count; nil: there are none. After
@@ -89,7 +90,7 @@ func New(o Options) (*Keeper, error) {
 	for _, d := range []struct {
 		of  *time.Duration
 		def time.Duration
-	}{{&o.Load, 500 * time.Millisecond}, {&o.Save, 5 * time.Minute}, {&o.Refresh, 10 * time.Minute}} {
+	}{{&o.Load, 500 * time.Millisecond}, {&o.Wait, 250 * time.Millisecond}, {&o.Save, 5 * time.Minute}, {&o.Refresh, 10 * time.Minute}} {
 		if *d.of <= 0 {
 			*d.of = d.def
 		}
@@ -212,8 +213,16 @@ func (k *Keeper) Get(ctx context.Context, id features.ShopID, key features.UserK
 	return f, err
 }
 
-// Stored implements collect.Listener: there is something to read.
-func (k *Keeper) Stored(id features.ShopID, _ []features.Event) { k.shop(id).wakeUp() }
+// Stored implements collect.Listener: there is something to read. Where events
+// come faster than the follower reads them it returns a little later, so that
+// senders, who wait for it, do not run ahead of the profiles.
+func (k *Keeper) Stored(id features.ShopID, events []features.Event) {
+	s := k.shop(id)
+	s.wakeUp()
+	if len(events) > 0 {
+		s.await(events[len(events)-1].Seq)
+	}
+}
 
 // Linked implements collect.Listener: what was concluded of the two apart no
 // longer holds.

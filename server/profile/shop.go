@@ -36,6 +36,7 @@ type shop struct {
 	hits    prometheus.Counter // reads from memory
 
 	seq      atomic.Int64 // the newest event the follower read
+	reading  atomic.Bool  // the follower has read the log to its end and goes on reading it
 	ref      atomic.Pointer[profile.Reference]
 	segments atomic.Pointer[profile.Segments]
 	deciding sync.Mutex // segments are read and changed
@@ -126,12 +127,37 @@ func (s *shop) resolve(ctx context.Context, key features.UserKey) (features.User
 func (s *shop) get(ctx context.Context, key features.UserKey) (Found, error) {
 	e, ok := s.entries.Get(key)
 	if !ok {
+		if nobody, err := s.nobody(ctx, key); nobody || err != nil {
+			return Found{Key: key}, err
+		}
 		e = new(entry)
 		if before, found, _ := s.entries.PeekOrAdd(key, e); found {
 			e = before
 		}
 	}
 	return s.read(ctx, key, e)
+}
+
+// nobody reports a key under which nothing was ever done: it takes no place
+// among those that are kept, and next to nothing is read to know it.
+func (s *shop) nobody(ctx context.Context, key features.UserKey) (bool, error) {
+	if s.roster.has(key) {
+		return false, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.k.o.Load)
+	defer cancel()
+	met, err := s.k.o.Store.Anonymous(ctx, s.id, key)
+	if met {
+		return false, nil
+	}
+	var own []features.UserKey
+	if err == nil {
+		own, err = s.k.o.Store.Aliases(ctx, s.id, key)
+	}
+	if err != nil {
+		return false, fmt.Errorf("read profile: %w", err)
+	}
+	return len(own) == 0, nil
 }
 
 // peek is get for who reads many: what is not kept is made and not kept.

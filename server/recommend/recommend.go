@@ -204,6 +204,7 @@ func (rec *Recommender) word(ans *Answer, q *Query, items features.Catalog) {
 		out := Item{ID: items.ID(a.Row), Score: a.Score, Source: a.Source, Reason: a.Reason, Sponsored: a.Sponsored}
 		if it := items.Item(a.Row); it != nil {
 			out.Title, out.Price = it.TitleIn(q.Locale), it.PriceIn(q.Market)
+			out.Sponsored = a.Sponsored || it.Sponsor != "" // wherever it stands, and whatever put it there
 		}
 		if a.Reason.Kind != "" {
 			title := ""

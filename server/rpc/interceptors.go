@@ -15,6 +15,7 @@ import (
 
 	"github.com/attune-rec/attune/server/api"
 	"github.com/attune-rec/attune/server/auth"
+	"github.com/attune-rec/attune/server/guard"
 	"github.com/attune-rec/attune/server/telemetry"
 )
 
@@ -28,15 +29,17 @@ type chain struct{ o Options }
 
 func (c chain) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (resp any, err error) {
 	ctx, id := identify(ctx)
-	_ = grpc.SetHeader(ctx, metadata.Pairs(RequestIDHeader, id))
-	end := c.o.Calls.begin(info.FullMethod)
+	_ = grpc.SetHeader(ctx, metadata.MD{RequestIDHeader: {id}})
 	began := time.Now()
+	ticket := guard.Begin(ctx)
+	c.o.Calls.begin()
 	defer func() {
 		if p := recover(); p != nil {
 			resp, err = nil, c.rescued(ctx, info.FullMethod, p)
 		}
 		err = c.finished(ctx, info.FullMethod, began, err)
-		end(status.Code(err).String())
+		c.o.Calls.end(info.FullMethod, status.Code(err), began)
+		ticket.End(err)
 	}()
 	caller, err := c.o.Callers.Admit(ctx, info.FullMethod)
 	if err != nil {
@@ -80,15 +83,17 @@ func (c chain) audited(ctx context.Context, req any, method string, next grpc.Un
 
 func (c chain) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
 	ctx, id := identify(ss.Context())
-	_ = ss.SetHeader(metadata.Pairs(RequestIDHeader, id))
-	end := c.o.Calls.begin(info.FullMethod)
+	_ = ss.SetHeader(metadata.MD{RequestIDHeader: {id}})
 	began := time.Now()
+	ticket := guard.Begin(ctx)
+	c.o.Calls.begin()
 	defer func() {
 		if p := recover(); p != nil {
 			err = c.rescued(ctx, info.FullMethod, p)
 		}
 		err = c.finished(ctx, info.FullMethod, began, err)
-		end(status.Code(err).String())
+		c.o.Calls.end(info.FullMethod, status.Code(err), began)
+		ticket.End(err)
 	}()
 	caller, err := c.o.Callers.Admit(ctx, info.FullMethod)
 	if err != nil {
@@ -181,10 +186,8 @@ const maxRequestID = 64
 // identify gives the call the id its caller chose, or a new one.
 func identify(ctx context.Context) (context.Context, string) {
 	id := ""
-	if md, ok := metadata.FromIncomingContext(ctx); ok {
-		if v := md.Get(RequestIDHeader); len(v) > 0 && Plain(v[0]) {
-			id = v[0]
-		}
+	if v := metadata.ValueFromIncomingContext(ctx, RequestIDHeader); len(v) > 0 && Plain(v[0]) {
+		id = v[0]
 	}
 	if id == "" {
 		id = telemetry.NewRequestID()

@@ -3,6 +3,7 @@ package rpc
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"strings"
@@ -40,11 +41,20 @@ func (moody) Recommend(_ context.Context, r *attunev1.RecommendRequest) (*attune
 	case "break":
 		return nil, net.ErrClosed
 	}
-	return &attunev1.RecommendResponse{Release: "v1"}, nil
+	return &attunev1.RecommendResponse{
+		Release: "v1", Items: []*attunev1.RecommendedItem{{Item: r.GetItem(), Price: &attunev1.Money{Currency: "EUR", Micros: 7}}}, Degraded: true,
+	}, nil
 }
 
 // server is a running server, its log and its counters.
 func server(t *testing.T) (*grpc.ClientConn, *bytes.Buffer, *Calls) {
+	t.Helper()
+	conn, _, log, calls := both(t)
+	return conn, log, calls
+}
+
+// both is a running server and a caller of the same services in the process.
+func both(t *testing.T) (*grpc.ClientConn, *Local, *bytes.Buffer, *Calls) {
 	t.Helper()
 	policies, err := auth.Methods()
 	if err != nil {
@@ -63,10 +73,12 @@ func server(t *testing.T) (*grpc.ClientConn, *bytes.Buffer, *Calls) {
 		t.Fatal(err)
 	}
 	log, calls := &bytes.Buffer{}, NewCalls(prometheus.NewRegistry(), telemetry.Buckets())
-	g := New(Services{
+	services := Services{
 		Recommendation: moody{}, Events: attunev1.UnimplementedEventServiceServer{}, Catalog: attunev1.UnimplementedCatalogServiceServer{},
 		Users: attunev1.UnimplementedUserServiceServer{}, Releases: attunev1.UnimplementedReleaseServiceServer{}, Health: health.NewServer(),
-	}, Options{Callers: callers, Memory: memory, Validate: validate, Logger: telemetry.NewLogger(log, false, slog.LevelInfo), Calls: calls})
+	}
+	o := Options{Callers: callers, Memory: memory, Validate: validate, Logger: telemetry.NewLogger(log, false, slog.LevelInfo), Calls: calls, MaxMessage: 1 << 10}
+	g := New(services, o)
 	g.RegisterService(&grpc.ServiceDesc{
 		ServiceName: "attune.v1.Undeclared", HandlerType: (*any)(nil),
 		Methods: []grpc.MethodDesc{{MethodName: "Do", Handler: func(srv any, ctx context.Context, dec func(any) error, i grpc.UnaryServerInterceptor) (any, error) {
@@ -90,11 +102,11 @@ func server(t *testing.T) (*grpc.ClientConn, *bytes.Buffer, *Calls) {
 			t.Error(err)
 		}
 		g.Stop()
-		if err := <-done; err != nil {
+		if err := <-done; err != nil && !errors.Is(err, grpc.ErrServerStopped) { // before it began
 			t.Error(err)
 		}
 	})
-	return conn, log, calls
+	return conn, NewLocal(services, o, conn), log, calls
 }
 
 func TestChain(t *testing.T) {

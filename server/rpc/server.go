@@ -9,10 +9,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"buf.build/go/protovalidate"
-	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
@@ -27,6 +27,7 @@ import (
 
 	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
 
+	"github.com/attune-rec/attune/server/api"
 	"github.com/attune-rec/attune/server/auth"
 	"github.com/attune-rec/attune/server/guard"
 )
@@ -55,7 +56,7 @@ type Options struct {
 	Refused    func(context.Context, proto.Message, error) // told of invalid requests; nil: nobody
 	Logger     *slog.Logger
 	Calls      *Calls                           // nil: none are counted
-	Traces     trace.TracerProvider             // nil: the process's
+	Traces     trace.TracerProvider             // nil: nothing is traced
 	TLS        credentials.TransportCredentials // nil: plain text
 	Guard      *guard.Guard                     // nil: everything is let in
 	Memory     *guard.Memory                    // what requests may hold
@@ -72,16 +73,21 @@ type Auditor interface {
 	Done(ctx context.Context, method string, req, resp proto.Message) error
 }
 
+// What a server has ready. A caller may send as much as a window holds before
+// the server has read it; goroutines that wait for calls keep the stacks they
+// have grown, and where all of them work a call gets one of its own.
+const (
+	streamWindow = 1 << 20 // bytes
+	connWindow   = 4 << 20 // bytes
+	workers      = 128     // a core, as many as a guard lets in
+)
+
 // New returns a server with all services registered, ready to serve.
 func New(s Services, o Options) *grpc.Server {
 	if o.MaxMessage <= 0 {
 		o.MaxMessage = 8 << 20
 	}
 	c := chain{o}
-	trace := []otelgrpc.Option{}
-	if o.Traces != nil {
-		trace = append(trace, otelgrpc.WithTracerProvider(o.Traces))
-	}
 	accept := o.Memory.Accept
 	if o.Guard != nil {
 		accept = func(ctx context.Context, info *tap.Info) (context.Context, error) {
@@ -95,8 +101,11 @@ func New(s Services, o Options) *grpc.Server {
 		grpc.ForceServerCodecV2(newCodec()),
 		experimental.BufferPool(o.Memory),
 		grpc.InTapHandle(accept),
-		grpc.ChainUnaryInterceptor(c.unary),
-		grpc.ChainStreamInterceptor(c.stream),
+		grpc.UnaryInterceptor(c.unary),
+		grpc.StreamInterceptor(c.stream),
+		grpc.StaticStreamWindowSize(streamWindow), // windows that adapt cost a ping, and its answer, for nearly every call
+		grpc.StaticConnWindowSize(connWindow),
+		grpc.NumStreamWorkers(uint32(workers * runtime.GOMAXPROCS(0))), // #nosec G115 -- a few cores
 		grpc.MaxRecvMsgSize(o.MaxMessage),
 		grpc.MaxConcurrentStreams(1000),
 		grpc.ConnectionTimeout(10 * time.Second),
@@ -104,37 +113,41 @@ func New(s Services, o Options) *grpc.Server {
 			MaxConnectionIdle: 15 * time.Minute, Time: 2 * time.Minute, Timeout: 20 * time.Second,
 		}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
-		grpc.StatsHandler(otelgrpc.NewServerHandler(trace...)),
 	}
-	if o.Guard != nil {
-		opts = append(opts, grpc.StatsHandler(o.Guard))
+	if o.Traces != nil {
+		opts = append(opts, grpc.StatsHandler(otelgrpc.NewServerHandler(otelgrpc.WithTracerProvider(o.Traces))))
 	}
 	if o.TLS != nil {
 		opts = append(opts, grpc.Creds(o.TLS))
 	}
 	server := grpc.NewServer(opts...)
 	g := registrar{server, o.Memory}
-	attunev1.RegisterRecommendationServiceServer(g, s.Recommendation)
-	attunev1.RegisterEventServiceServer(g, s.Events)
-	attunev1.RegisterCatalogServiceServer(g, s.Catalog)
-	attunev1.RegisterUserServiceServer(g, s.Users)
-	attunev1.RegisterReleaseServiceServer(g, s.Releases)
-	attunev1.RegisterRuleServiceServer(g, s.Rules)
-	if s.Privacy != nil {
-		attunev1.RegisterPrivacyServiceServer(g, s.Privacy)
-	}
-	if s.Risk != nil {
-		attunev1.RegisterRiskServiceServer(g, s.Risk)
-	}
-	if s.Profiles != nil {
-		attunev1.RegisterProfileServiceServer(g, s.Profiles)
-	}
-	if s.Segments != nil {
-		attunev1.RegisterSegmentServiceServer(g, s.Segments)
-	}
+	s.register(g)
 	healthpb.RegisterHealthServer(g, s.Health)
 	reflection.Register(server)
 	return server
+}
+
+// register tells r of the services of the API.
+func (s Services) register(r grpc.ServiceRegistrar) {
+	attunev1.RegisterRecommendationServiceServer(r, s.Recommendation)
+	attunev1.RegisterEventServiceServer(r, s.Events)
+	attunev1.RegisterCatalogServiceServer(r, s.Catalog)
+	attunev1.RegisterUserServiceServer(r, s.Users)
+	attunev1.RegisterReleaseServiceServer(r, s.Releases)
+	attunev1.RegisterRuleServiceServer(r, s.Rules)
+	if s.Privacy != nil {
+		attunev1.RegisterPrivacyServiceServer(r, s.Privacy)
+	}
+	if s.Risk != nil {
+		attunev1.RegisterRiskServiceServer(r, s.Risk)
+	}
+	if s.Profiles != nil {
+		attunev1.RegisterProfileServiceServer(r, s.Profiles)
+	}
+	if s.Segments != nil {
+		attunev1.RegisterSegmentServiceServer(r, s.Segments)
+	}
 }
 
 // NewValidator returns a validator of every message of the API, compiled
@@ -162,41 +175,5 @@ func NewValidator() (protovalidate.Validator, error) {
 	if err != nil {
 		return nil, fmt.Errorf("validator: %w", err)
 	}
-	return v, nil
-}
-
-// Calls counts calls and how long they take.
-type Calls struct {
-	handled *prometheus.CounterVec
-	seconds *prometheus.HistogramVec
-	running prometheus.Gauge
-}
-
-// NewCalls returns counters registered with r.
-func NewCalls(r prometheus.Registerer, buckets []float64) *Calls {
-	c := &Calls{
-		handled: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "attune_rpc_total", Help: "Calls that ended, by method and status code.",
-		}, []string{"method", "code"}),
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "attune_rpc_seconds", Help: "How long calls took.", Buckets: buckets,
-		}, []string{"method"}),
-		running: prometheus.NewGauge(prometheus.GaugeOpts{Name: "attune_rpc_running", Help: "Calls being answered now."}),
-	}
-	r.MustRegister(c.handled, c.seconds, c.running)
-	return c
-}
-
-// begin counts a call in; what it returns counts it out.
-func (c *Calls) begin(method string) func(code string) {
-	if c == nil {
-		return func(string) {}
-	}
-	began := time.Now()
-	c.running.Inc()
-	return func(code string) {
-		c.running.Dec()
-		c.handled.WithLabelValues(method, code).Inc()
-		c.seconds.WithLabelValues(method).Observe(time.Since(began).Seconds())
-	}
+	return api.Quick(v), nil
 }

@@ -11,10 +11,25 @@ import (
 
 type requestKey struct{}
 
+// identified is a context with the id of its request; it takes one piece of
+// memory, of which every request needs one.
+type identified struct {
+	context.Context
+	id string
+}
+
+// Value implements context.Context.
+func (c *identified) Value(key any) any {
+	if _, ok := key.(requestKey); ok {
+		return c.id
+	}
+	return c.Context.Value(key)
+}
+
 // WithRequestID returns ctx with the id of the request, which every line
 // logged under it carries.
 func WithRequestID(ctx context.Context, id string) context.Context {
-	return context.WithValue(ctx, requestKey{}, id)
+	return &identified{ctx, id}
 }
 
 // RequestID is the id that WithRequestID put in, or "".
@@ -54,6 +69,8 @@ func (h handler) WithGroup(name string) slog.Handler { return handler{h.Handler.
 // NewRequestID is a random id of 16 hexadecimal digits.
 func NewRequestID() string {
 	var b [8]byte
+	var text [16]byte
 	binary.LittleEndian.PutUint64(b[:], rand.Uint64())
-	return hex.EncodeToString(b[:])
+	hex.Encode(text[:], b[:])
+	return string(text[:])
 }

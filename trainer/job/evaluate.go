@@ -1,6 +1,7 @@
 package job
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -18,6 +19,7 @@ type Evaluate struct {
 	Models      `embed:""`
 	Releases    `embed:""`
 	Shelf       `embed:""`
+	FairBy      `embed:""`
 	Pipeline    bool     `help:"Judge the answers of a surface: replay the last days of the log of --data through its pipeline."`
 	Surface     string   `help:"The surface whose answers are judged, with --pipeline." default:"home"`
 	Release     string   `help:"The release that answers, with --pipeline; one is trained on the log before those days when none is given." placeholder:"VERSION"`
@@ -45,6 +47,9 @@ func (e *Evaluate) Validate() error {
 	}
 	if err := e.unused(); err != nil {
 		return err
+	}
+	if len(e.Fairness) > 0 {
+		return errors.New("--fairness compares the answers of a surface: give --pipeline and --data DIR")
 	}
 	if err := e.Data.Validate(); err != nil {
 		return err

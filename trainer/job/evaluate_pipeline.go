@@ -27,6 +27,9 @@ func (e *Evaluate) validatePipeline() error {
 	case e.LimitUsers < 0:
 		return fmt.Errorf("--limit-users is %d: expected 0 or more", e.LimitUsers)
 	}
+	if err := e.check(); err != nil {
+		return err
+	}
 	if err := e.validate(); err != nil {
 		return err
 	}
@@ -41,13 +44,22 @@ func (e *Evaluate) validatePipeline() error {
 func (e *Evaluate) runPipeline(env *Env) error {
 	e.in(e.Dir)
 	return e.read(env, func(st *store.Store) error {
+		groups, err := e.groups(env, st, &e.Releases, FairGate{})
+		if err != nil {
+			return err
+		}
 		from, to, err := e.days(env, st)
 		if err != nil {
 			return err
 		}
-		report, err := e.replay(env, st, from, to)
+		report, err := e.replay(env, st, groups, from, to)
 		if err != nil {
 			return err
+		}
+		if e.HTML != "" {
+			if err := writeFile(e.HTML, report.WriteHTML); err != nil {
+				return err
+			}
 		}
 		if env.JSON {
 			return env.WriteJSON(report)
@@ -78,11 +90,11 @@ func (e *Evaluate) days(env *Env, st *store.Store) (from, to time.Time, err erro
 	return from, to.Add(time.Millisecond), err
 }
 
-func (e *Evaluate) replay(env *Env, st *store.Store, from, to time.Time) (*replay.Report, error) {
+func (e *Evaluate) replay(env *Env, st *store.Store, groups []replay.Group, from, to time.Time) (*replay.Report, error) {
 	if e.Release != "" {
 		var report *replay.Report
 		err := e.with(env, func(rs release.Store) (err error) {
-			report, err = e.answer(env, st, rs, e.Release, from, to)
+			report, err = e.answer(env, st, rs, e.Release, groups, from, to)
 			return err
 		})
 		return report, err
@@ -106,10 +118,10 @@ func (e *Evaluate) replay(env *Env, st *store.Store, from, to time.Time) (*repla
 	if err != nil {
 		return nil, fmt.Errorf("train on the log before %s: %w", from.Format(time.RFC3339), err)
 	}
-	return e.answer(env, st, rs, out.Version, from, to)
+	return e.answer(env, st, rs, out.Version, groups, from, to)
 }
 
-func (e *Evaluate) answer(env *Env, st *store.Store, rs release.Store, version string, from, to time.Time) (*replay.Report, error) {
+func (e *Evaluate) answer(env *Env, st *store.Store, rs release.Store, version string, groups []replay.Group, from, to time.Time) (*replay.Report, error) {
 	r, err := release.Open(env.Ctx, rs, e.shop(), version, kinds)
 	if err != nil {
 		return nil, err
@@ -122,7 +134,7 @@ func (e *Evaluate) answer(env *Env, st *store.Store, rs release.Store, version s
 	bar := env.Progress("replay " + e.Surface)
 	defer bar.Done()
 	return replay.Run(env.Ctx, st, e.shop(), subject, replay.Options{
-		From: from, To: to, Max: e.LimitUsers, Seed: e.Seed, Workers: e.Workers, Reasons: e.Reasons,
+		From: from, To: to, Max: e.LimitUsers, Seed: e.Seed, Workers: e.Workers, Reasons: e.Reasons, Groups: groups,
 		Progress: func(done, total int) { bar.Step(done, total, "") },
 	})
 }

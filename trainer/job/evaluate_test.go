@@ -29,6 +29,8 @@ func call(t *testing.T, args ...string) (out, errs string, err error) {
 		Validate  Validate  `cmd:""`
 		Tune      Tune      `cmd:""`
 		OffPolicy OffPolicy `cmd:"" name:"offpolicy"`
+		Promote   Promote   `cmd:""`
+		Publish   Publish   `cmd:""`
 
 		Demand    Demand    `cmd:""`
 		Customers Customers `cmd:""`

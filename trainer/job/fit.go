@@ -2,6 +2,7 @@ package job
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"text/tabwriter"
 	"time"
@@ -23,8 +24,10 @@ type Fit struct {
 	By       `embed:""`
 	Shelf    `embed:""`
 	Cluster  `embed:""`
+	FairBy   `embed:""`
+	FairGate `embed:""`
 	Promote  bool `help:"Serve the release. Of a log: only where its answers are not significantly worse than those of what is served."`
-	Force    bool `help:"Promote it even if they are worse."`
+	Force    bool `help:"Promote it even if they are worse, or differ by group."`
 }
 
 // Validate implements kong's check of flags that depend on one another. Where
@@ -41,6 +44,9 @@ func (f *Fit) Validate() error {
 	}
 	if err := f.unused(); err != nil {
 		return err
+	}
+	if len(f.Fairness) > 0 || len(f.Limits) > 0 {
+		return errors.New("--fairness and --fair-limit compare answers over the log of a shop: give --data DIR")
 	}
 	if f.Split == "" {
 		f.Split = string(dataset.Given)

@@ -35,6 +35,12 @@ func (f *Fit) validateLog() error {
 	if _, err := f.retraining(&f.Shelf, f.Seed); err != nil {
 		return err
 	}
+	if _, err := f.limits(); err != nil {
+		return err
+	}
+	if err := f.check(); err != nil {
+		return err
+	}
 	return f.Releases.Validate()
 }
 
@@ -47,6 +53,9 @@ func (f *Fit) runLog(env *Env) error {
 	}
 	f.in(f.Dir)
 	return f.read(env, func(st *store.Store) error {
+		if plan.Groups, err = f.groups(env, st, &f.Releases, f.FairGate); err != nil {
+			return err
+		}
 		return f.with(env, func(to release.Store) error {
 			if f.Promote {
 				if plan.Rival, err = retrain.Served(env.Ctx, to, f.shop(), kinds); err != nil {
@@ -58,7 +67,7 @@ func (f *Fit) runLog(env *Env) error {
 				return err
 			}
 			done := retrained{Outcome: out, Shop: f.Shop, To: f.Store}
-			refused := out.Allow()
+			refused := errors.Join(out.Allow(), f.allow(env, to, &f.Releases, out.Version))
 			if f.Promote && (refused == nil || f.Force) {
 				if done.Serving, err = f.promoteVerified(env, to, out.Manifest, true, f.because(out)); err != nil {
 					return err

@@ -66,35 +66,16 @@ func (c *ImportEvents) mapping() (ingest.Mapping, error) {
 }
 
 // Run implements the command.
-func (c *ImportEvents) Run(env *Env) (err error) {
+func (c *ImportEvents) Run(env *Env) error {
 	mapping, err := c.mapping()
 	if err != nil {
 		return err
 	}
-	src, err := ingest.File(c.File, ingest.Format{Encoding: c.Encoding})
-	if err != nil {
+	var report ingest.Report
+	err = importInto(env, c.File, c.Encoding, c.Data, func(src ingest.Source, s *store.Store) (err error) {
+		report, err = c.read(env, src, s, mapping)
 		return err
-	}
-	s, err := store.Open(env.Ctx, store.Options{Dir: c.Data, Logger: env.Log})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	o := ingest.Options{Shop: features.ShopID(c.Shop), Mapping: mapping, Quarantine: c.Quarantine, NoItems: c.NoItems, ItemMarkets: c.ItemMarkets}
-	if c.Refused != "" {
-		f, err := os.OpenFile(c.Refused, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-		if err != nil {
-			return fmt.Errorf("--refused: %w", err)
-		}
-		defer func() { err = errors.Join(err, f.Close()) }()
-		o.Sidecar = f
-	}
-	bar := env.Progress("import " + src.Name())
-	o.Progress = func(p ingest.Progress) {
-		bar.Step(int(int64(p.Pass-1)*p.Total+p.Done), int(int64(p.Passes)*p.Total), "")
-	}
-	report, err := ingest.Import(env.Ctx, src, s, o)
-	bar.Done()
+	})
 	if err != nil {
 		return err
 	}
@@ -112,6 +93,24 @@ func (c *ImportEvents) Run(env *Env) (err error) {
 	}
 	tellImport(env.Out, &report)
 	return nil
+}
+
+func (c *ImportEvents) read(env *Env, src ingest.Source, s *store.Store, mapping ingest.Mapping) (_ ingest.Report, err error) {
+	o := ingest.Options{Shop: features.ShopID(c.Shop), Mapping: mapping, Quarantine: c.Quarantine, NoItems: c.NoItems, ItemMarkets: c.ItemMarkets}
+	if c.Refused != "" {
+		f, err := os.OpenFile(c.Refused, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if err != nil {
+			return ingest.Report{}, fmt.Errorf("--refused: %w", err)
+		}
+		defer func() { err = errors.Join(err, f.Close()) }()
+		o.Sidecar = f
+	}
+	bar := env.Progress("import " + src.Name())
+	defer bar.Done()
+	o.Progress = func(p ingest.Progress) {
+		bar.Step(int(int64(p.Pass-1)*p.Total+p.Done), int(int64(p.Passes)*p.Total), "")
+	}
+	return ingest.Import(env.Ctx, src, s, o)
 }
 
 func writeReport(path string, r *ingest.Report) error {

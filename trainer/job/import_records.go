@@ -67,19 +67,14 @@ func (c *recordFlags) run(env *Env, columns string, fields []string, read func(i
 	if o.Columns, err = ingest.ParseFields(columns, fields); err != nil {
 		return err
 	}
-	src, err := ingest.File(c.File, ingest.Format{Encoding: c.Encoding})
-	if err != nil {
+	var report ingest.RecordReport
+	err = importInto(env, c.File, c.Encoding, c.Data, func(src ingest.Source, s *store.Store) (err error) {
+		bar := env.Progress("import " + src.Name())
+		defer bar.Done()
+		o.Progress = func(p ingest.Progress) { bar.Step(int(p.Done), int(p.Total), "") }
+		report, err = read(src, s, o)
 		return err
-	}
-	s, err := store.Open(env.Ctx, store.Options{Dir: c.Data, Logger: env.Log})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	bar := env.Progress("import " + src.Name())
-	o.Progress = func(p ingest.Progress) { bar.Step(int(p.Done), int(p.Total), "") }
-	report, err := read(src, s, o)
-	bar.Done()
+	})
 	if errors.Is(err, context.Canceled) {
 		return fmt.Errorf("%w: run it again to complete it", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/ingest/footer"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/imported"
 	"github.com/attune-rec/attune/models/release"
@@ -242,6 +243,13 @@ func eachFactor(f *os.File, each func(factorRecord) error) (err error) {
 			err = fmt.Errorf("decode: %v", p)
 		}
 	}()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if err := footer.Check(f, info.Size()); err != nil {
+		return fmt.Errorf("not a Parquet file: %w", err)
+	}
 	r := parquet.NewGenericReader[factorRecord](f)
 	defer r.Close()
 	batch := make([]factorRecord, 256)

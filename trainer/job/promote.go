@@ -12,6 +12,7 @@ type Promote struct {
 	Releases `embed:""`
 	By       `embed:""`
 	Cluster  `embed:""`
+	FairGate `embed:""`
 	Version  string  `arg:"" optional:"" help:"The release; the newest when none is given."`
 	Canary   float64 `help:"Serve it to this share of the shoppers only, above 0 and below 1." placeholder:"SHARE"`
 	Shadow   bool    `help:"Let it score beside what is served, unseen."`
@@ -23,7 +24,8 @@ func (p *Promote) Validate() error {
 	if p.Canary != 0 && (p.Shadow || !(p.Canary > 0 && p.Canary < 1)) {
 		return fmt.Errorf("--canary is %v: expected a share above 0 and below 1, and no --shadow", p.Canary)
 	}
-	return errors.Join(p.Releases.Validate(), p.Milvus.Check())
+	_, err := p.limits()
+	return errors.Join(err, p.Releases.Validate(), p.Milvus.Check())
 }
 
 // Run implements the command.
@@ -31,6 +33,9 @@ func (p *Promote) Run(env *Env) error {
 	return p.with(env, func(st release.Store) error {
 		version, err := p.newest(env, st, p.Version)
 		if err != nil {
+			return err
+		}
+		if err := p.allow(env, st, &p.Releases, version); err != nil {
 			return err
 		}
 		in := &filled{}

@@ -13,8 +13,15 @@ type Publish struct {
 	Releases `embed:""`
 	By       `embed:""`
 	Cluster  `embed:""`
+	FairGate `embed:""`
 	From     string `arg:"" help:"Directory of the release: the one with manifest.json." type:"existingdir"`
 	Promote  bool   `help:"Serve it at once."`
+}
+
+// Validate implements kong's check.
+func (p *Publish) Validate() error {
+	_, err := p.limits()
+	return errors.Join(err, p.Releases.Validate(), p.Milvus.Check())
 }
 
 // published is the result of a publication.
@@ -29,6 +36,11 @@ func (p *Publish) Run(env *Env) error {
 		m, err := release.Add(env.Ctx, st, p.From)
 		if err != nil {
 			return err
+		}
+		if p.Promote {
+			if err := p.allow(env, st, &p.Releases, m.Version); err != nil {
+				return err
+			}
 		}
 		return p.finishPublish(env, st, m, p.Promote, p.change())
 	})

@@ -77,6 +77,7 @@ type Options struct {
 	Max      int       // a seeded sample of so many; 0: all
 	Seed     uint64    // of the sample and of the intervals
 	Workers  int       // goroutines; 0: GOMAXPROCS
+	Groups   []Group   // by which shoppers are compared
 	Reasons  int       // that rest on the history are put to the test, at most; 0: none
 	Progress func(done, total int)
 }
@@ -108,6 +109,9 @@ func Run(ctx context.Context, log Store, shop features.ShopID, s Subject, o Opti
 		return nil, err
 	}
 	r := p.report(&o)
+	if r.Fairness, err = p.fair(ctx, &o); err != nil {
+		return nil, err
+	}
 	r.Seconds = time.Since(began).Seconds()
 	return r, nil
 }

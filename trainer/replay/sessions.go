@@ -63,6 +63,7 @@ type tape struct {
 	agreed map[features.UserKey]features.Purposes // by shopper
 	since  []time.Time                            // by row: from when the item was there
 	newest []features.Row                         // by since, newest first
+	sold   []int32                                // by row: purchases before the sessions
 }
 
 // record reads the sessions that began in [from, to), and what their shoppers
@@ -85,6 +86,9 @@ func record(ctx context.Context, log Store, shop features.ShopID, items features
 	err = log.Scan(ctx, shop, 0, 0, func(e *features.Event) error {
 		if row, ok := items.Row(e.Item); ok && e.Time.Before(t.since[row]) {
 			t.since[row] = e.Time
+		}
+		if row, ok := items.Row(e.Item); ok && e.Type == features.Purchase && e.Time.Before(o.From) && !holds(e) {
+			t.sold[row]++
 		}
 		if e.Type != features.Purchase || e.Item == "" || e.Time.Before(o.From) || !e.Time.Before(o.To) || holds(e) {
 			return nil
@@ -150,7 +154,7 @@ func record(ctx context.Context, log Store, shop features.ShopID, items features
 // created is when the catalogue says that items were made; the log may know of
 // an earlier time. Items of an unknown time were always there.
 func (t *tape) created(items features.Catalog) {
-	t.since = make([]time.Time, items.Len())
+	t.since, t.sold = make([]time.Time, items.Len()), make([]int32, items.Len())
 	for row := range t.since {
 		if it := items.Item(features.Row(row)); it != nil { // #nosec G115 -- rows are int32 by contract
 			t.since[row] = it.Created

@@ -158,7 +158,7 @@ func (p *Plan) answer(ctx context.Context, store Store, shop features.ShopID, f 
 	step := watch("replay " + p.Surface + " with " + s.Name)
 	defer step.Done()
 	return replay.Run(ctx, store, shop, s, replay.Options{
-		From: f.from, To: f.to.Add(time.Millisecond), Max: p.Judged, Seed: p.Seed, Workers: p.Workers,
+		From: f.from, To: f.to.Add(time.Millisecond), Max: p.Judged, Seed: p.Seed, Workers: p.Workers, Groups: p.Groups,
 		Progress: func(done, total int) { step.Step(done, total, "") },
 	})
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/kind"
 	"github.com/attune-rec/attune/models/pipeline"
+	"github.com/attune-rec/attune/trainer/replay"
 )
 
 // Spec is one model of a plan.
@@ -38,14 +39,15 @@ type Plan struct {
 	Metrics  []string
 	Headline string // the metric by which parts and hybrid are compared, and the gate decides
 
-	Until   time.Time // learn from what happened before, as if it were today; zero: from all
-	Blind   bool      // judge nothing: weights are chosen on the last window, and all else is left to others
-	Surface string    // whose answers are judged and pass the gate; "": none
-	Judged  int       // purchase sessions whose answers are judged, a seeded sample; 0: all
-	Learnt  bool      // rank the surface by a ranker learnt on the validation window, where it is better there than any model alone
-	Signals []string  // that the ranker sees, by name; nil: all
-	Compare bool      // judge the answers of the hybrid and of the ranker without signals too
-	Rival   *Rival    // what is served, for the gate; nil: there is no gate
+	Until   time.Time      // learn from what happened before, as if it were today; zero: from all
+	Blind   bool           // judge nothing: weights are chosen on the last window, and all else is left to others
+	Surface string         // whose answers are judged and pass the gate; "": none
+	Judged  int            // purchase sessions whose answers are judged, a seeded sample; 0: all
+	Learnt  bool           // rank the surface by a ranker learnt on the validation window, where it is better there than any model alone
+	Signals []string       // that the ranker sees, by name; nil: all
+	Compare bool           // judge the answers of the hybrid and of the ranker without signals too
+	Groups  []replay.Group // by which the answers of the surface are compared
+	Rival   *Rival         // what is served, for the gate; nil: there is no gate
 }
 
 // Default is the plan of a shop that says nothing.

@@ -276,6 +276,11 @@ func (p *Plan) draft(shop features.ShopID, items *catalog.Snapshot, whole datase
 			}
 			d.Metrics["surface "+out.Pipeline.Surface+"/"+name] = m
 		}
+		for _, f := range out.Pipeline.Fairness {
+			for _, g := range f.Gaps {
+				d.Metrics[f.Metric(g.Measure)] = release.Metric{Value: g.Difference, Low: g.Low, High: g.High}
+			}
+		}
 	}
 	if g := out.Gate; g != nil && g.Compared {
 		d.Metrics["gate/"+g.Metric] = release.Metric{Value: g.Difference, Low: g.Low, High: g.High}

@@ -23,8 +23,9 @@ func main() {
 		"int8":        int8Family,
 		"factor":      factorFamily,
 		"elementwise": elementwiseFamily,
+		"cell":        cellFamily,
 	}
-	family := flag.String("family", "", "kernels to write: dot, vector, tile, factor, int8 or elementwise")
+	family := flag.String("family", "", "kernels to write: dot, vector, tile, factor, int8, elementwise or cell")
 	flag.Parse()
 	emit, ok := families[*family]
 	if !ok {

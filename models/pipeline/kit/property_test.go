@@ -12,6 +12,7 @@ import (
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/catalog"
+	"github.com/attune-rec/attune/features/raced"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/pipeline"
 	"github.com/attune-rec/attune/models/pipeline/filter"
@@ -228,7 +229,7 @@ func TestConcurrentAnswers(t *testing.T) {
 }
 
 func TestSteadyAnswersDoNotAllocate(t *testing.T) {
-	if underRace {
+	if raced.On {
 		t.Skip("the race detector empties pools at random")
 	}
 	cat := shelf(t, nil)

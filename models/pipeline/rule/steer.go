@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/catalog"
 	"github.com/attune-rec/attune/features/expr"
 	"github.com/attune-rec/attune/models/pipeline"
 )
@@ -204,6 +205,9 @@ func (s *steer) Adjust(cs []pipeline.Candidate) error {
 			if f != f {
 				continue // not known: no boost
 			}
+			if f == 1 {
+				continue
+			}
 			f = min(max(f, 1/float64(mostFactor)), mostFactor)
 			if score := float64(c.Score) + math.Log(f)*spread; !math.IsInf(score, 0) {
 				c.Score = float32(score)
@@ -252,10 +256,20 @@ func (s *steer) scoreOf(row features.Row) (float32, bool) {
 	return 0, false
 }
 
+// coded is a catalogue that says what it knows of items without a look into
+// them. catalog.Snapshot is one.
+type coded interface {
+	Codes(row features.Row) (catalog.Codes, bool)
+}
+
 // sponsored reports whether somebody pays for the item to be pushed.
 func (s *steer) sponsored(row features.Row) bool {
 	if s.r.Catalog == nil {
 		return false
+	}
+	if c, ok := s.r.Catalog.(coded); ok {
+		codes, _ := c.Codes(row)
+		return codes.Sponsored
 	}
 	it := s.r.Catalog.Item(row)
 	return it != nil && it.Sponsor != ""

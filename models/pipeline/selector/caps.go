@@ -2,9 +2,12 @@ package selector
 
 import (
 	"fmt"
+	"math"
+	"math/bits"
 	"sync"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/catalog"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/pipeline"
 )
@@ -23,8 +26,18 @@ type capsParams struct {
 	Group    int `json:"group"` // variants of one item
 }
 
-// tally counts what was let through.
-type tally struct{ category, brand, seller, group map[string]int }
+// coded is a catalogue that knows what items share by numbers.
+// catalog.Snapshot is one.
+type coded interface {
+	Codes(row features.Row) (catalog.Codes, bool)
+}
+
+// tally counts what was let through, by text or by code.
+type tally struct {
+	category, brand, seller, group      map[string]int
+	categories, brands, sellers, groups counter
+	codes                               []catalog.Codes
+}
 
 func newCaps(spec models.ComponentSpec, _ pipeline.Env) (pipeline.Selector, error) {
 	p := capsParams{}
@@ -51,6 +64,9 @@ func (s *caps) Select(r *features.Request, cs []pipeline.Candidate) []pipeline.C
 	}
 	t := s.pool.Get().(*tally)
 	defer s.pool.Put(t)
+	if codes, ok := r.Catalog.(coded); ok {
+		return s.byCodes(codes, t, cs)
+	}
 	clear(t.category)
 	clear(t.brand)
 	clear(t.seller)
@@ -76,6 +92,99 @@ func (s *caps) Select(r *features.Request, cs []pipeline.Candidate) []pipeline.C
 		out = append(out, c)
 	}
 	return out
+}
+
+// byCodes is Select by numbers.
+func (s *caps) byCodes(codes coded, t *tally, cs []pipeline.Candidate) []pipeline.Candidate {
+	limits := s.limits
+	t.categories.reset(limits.Category, len(cs))
+	t.brands.reset(limits.Brand, len(cs))
+	t.sellers.reset(limits.Seller, len(cs))
+	t.groups.reset(limits.Group, len(cs))
+	// All are looked up before any is judged: the judgements are hard to foretell,
+	// and looking up waits for memory.
+	known, n := t.codes[:0], 0
+	for _, c := range cs {
+		if k, ok := codes.Codes(c.Row); ok {
+			known = append(known, k)
+			cs[n] = c
+			n++
+		}
+	}
+	t.codes = known
+	out := cs[:0]
+	for i, c := range cs[:n] {
+		k := &known[i]
+		category, brand := t.categories.of(k.Category), t.brands.of(k.Brand)
+		seller, group := t.sellers.of(k.Seller), t.groups.of(k.Group)
+		if t.categories.full(category) || t.brands.full(brand) || t.sellers.full(seller) || t.groups.full(group) {
+			continue
+		}
+		t.categories.count(category, k.Category)
+		t.brands.count(brand, k.Brand)
+		t.sellers.count(seller, k.Seller)
+		t.groups.count(group, k.Group)
+		out = append(out, c)
+	}
+	return out
+}
+
+// counter counts codes up to a limit: a table that is emptied by a new round.
+type counter struct {
+	limit int32 // 0: any number, and nothing is counted
+	round uint32
+	slots []slot
+}
+
+type slot struct {
+	round   uint32
+	code, n int32
+}
+
+// nowhere is the place of what is not counted.
+const nowhere = -1
+
+// reset empties it for at most n codes.
+func (t *counter) reset(limit, n int) {
+	t.limit = int32(min(limit, math.MaxInt32)) // #nosec G115 -- not negative
+	if limit == 0 {
+		return
+	}
+	if size := 1 << bits.Len(uint(2*n)); len(t.slots) < size { // #nosec G115 -- not negative
+		t.slots, t.round = make([]slot, size), 0
+	}
+	if t.round++; t.round == 0 { // they have run out
+		clear(t.slots)
+		t.round = 1
+	}
+}
+
+// of is the place of code.
+func (t *counter) of(code int32) int {
+	if t.limit == 0 || code == 0 {
+		return nowhere
+	}
+	mask := len(t.slots) - 1
+	at := int(uint32(code)*2654435769>>7) & mask // #nosec G115 -- a hash
+	for t.slots[at].round == t.round && t.slots[at].code != code {
+		at = (at + 1) & mask
+	}
+	return at
+}
+
+func (t *counter) full(at int) bool {
+	return at != nowhere && t.slots[at].round == t.round && t.slots[at].n >= t.limit
+}
+
+// count counts code once more at its place.
+func (t *counter) count(at int, code int32) {
+	switch {
+	case at == nowhere:
+	case t.slots[at].round == t.round:
+		t.slots[at].n++
+	default:
+		t.slots[at] = slot{round: t.round, code: code, n: 1}
+	}
 }
 
 // full reports whether there are limit of name; what has no name is not limited.

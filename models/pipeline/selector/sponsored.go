@@ -10,9 +10,9 @@ import (
 )
 
 // sponsored gives some places to items that somebody pays for, the best scored
-// first and each sponsor once, and labels them. An item must be relevant enough
-// without the money; one that stands higher on its own merit stays there,
-// unpaid and not labelled.
+// first and each sponsor once. An item must be relevant enough without the
+// money; one that stands higher on its own merit stays there, unpaid. Shoppers
+// see the label on both: who answers them puts it on every item with a sponsor.
 type sponsored struct {
 	slots []int
 	least float32

@@ -18,6 +18,7 @@ type neighbours struct {
 	embed models.Embedder
 	fresh models.ItemEmbedder
 	index models.Index
+	kept  *kept // nil: nothing is
 }
 
 func newNeighbours(spec models.SourceSpec, env pipeline.Env) (*neighbours, error) {
@@ -33,7 +34,7 @@ func newNeighbours(spec models.SourceSpec, env pipeline.Env) (*neighbours, error
 	index, err := env.Index(spec.Model)
 	if embeds && err == nil {
 		fresh, _ := m.(models.ItemEmbedder)
-		return &neighbours{embed: embed, fresh: fresh, index: index}, nil
+		return &neighbours{embed: embed, fresh: fresh, index: index, kept: newKept(index)}, nil
 	}
 	if !listed {
 		return nil, err
@@ -53,6 +54,12 @@ func (n *neighbours) of(ctx context.Context, r *features.Request, item features.
 	if vec == nil {
 		return nil
 	}
+	if n.kept != nil && n.trained(item) {
+		found, err := n.kept.of(ctx, vec, item, k, r.Eligible, b)
+		if found || err != nil {
+			return err
+		}
+	}
 	var err error
 	b.hits, err = n.index.Search(ctx, vec, k+1, models.Where{Allow: r.Eligible}, b.hits[:0])
 	for _, h := range b.hits {
@@ -63,12 +70,17 @@ func (n *neighbours) of(ctx context.Context, r *features.Request, item features.
 	return err
 }
 
+// trained reports whether the model has a vector of the item.
+func (n *neighbours) trained(item features.Row) bool {
+	return item >= 0 && (int(item)+1)*n.embed.Dim() <= len(n.embed.Vectors())
+}
+
 // vector is the item's own, made in memory from what the catalogue says when
 // the item is newer than the model; nil when it has none.
 func (n *neighbours) vector(r *features.Request, item features.Row, memory *[]float32) []float32 {
 	dim := n.embed.Dim()
-	if vecs := n.embed.Vectors(); item >= 0 && (int(item)+1)*dim <= len(vecs) {
-		return vecs[int(item)*dim:][:dim]
+	if n.trained(item) {
+		return n.embed.Vectors()[int(item)*dim:][:dim]
 	}
 	if n.fresh == nil || r.Catalog == nil {
 		return nil

@@ -1,0 +1,134 @@
+package wire
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc/codes"
+)
+
+// Reply is told what became of a call: its status and, where that was asked
+// for, the answer's message, which is only valid during the call.
+type Reply func(code codes.Code, message []byte)
+
+// Client sends calls over several connections in turn. It is safe for
+// concurrent use.
+type Client struct {
+	target  string
+	timeout time.Duration
+	lines   []*line
+	next    atomic.Uint64
+	stop    chan struct{}
+	wg      sync.WaitGroup
+
+	mu   sync.Mutex
+	open map[*conn]bool // those whose reader runs
+}
+
+// Dial opens n connections to target, "host:port" without TLS. A call that
+// takes longer than timeout is cancelled and is DeadlineExceeded.
+func Dial(ctx context.Context, target string, n int, timeout time.Duration) (*Client, error) {
+	if timeout <= 0 {
+		return nil, fmt.Errorf("dial %s: timeout %v: expected more than 0", target, timeout)
+	}
+	c := &Client{target: target, timeout: timeout, stop: make(chan struct{}), open: map[*conn]bool{}}
+	for range max(n, 1) {
+		l, err := c.dial(ctx)
+		if err != nil {
+			c.Close()
+			return nil, fmt.Errorf("dial %s: %w", target, err)
+		}
+		c.lines = append(c.lines, &line{conn: l})
+	}
+	c.wg.Go(c.expire)
+	return c, nil
+}
+
+// line is a place of a connection: another takes it when one is lost.
+type line struct {
+	mu   sync.Mutex
+	conn *conn
+}
+
+// Call begins a unary call of method, "/package.Service/Method", and tells
+// reply once what became of it. keep asks for the answer's message. message is
+// not kept.
+func (c *Client) Call(method string, message []byte, keep bool, reply Reply) {
+	l := c.lines[c.next.Add(1)%uint64(len(c.lines))]
+	l.mu.Lock()
+	if l.conn.ended() {
+		again, err := c.dial(context.Background())
+		if err != nil {
+			l.mu.Unlock()
+			reply(codes.Unavailable, nil)
+			return
+		}
+		l.conn = again
+	}
+	on := l.conn
+	l.mu.Unlock()
+	on.call(method, message, call{reply: reply, keep: keep, until: time.Now().Add(c.timeout)})
+}
+
+// Close ends all calls with Unavailable; none may begin any more.
+func (c *Client) Close() {
+	close(c.stop)
+	for _, on := range c.conns() {
+		on.fail()
+	}
+	c.wg.Wait()
+}
+
+func (c *Client) dial(ctx context.Context) (*conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	var d net.Dialer
+	nc, err := d.DialContext(ctx, "tcp", c.target)
+	if err != nil {
+		return nil, err
+	}
+	on, err := open(nc, c.target, c.timeout)
+	if err != nil {
+		_ = nc.Close()
+		return nil, err
+	}
+	c.mu.Lock()
+	c.open[on] = true
+	c.mu.Unlock()
+	c.wg.Go(func() {
+		on.read()
+		c.mu.Lock()
+		delete(c.open, on)
+		c.mu.Unlock()
+	})
+	return on, nil
+}
+
+// conns is every connection, those that take no new calls included.
+func (c *Client) conns() []*conn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Keys(c.open))
+}
+
+// expire cancels what takes too long.
+func (c *Client) expire() {
+	tick := time.NewTicker(max(c.timeout/20, time.Millisecond))
+	defer tick.Stop()
+	for {
+		select {
+		case <-c.stop:
+			return
+		case now := <-tick.C:
+			for _, on := range c.conns() {
+				on.expire(now)
+			}
+		}
+	}
+}

@@ -1,6 +1,0 @@
-//go:build !race
-
-package hybrid_test
-
-// raced says that the race detector empties pools at random.
-const raced = false

@@ -1,6 +1,0 @@
-//go:build !race
-
-package modeltest
-
-// raced is false: allocations are counted.
-const raced = false
