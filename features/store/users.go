@@ -244,7 +244,7 @@ func (s *Store) ConsentIn(ctx context.Context, shop features.ShopID, key feature
 	var p sql.NullInt64
 	err := s.read.QueryRowContext(ctx, `WITH who AS (SELECT consent, market FROM users WHERE shop = ?1 AND user_key IN (?2,
 		(SELECT user_key FROM identities WHERE shop = ?1 AND alias_key = ?2 AND undone = 0 ORDER BY seq DESC LIMIT 1)))
-		SELECT coalesce((SELECT min(consent) FROM who WHERE consent IS NOT NULL),
+		SELECT coalesce((SELECT min(consent) & max(consent) FROM who WHERE consent IS NOT NULL),
 		(SELECT consent FROM market_consents WHERE shop = ?1 AND market = coalesce((SELECT max(market) FROM who WHERE market <> ''), ?3)),
 		(SELECT consent FROM shops WHERE shop = ?1))`,
 		string(shop), key[:], market).Scan(&p)

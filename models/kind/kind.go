@@ -19,6 +19,7 @@ import (
 	"github.com/attune-rec/attune/models/neural"
 	"github.com/attune-rec/attune/models/popular"
 	"github.com/attune-rec/attune/models/sequence"
+	"github.com/attune-rec/attune/models/together"
 )
 
 // All lists every kind by name.
@@ -47,6 +48,7 @@ func All() []models.Kind {
 		sequence.LSTM(),
 		sequence.Markov(),
 		sequence.SASRec(),
+		together.Kind(),
 	}
 	sort.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })
 	return all

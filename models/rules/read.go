@@ -43,6 +43,9 @@ func (d *Dictionary) Find(name string) (item int32, ok bool) {
 	return item, ok
 }
 
+// Add returns the number of a name, new or known.
+func (d *Dictionary) Add(name string) int32 { return d.add([]byte(name)) }
+
 // add returns the number of a name, new or known. The bytes are not kept.
 func (d *Dictionary) add(name []byte) int32 {
 	if item, ok := d.number[string(name)]; ok {

@@ -150,6 +150,16 @@ func (x *Together) rulesOf(a int) (from, to int) {
 // not come. The cart must ascend without repeats; items that are not known match
 // nothing. It allocates only when dst is too small for all matching rules.
 func (x *Together) Suggest(cart []int32, order Order, dst []Suggestion) []Suggestion {
+	return x.suggest(cart, order, false, dst)
+}
+
+// Reach is Suggest with items in the cart as well, as far as the others lead to
+// them.
+func (x *Together) Reach(cart []int32, order Order, dst []Suggestion) []Suggestion {
+	return x.suggest(cart, order, true, dst)
+}
+
+func (x *Together) suggest(cart []int32, order Order, held bool, dst []Suggestion) []Suggestion {
 	dst = dst[:0]
 	for i, lead := range cart {
 		a, _ := slices.BinarySearch(x.leads, lead)
@@ -159,7 +169,7 @@ func (x *Together) Suggest(cart []int32, order Order, dst []Suggestion) []Sugges
 			}
 			from, to := x.rulesOf(a)
 			for r := from; r < to; r++ {
-				if _, held := slices.BinarySearch(cart, x.table.Consequent[r]); !held {
+				if _, in := slices.BinarySearch(cart, x.table.Consequent[r]); held || !in {
 					dst = append(dst, x.suggestion(r))
 				}
 			}

@@ -36,6 +36,7 @@ func call(t *testing.T, args ...string) (out, errs string, err error) {
 		Customers Customers `cmd:""`
 		Segments  Segments  `cmd:""`
 		Signals   Signals   `cmd:""`
+		Rules     RulesCmd  `cmd:""`
 	}
 	var o, e bytes.Buffer
 	parser, err := kong.New(&p, kong.Name("trainer"), kong.Writers(&o, &e), kong.Configuration(Config), kong.Exit(func(int) { t.Error("exit") }))

@@ -1,7 +1,6 @@
 package job
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,9 +13,11 @@ import (
 	"github.com/attune-rec/attune/models/rules"
 )
 
-// RulesCmd mines association rules from a file of baskets.
+// RulesCmd mines association rules from a file of baskets, or from the orders
+// in a shop's log.
 type RulesCmd struct {
-	File          string      `arg:"" help:"Baskets, one a line; .gz, .zst and .xz are unpacked."`
+	File          string      `arg:"" optional:"" help:"Baskets, one a line; .gz, .zst and .xz are unpacked. Or give --data."`
+	Orders        orders      `embed:""`
 	Format        string      `enum:"baskets" default:"baskets" help:"Form of the file: ${enum}."`
 	Separator     string      `help:"What parts the items of a line; blanks when not given."`
 	MinSupport    rules.Ratio `default:"0.01" help:"Least share of baskets that hold an itemset."`
@@ -68,9 +69,14 @@ func (c *RulesCmd) Run(env *Env) error {
 	if c.Top < 0 || c.Best < 0 {
 		return errors.New("--top and --best must not be negative")
 	}
-	report, err := c.mine(env.Ctx)
+	report, err := c.mine(env)
 	if err != nil {
 		return err
+	}
+	if c.Orders.Bundles != "" {
+		if err := c.Orders.bundle(env, report.Top); err != nil {
+			return err
+		}
 	}
 	if env.JSON {
 		return env.WriteJSON(report)
@@ -78,13 +84,13 @@ func (c *RulesCmd) Run(env *Env) error {
 	return report.write(env.Out)
 }
 
-func (c *RulesCmd) mine(ctx context.Context) (*rulesReport, error) {
+func (c *RulesCmd) mine(env *Env) (*rulesReport, error) {
 	start := time.Now()
-	baskets, names, err := c.read()
+	baskets, names, err := c.read(env)
 	if err != nil {
 		return nil, err
 	}
-	if baskets.Len() == 0 {
+	if baskets.Len() == 0 && c.File != "" {
 		return nil, fmt.Errorf("%s: no basket in it: every line is empty", c.File)
 	}
 	read := time.Now()
@@ -95,12 +101,12 @@ func (c *RulesCmd) mine(ctx context.Context) (*rulesReport, error) {
 	var mined time.Time
 	if c.Best > 0 {
 		options.MinSupport = rules.Ratio{}
-		if found, err = rules.TopRules(ctx, baskets, c.Best, ask, options); err != nil {
+		if found, err = rules.TopRules(env.Ctx, baskets, c.Best, ask, options); err != nil {
 			return nil, err
 		}
 		mined = time.Now()
 	} else {
-		sets, err := rules.Mine(ctx, baskets, options)
+		sets, err := rules.Mine(env.Ctx, baskets, options)
 		if err != nil {
 			return nil, err
 		}
@@ -134,7 +140,13 @@ func (c *RulesCmd) mine(ctx context.Context) (*rulesReport, error) {
 	return report, nil
 }
 
-func (c *RulesCmd) read() (*rules.Baskets, *rules.Dictionary, error) {
+func (c *RulesCmd) read(env *Env) (*rules.Baskets, *rules.Dictionary, error) {
+	if err := c.Orders.check(c.File); err != nil {
+		return nil, nil, err
+	}
+	if c.File == "" {
+		return c.Orders.read(env)
+	}
 	in, err := openInput(c.File)
 	if err != nil {
 		return nil, nil, err
