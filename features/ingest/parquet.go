@@ -46,9 +46,12 @@ func newParquet(in io.ReaderAt, size int64, closer io.Closer) (r *parquetReader,
 	if err := footer.Check(in, size); err != nil {
 		return nil, fmt.Errorf("not a Parquet file: %w", err)
 	}
-	f, err := parquet.OpenFile(in, size)
+	f, err := parquet.OpenFile(in, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true)) // what is not needed makes no room for what it claims
 	if err != nil {
 		return nil, fmt.Errorf("not a Parquet file: %w", err)
+	}
+	if err := footer.Pages(in, size, f.Metadata()); err != nil {
+		return nil, fmt.Errorf("damaged Parquet file: %w", err)
 	}
 	// The library asks every column anew for each row that a file has no more, so
 	// the buffer of a small file is small.

@@ -97,9 +97,9 @@ func (n Needs) attributes(under string, all map[string]string, given features.Pu
 }
 
 func (n Needs) user(u *User, given features.Purposes) {
-	for field, clear := range userFields {
+	for field, forget := range userFields {
 		if !n.keeps(field, given) {
-			clear(u)
+			forget(u)
 		}
 	}
 	if u.Personal.Attributes = n.attributes(userAttributes, u.Personal.Attributes, given); len(u.Personal.Attributes) == 0 {
@@ -108,9 +108,9 @@ func (n Needs) user(u *User, given features.Purposes) {
 }
 
 func (n Needs) event(e *features.Event, given features.Purposes) {
-	for field, clear := range eventFields {
+	for field, forget := range eventFields {
 		if !n.keeps(field, given) {
-			clear(e)
+			forget(e)
 		}
 	}
 	e.Attributes = n.attributes(eventAttributes, e.Attributes, given)

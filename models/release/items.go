@@ -98,11 +98,14 @@ func ReadItems(b []byte) (items []features.Item, err error) {
 	if err := footer.Check(bytes.NewReader(b), int64(len(b))); err != nil {
 		return nil, err
 	}
-	f, err := parquet.OpenFile(bytes.NewReader(b), int64(len(b)))
+	f, err := parquet.OpenFile(bytes.NewReader(b), int64(len(b)), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true)) // what is not needed makes no room for what it claims
 	if err != nil {
 		return nil, err
 	}
 	if err := sameColumns(f.Schema()); err != nil {
+		return nil, err
+	}
+	if err := footer.Pages(bytes.NewReader(b), int64(len(b)), f.Metadata()); err != nil {
 		return nil, err
 	}
 	r := parquet.NewGenericReader[itemRecord](f)
@@ -110,8 +113,8 @@ func ReadItems(b []byte) (items []features.Item, err error) {
 	if r.NumRows() < 0 || r.NumRows() > 1<<31-1 {
 		return nil, fmt.Errorf("%d rows: expected fewer than 2^31", r.NumRows())
 	}
-	items = make([]features.Item, 0, min(r.NumRows(), int64(len(b))))
-	batch := make([]itemRecord, 1024)
+	items = make([]features.Item, 0, min(r.NumRows(), 1<<17)) // more where there are more: the number is the file's own claim
+	batch := make([]itemRecord, min(max(r.NumRows(), 1), 1024)) // the reader asks each column for every row that a file lacks
 	for {
 		clear(batch)
 		n, err := r.Read(batch)

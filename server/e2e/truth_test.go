@@ -32,10 +32,10 @@ func everyAnswer(t *testing.T, c *client, surfaces []string) (all []told) {
 	for s := range 12 {
 		for _, surface := range surfaces {
 			r := &attunev1.RecommendRequest{Surface: surface, User: somebody(s), Limit: 20, Context: &attunev1.Context{Market: []string{"Germany", "France"}[s%2]}}
-			switch {
-			case s == 10:
+			switch s {
+			case 10:
 				r.User = "nobody known"
-			case s == 11:
+			case 11:
 				r.User = "newcomer"
 			}
 			if surface == features.SurfaceItem {

@@ -1,6 +1,7 @@
-// Package footer checks the end of a Parquet file before a reader believes it:
-// a reader makes room for a footer of the length that the file claims, up to
-// 4 GiB for a file of a few bytes. It imports the standard library only.
+// Package footer checks what a Parquet file claims of itself before a reader
+// believes it: a reader makes room for a footer, and for a page, of the length
+// that the file claims, up to 4 GiB for a file of a few bytes. It imports the
+// standard library and the reader's own decoder of headers.
 package footer
 
 import (

@@ -1,0 +1,72 @@
+package footer
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+	"github.com/parquet-go/parquet-go/format"
+)
+
+// The most that one page may hold. Writers make pages of about a megabyte.
+const (
+	MaxPageBytes  = 256 << 20 // unpacked
+	MaxPageValues = 16 << 20
+)
+
+// window is how much of a page's header is read at once.
+const window = 4096
+
+// Pages reports pages that claim more than they can have: more packed bytes than
+// their column has left, or unpacked more than is let in. A reader makes room
+// for what a page claims before it looks at it, so that some hundred bytes could
+// take gigabytes. It reads the headers, not the pages.
+func Pages(in io.ReaderAt, size int64, m *format.FileMetaData) error {
+	for g := range m.RowGroups {
+		for c := range m.RowGroups[g].Columns {
+			column := &m.RowGroups[g].Columns[c].MetaData
+			if err := pages(in, size, column); err != nil {
+				return fmt.Errorf("column %v, row group %d: %w", column.PathInSchema, g, err)
+			}
+		}
+	}
+	return nil
+}
+
+func pages(in io.ReaderAt, size int64, c *format.ColumnMetaData) error {
+	at := c.DataPageOffset
+	if d := c.DictionaryPageOffset; d != 0 {
+		at = d
+	}
+	if at < 0 || c.TotalCompressedSize < 0 || at > size || c.TotalCompressedSize > size-at {
+		return fmt.Errorf("claims bytes %d to %d of a file of %d", at, at+c.TotalCompressedSize, size)
+	}
+	end := at + c.TotalCompressedSize
+	var protocol thrift.CompactProtocol
+	buffered := bufio.NewReaderSize(nil, window)
+	for at < end {
+		section := io.NewSectionReader(in, at, end-at)
+		buffered.Reset(section)
+		header := new(format.PageHeader)
+		if err := thrift.NewDecoder(protocol.NewReader(buffered)).Decode(header); err != nil {
+			return fmt.Errorf("page at byte %d: %w", at, err)
+		}
+		read, err := section.Seek(0, io.SeekCurrent)
+		if err != nil {
+			return err
+		}
+		at += read - int64(buffered.Buffered())
+		values := max(header.DataPageHeader.V.NumValues, header.DataPageHeaderV2.V.NumValues, header.DataPageHeaderV2.V.NumRows, header.DictionaryPageHeader.V.NumValues)
+		levels := int64(header.DataPageHeaderV2.V.RepetitionLevelsByteLength) + int64(header.DataPageHeaderV2.V.DefinitionLevelsByteLength)
+		packed := int64(header.CompressedPageSize)
+		switch {
+		case packed < 0 || packed > end-at || levels > packed:
+			return fmt.Errorf("page at byte %d claims %d bytes and has %d at most", at, max(packed, levels), end-at)
+		case header.UncompressedPageSize > MaxPageBytes || values > MaxPageValues:
+			return fmt.Errorf("page at byte %d has %d bytes and %d values: write pages of %d bytes and %d values at most", at, header.UncompressedPageSize, values, MaxPageBytes, MaxPageValues)
+		}
+		at += packed
+	}
+	return nil
+}
