@@ -90,7 +90,7 @@ func (s *State) interests(p *features.Profile, ref *Reference, now time.Time) {
 	categories, brands, words := board{room[0][:0]}, board{room[1][:0]}, board{room[2][:0]}
 	for i := range s.items {
 		it := &s.items[i]
-		at := ref.places[it.id.Value()]
+		at := ref.places[it.id]
 		if at == nil {
 			continue
 		}
@@ -191,18 +191,18 @@ func (s *State) prices(p *features.Profile, ref *Reference) {
 	n, levels, compared := 0.0, 0.0, 0.0
 	since := int64(0)
 	for _, it := range s.items {
-		b, id := it.sale, it.id.Value()
-		if b == nil || b.paid <= 0 || ref.places[id] == nil {
+		b, at := it.sale, ref.places[it.id]
+		if b == nil || b.paid <= 0 || at == nil {
 			continue
 		}
 		lines := float64(b.lines)
 		price := float64(b.paid) / float64(b.pieces) / 1e6
-		if level, ok := ref.Level(id, price); ok {
+		if level, ok := ref.level(at, price); ok {
 			levels += level * lines
 			compared += lines
 		}
 		n += lines
-		for m, yes := range ref.speaks(id, price) {
+		for m, yes := range ref.speaks(at, price) {
 			if yes && m == value {
 				hits[m] += lines - float64(b.told)
 			} else if yes {

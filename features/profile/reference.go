@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"unicode/utf8"
+	"unique"
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/text"
@@ -21,7 +22,7 @@ const (
 // category, the usual price of an item, which goods are seldom sold. It is
 // immutable and safe for concurrent use.
 type Reference struct {
-	places map[string]*place
+	places map[name]*place
 	levels map[string][]float64 // prices ascending by category; "" of all goods
 	bare   bool                 // no item has a category
 	base   [motives]float64     // share of all sales that speak for each motive
@@ -37,6 +38,9 @@ type place struct {
 	words       []word // of the title, as far as they say something; none where goods have categories
 }
 
+// place is where an item stands; nil when the shop does not have it.
+func (ref *Reference) place(id string) *place { return ref.places[unique.Make(id)] }
+
 // word is one of a title, by its number, and what it weighs by how few have it.
 type word struct {
 	number int32
@@ -46,7 +50,7 @@ type word struct {
 // NewReference measures the items of cat, and the purchases among sales (of
 // all shoppers, in any order; nil for none).
 func NewReference(cat features.Catalog, sales iter.Seq[features.Event]) *Reference {
-	ref := &Reference{places: map[string]*place{}, levels: map[string][]float64{}, bare: true}
+	ref := &Reference{places: map[name]*place{}, levels: map[string][]float64{}, bare: true}
 	numbers := map[string]int32{}
 	number := func(name string) int32 {
 		n, ok := numbers[name]
@@ -84,7 +88,7 @@ func NewReference(cat features.Catalog, sales iter.Seq[features.Event]) *Referen
 		if price := it.PriceIn("").Units(); price > 0 {
 			prices[it.ID] = price
 		}
-		ref.places[it.ID] = p
+		ref.places[unique.Make(it.ID)] = p
 	}
 	for p, words := range in {
 		for _, w := range words {
@@ -95,7 +99,7 @@ func NewReference(cat features.Catalog, sales iter.Seq[features.Event]) *Referen
 	}
 	ref.sold(sales, prices)
 	for id, price := range prices {
-		if p := ref.places[id]; p != nil && price > 0 {
+		if p := ref.place(id); p != nil && price > 0 {
 			for _, level := range levelsOf(p) {
 				ref.levels[level] = append(ref.levels[level], price)
 			}
@@ -123,7 +127,7 @@ func (ref *Reference) sold(sales iter.Seq[features.Event], prices map[string]flo
 	paid := map[string][]float64{}
 	lines := 0
 	for e := range sales {
-		if e.Type == features.Purchase && e.Price.Micros > 0 && ref.places[e.Item] != nil {
+		if e.Type == features.Purchase && e.Price.Micros > 0 && ref.place(e.Item) != nil {
 			paid[e.Item] = append(paid[e.Item], e.Price.Units())
 			lines++
 		}
@@ -133,7 +137,7 @@ func (ref *Reference) sold(sales iter.Seq[features.Event], prices map[string]flo
 		ids = append(ids, id)
 		slices.Sort(list)
 		median := list[len(list)/2]
-		if p := ref.places[id]; p.usual == 0 {
+		if p := ref.place(id); p.usual == 0 {
 			p.usual = median
 		}
 		if prices[id] == 0 {
@@ -155,7 +159,7 @@ func (ref *Reference) sold(sales iter.Seq[features.Event], prices map[string]flo
 		if float64(sum) > tail*float64(lines) {
 			break
 		}
-		ref.places[id].rare = true
+		ref.place(id).rare = true
 	}
 }
 
@@ -168,11 +172,12 @@ func (ref *Reference) measure(sales iter.Seq[features.Event]) {
 	var hits [motives]float64
 	n := 0.0
 	for e := range sales {
-		if e.Type != features.Purchase || e.Price.Micros <= 0 || ref.places[e.Item] == nil {
+		at := ref.place(e.Item)
+		if e.Type != features.Purchase || e.Price.Micros <= 0 || at == nil {
 			continue
 		}
 		n++
-		speaks := ref.speaks(e.Item, e.Price.Units())
+		speaks := ref.speaks(at, e.Price.Units())
 		if cut, told := discounted(&e); told {
 			speaks[value] = cut
 		}
@@ -194,7 +199,10 @@ func (ref *Reference) measure(sales iter.Seq[features.Event]) {
 // or among all goods when the category has few; ok is false when there is
 // nothing to compare with.
 func (ref *Reference) Level(id string, price float64) (level float64, ok bool) {
-	p := ref.places[id]
+	return ref.level(ref.place(id), price)
+}
+
+func (ref *Reference) level(p *place, price float64) (level float64, ok bool) {
 	if p == nil || price <= 0 {
 		return 0, false
 	}
@@ -223,9 +231,8 @@ const (
 )
 
 // speaks says for which motives a purchase at the price speaks.
-func (ref *Reference) speaks(id string, price float64) [motives]bool {
-	p := ref.places[id]
-	level, ok := ref.Level(id, price)
+func (ref *Reference) speaks(p *place, price float64) [motives]bool {
+	level, ok := ref.level(p, price)
 	return [motives]bool{
 		value:         p.usual > 0 && price <= (1-discount)*p.usual,
 		quality:       ok && level >= dear,

@@ -117,6 +117,10 @@ func (l *shopLog) remakeSidecar(ctx context.Context, path string) error {
 // sealed makes a segment take the place of its pages. The caller holds mu.
 func (l *shopLog) sealed(g *segment) {
 	l.segments = append(l.segments, g)
+	if l.store.writer != nil {
+		l.summary.add(g.index.fresh)
+	}
+	g.index.fresh = nil
 	l.tailFrom = g.Last + 1
 	l.end = max(l.end, l.tailFrom)
 	at, _ := slices.BinarySearch(l.starts, l.tailFrom)
@@ -146,6 +150,7 @@ func (l *shopLog) refresh(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		g.index.fresh = nil // it has no id that the one before had not
 		l.segments[i] = g
 		l.retired = append(l.retired, old)
 	}
@@ -166,7 +171,7 @@ func (l *shopLog) close() {
 
 // findSealed looks an id up in the segments within the dedupe window.
 func (l *shopLog) findSealed(id idHash) (int64, bool, error) {
-	if len(l.segments) == 0 {
+	if len(l.segments) == 0 || !l.summary.has(id.a) {
 		return 0, false, nil
 	}
 	oldest := l.store.now().Add(-l.store.opts.DedupeWindow)

@@ -26,6 +26,7 @@ type shopLog struct {
 	tailFrom int64 // events from here lie in pages, those before in segments
 	tail     []*generation
 	segments []*segment // by first number
+	summary  summary    // of the ids in segments
 	retired  []*segment // replaced, and maybe still being read
 	starts   []int64    // first numbers of the pages, ascending
 	page     pageWriter // of the writer's goroutine

@@ -130,7 +130,8 @@ type sidecar struct {
 	nameBytes              int64
 	names                  []string
 	filter                 filter
-	known                  filter // of the keys
+	known                  filter   // of the keys
+	fresh                  []uint64 // hashes of the ids, until a summary has them
 }
 
 // openSidecar reads the file through once, to check it and to fill the filter.
@@ -180,11 +181,14 @@ func (c *sidecar) load() error {
 		return err
 	}
 	c.filter = newFilter(int(c.ids))
+	c.fresh = make([]uint64, 0, c.ids)
 	for range c.ids {
 		if _, err := io.ReadFull(r, x[:]); err != nil {
 			return err
 		}
-		c.filter.add(binary.BigEndian.Uint64(x[:]))
+		id := binary.BigEndian.Uint64(x[:])
+		c.filter.add(id)
+		c.fresh = append(c.fresh, id)
 	}
 	names := make([]byte, c.nameBytes)
 	if _, err := io.ReadFull(r, names); err != nil {

@@ -13,6 +13,8 @@ import (
 const (
 	streamBatch  = 512
 	streamLinger = 20 * time.Millisecond
+
+	streamAhead = 64 // messages that are decoded while others are stored
 )
 
 // CollectStream implements the RPC.
@@ -24,7 +26,10 @@ func (s *Events) CollectStream(stream attunev1.EventService_CollectStreamServer)
 	defer timer.Stop()
 	for {
 		select {
-		case r := <-in:
+		case r, more := <-in:
+			if !more {
+				return s.answer(stream, t, <-end)
+			}
 			shop, err := shopOf(r.GetShop())
 			if err != nil {
 				return Status(err)
@@ -49,17 +54,6 @@ func (s *Events) CollectStream(stream attunev1.EventService_CollectStreamServer)
 			if t == nil {
 				continue
 			}
-		case err := <-end:
-			if err != nil {
-				return Status(err)
-			}
-			if t == nil {
-				return stream.SendAndClose(&attunev1.CollectBatchResponse{})
-			}
-			if err := t.store(stream.Context()); err != nil {
-				return Status(err)
-			}
-			return stream.SendAndClose(&t.out)
 		}
 		if err := t.store(stream.Context()); err != nil {
 			return Status(err)
@@ -67,11 +61,26 @@ func (s *Events) CollectStream(stream attunev1.EventService_CollectStreamServer)
 	}
 }
 
-// receive reads a stream until it ends: nil for its proper end, which comes
-// after every message was taken.
+// answer stores what is left of a stream that ended, and answers it.
+func (s *Events) answer(stream attunev1.EventService_CollectStreamServer, t *taking, err error) error {
+	if err != nil {
+		return Status(err)
+	}
+	if t == nil {
+		return stream.SendAndClose(&attunev1.CollectBatchResponse{})
+	}
+	if err := t.store(stream.Context()); err != nil {
+		return Status(err)
+	}
+	return stream.SendAndClose(&t.out)
+}
+
+// receive reads a stream until it ends: then in is closed, and end says why,
+// nil for the proper end.
 func receive(stream attunev1.EventService_CollectStreamServer) (<-chan *attunev1.CollectStreamRequest, <-chan error) {
-	in, end := make(chan *attunev1.CollectStreamRequest), make(chan error, 1)
+	in, end := make(chan *attunev1.CollectStreamRequest, streamAhead), make(chan error, 1)
 	go func() {
+		defer close(in)
 		for {
 			r, err := stream.Recv()
 			if err != nil {
@@ -84,6 +93,7 @@ func receive(stream attunev1.EventService_CollectStreamServer) (<-chan *attunev1
 			select {
 			case in <- r:
 			case <-stream.Context().Done():
+				end <- stream.Context().Err()
 				return
 			}
 		}

@@ -34,6 +34,7 @@ func (s *shop) follow() {
 	}
 	s.open(ctx)
 	older := s.seq.Load() // what was sold up to there is looked for once the profiles follow the log
+	s.recalls.Store(older > 0)
 	s.reload(ctx)
 	s.refreshGoods(ctx)
 	save, refresh := time.NewTicker(s.k.o.Save), time.NewTicker(s.k.o.Refresh)
@@ -41,6 +42,7 @@ func (s *shop) follow() {
 	defer refresh.Stop()
 	changed := time.NewTimer(0) // once more with what was sold
 	defer changed.Stop()
+	recalled := make(chan struct{}, 1) // what was sold before, beside the follower
 	for {
 		wait := breath
 		err := s.catchUp(ctx)
@@ -58,10 +60,10 @@ func (s *shop) follow() {
 			s.aside(s.save)
 		}
 		if older > 0 {
-			s.aside(func() {
-				if err := s.readSales(ctx, older); err != nil && ctx.Err() == nil {
-					s.k.o.Logger.Error("prices are measured by what is sold from now on", "shop", s.id, "error", err)
-				}
+			upTo := older
+			s.k.wg.Go(func() {
+				s.recallSales(ctx, upTo)
+				recalled <- struct{}{}
 			})
 			older = 0
 			changed.Reset(0)
@@ -76,13 +78,19 @@ func (s *shop) follow() {
 			changed.Reset(shelf)
 		case <-changed.C:
 			s.aside(func() { s.refreshGoods(ctx) })
+		case <-recalled:
+			s.aside(func() { s.refreshGoods(ctx) })
+			s.recalls.Store(false)
 		case <-save.C:
 			s.aside(s.save)
 		case <-refresh.C:
-			s.aside(func() {
-				s.refreshGoods(ctx)
-				s.refreshCounts(ctx)
-			})
+			s.aside(func() { s.refreshGoods(ctx) })
+			if s.counting.CompareAndSwap(false, true) {
+				s.k.wg.Go(func() {
+					defer s.counting.Store(false)
+					s.refreshCounts(ctx)
+				})
+			}
 		case <-ctx.Done():
 			s.save()
 			return

@@ -31,6 +31,13 @@ func (s *shop) readSales(ctx context.Context, seq int64) error {
 	return nil
 }
 
+// recallSales takes in the purchases of the log up to seq.
+func (s *shop) recallSales(ctx context.Context, seq int64) {
+	if err := s.readSales(ctx, seq); err != nil && ctx.Err() == nil {
+		s.k.o.Logger.Error("prices are measured by what is sold from now on", "shop", s.id, "error", err)
+	}
+}
+
 // refreshGoods measures the shop's goods anew.
 func (s *shop) refreshGoods(ctx context.Context) {
 	began := time.Now()

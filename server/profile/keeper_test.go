@@ -78,7 +78,7 @@ func (b *bench) settle(k *Keeper) {
 		s.mu.Lock()
 		waiting := len(s.linked)
 		s.mu.Unlock()
-		if s.seq.Load() >= end-1 && waiting == 0 && s.ref.Load() != nil {
+		if s.seq.Load() >= end-1 && waiting == 0 && s.ref.Load() != nil && !s.recalls.Load() {
 			return
 		}
 		if time.Now().After(deadline) {

@@ -38,6 +38,8 @@ type shop struct {
 	seq      atomic.Int64 // the newest event the follower read
 	reading  atomic.Bool  // the follower has read the log to its end and goes on reading it
 	ref      atomic.Pointer[profile.Reference]
+	recalls  atomic.Bool // what was sold before a start is not in the prices yet
+	counting atomic.Bool // segments are being counted, beside the follower
 	segments atomic.Pointer[profile.Segments]
 	deciding sync.Mutex // segments are read and changed
 
