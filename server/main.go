@@ -100,7 +100,7 @@ func serve(ctx context.Context, f *flags) error {
 // it, but counts as in use: garbage is collected when the heap has twice what is
 // in use.
 func heapFloor(bytes int) []byte {
-	if os.Getenv("GOGC") != "" {
+	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		return nil
 	}
 	return make([]byte, bytes/2)

@@ -63,7 +63,7 @@ type Config struct {
 	ClockAhead    time.Duration `help:"A client's clock may be ahead by so much." default:"5m"`
 	MaxMessage    int           `help:"Bytes of a request at most." default:"8388608"`
 	MessageMemory int64         `help:"Bytes that requests may hold before they are understood; 0: an eighth of GOMEMLIMIT, 64 MiB without one, of each kind." default:"0"`
-	HeapFloor     int           `help:"Garbage is collected once the heap has so many bytes, and not before: a small shop's would be collected many times a second. 0: as Go does; GOGC in the environment goes first." default:"268435456"`
+	HeapFloor     int           `help:"Garbage is collected once the heap has so many bytes, and not before: a small shop's would be collected many times a second. 0: as Go does; GOGC or GOMEMLIMIT in the environment go first." default:"268435456"`
 	Drain         time.Duration `help:"Time at shutdown from health's no to closing the doors; part of --grace." default:"1s"`
 	Grace         time.Duration `help:"Time that running requests have to end at shutdown." default:"8s"`
 	PageSecret    string        `help:"Secret of page tokens, at least 16 characters, shared by replicas. Default: a random one kept in the data directory." placeholder:"SECRET"`

@@ -337,7 +337,8 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 	if o.Guard, err = s.guard(policies); err != nil {
 		return err
 	}
-	s.inner = rpc.New(services, o)
+	forREST := o
+	s.inner = rpc.New(services, forREST)
 	if certificate != nil {
 		o.TLS = credentials.NewTLS(certificate)
 	}
@@ -353,7 +354,7 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 	s.closing(s.conn.Close)
 	var inside grpc.ClientConnInterface = s.conn
 	if o.Traces == nil { // a trace begins where a connection is taken
-		inside = rpc.NewLocal(services, o, s.conn)
+		inside = rpc.NewLocal(services, forREST, s.conn)
 	}
 	rest, err := gateway.New(ctx, inside, gateway.Options{Memory: memory, MaxBody: int64(s.config.MaxMessage), Origins: s.config.Origins, Peer: peerOf(callers)})
 	if err != nil {

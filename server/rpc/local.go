@@ -2,11 +2,11 @@ package rpc
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
@@ -21,6 +21,7 @@ type Local struct {
 	chain   chain
 	methods map[string]local
 	streams grpc.ClientConnInterface
+	codec   codec
 }
 
 // local is a method of a service.
@@ -33,7 +34,7 @@ type local struct {
 // treats its callers, save for traces and TLS. Streams go over a
 // connection.
 func NewLocal(s Services, o Options, streams grpc.ClientConnInterface) *Local {
-	l := &Local{chain: chain{o}, methods: map[string]local{}, streams: streams}
+	l := &Local{chain: chain{o}, methods: map[string]local{}, streams: streams, codec: newCodec()}
 	s.register(l)
 	return l
 }
@@ -74,17 +75,13 @@ func (l *Local) Invoke(ctx context.Context, method string, args, reply any, _ ..
 	defer cancel() // the guard counts out what nobody began
 	md, _ := metadata.FromOutgoingContext(ctx)
 	ctx = metadata.NewIncomingContext(ctx, md)
-	if l.chain.o.Guard != nil {
-		if ctx, err = l.chain.o.Guard.Accept(ctx, &tap.Info{FullMethodName: method}); err != nil {
-			return err
-		}
+	if ctx, err = l.chain.o.accept(ctx, &tap.Info{FullMethodName: method}); err != nil {
+		return err
 	}
+	message := incoming{ctx: ctx, memory: l.chain.o.Memory}
+	defer message.leave()
 	answer, err := m.handler(m.service, ctx, func(v any) error {
-		in, ok := v.(proto.Message)
-		if !ok {
-			return fmt.Errorf("%s takes %T, which is no message", method, v)
-		}
-		return proto.Unmarshal(raw, in)
+		return message.receive(v, func(into any) error { return l.codec.Unmarshal(mem.BufferSlice{mem.SliceBuffer(raw)}, into) })
 	}, l.chain.unary)
 	if err != nil {
 		if _, ok := status.FromError(err); !ok {

@@ -71,3 +71,22 @@ func TestLocalCallsAreCounted(t *testing.T) {
 		t.Errorf("got %d under way and %d turned away, want none of one after the other", running, shed)
 	}
 }
+
+// What the chain takes of memory, each call takes. The bound is what it needs, 39
+// pieces with the request and a small answer, and a little room.
+func TestACallTakesLittleMemory(t *testing.T) {
+	if underRace {
+		t.Skip("the race detector takes memory of its own")
+	}
+	_, local, _, _ := both(t)
+	r, out := &attunev1.RecommendRequest{User: "fine", Item: "x", Limit: 5}, &attunev1.RecommendResponse{}
+	ask := func() {
+		if err := local.Invoke(context.Background(), attunev1.RecommendationService_Recommend_FullMethodName, r, out); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask()
+	if got := testing.AllocsPerRun(500, ask); got > 44 {
+		t.Errorf("got %v allocations a call, want 44 at most", got)
+	}
+}

@@ -77,8 +77,8 @@ type Auditor interface {
 // the server has read it; goroutines that wait for calls keep the stacks they
 // have grown, and where all of them work a call gets one of its own.
 const (
-	streamWindow = 1 << 20 // bytes
-	connWindow   = 4 << 20 // bytes
+	streamWindow = 1 << 18 // bytes
+	connWindow   = 1 << 20 // bytes
 	workers      = 128     // a core, as many as a guard lets in
 )
 
@@ -88,19 +88,10 @@ func New(s Services, o Options) *grpc.Server {
 		o.MaxMessage = 8 << 20
 	}
 	c := chain{o}
-	accept := o.Memory.Accept
-	if o.Guard != nil {
-		accept = func(ctx context.Context, info *tap.Info) (context.Context, error) {
-			if ctx, err := o.Memory.Accept(ctx, info); err != nil {
-				return ctx, err
-			}
-			return o.Guard.Accept(ctx, info)
-		}
-	}
 	opts := []grpc.ServerOption{
 		grpc.ForceServerCodecV2(newCodec()),
 		experimental.BufferPool(o.Memory),
-		grpc.InTapHandle(accept),
+		grpc.InTapHandle(o.accept),
 		grpc.UnaryInterceptor(c.unary),
 		grpc.StreamInterceptor(c.stream),
 		grpc.StaticStreamWindowSize(streamWindow), // windows that adapt cost a ping, and its answer, for nearly every call
@@ -126,6 +117,15 @@ func New(s Services, o Options) *grpc.Server {
 	healthpb.RegisterHealthServer(g, s.Health)
 	reflection.Register(server)
 	return server
+}
+
+// accept lets a call in, or says why not.
+func (o Options) accept(ctx context.Context, info *tap.Info) (context.Context, error) {
+	ctx, err := o.Memory.Accept(ctx, info)
+	if err != nil || o.Guard == nil {
+		return ctx, err
+	}
+	return o.Guard.Accept(ctx, info)
 }
 
 // register tells r of the services of the API.
