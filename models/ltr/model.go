@@ -135,11 +135,19 @@ func (m *Model) apply(x, hidden, out []float32) {
 	}
 	h := linalg.MatrixOf(n, m.params.Hidden, hidden)
 	linalg.Gemm(false, false, 1, linalg.MatrixOf(n, width, x), m.inner, 0, h)
-	for i := range out {
-		for j, v := range h.Row(i) {
-			out[i] += max(v+m.params.Bias[j], 0) * m.params.Outer[j]
+	bias, outer := m.params.Bias[:m.params.Hidden], m.params.Outer[:m.params.Hidden]
+	for i, sum := range out {
+		for j, v := range h.Row(i)[:len(bias)] {
+			sum += positive(v+bias[j]) * outer[j]
 		}
+		out[i] = sum
 	}
+}
+
+// positive is v, or 0 where that is below 0, whose sign nothing foretells.
+func positive(v float32) float32 {
+	b := math.Float32bits(v)
+	return math.Float32frombits(b &^ uint32(int32(b)>>31)) // #nosec G115 -- a mask of the sign
 }
 
 // standardise brings inputs, row by row, to the scale of training; what is

@@ -21,6 +21,8 @@ type steer struct {
 	buried []buried
 	low    features.Bitmap // rows of buried
 	deal   dealer
+
+	factors []float64 // of one boost, by candidate
 }
 
 // active is a rule at work. Its memory is used again for another rule.
@@ -196,17 +198,20 @@ func (s *steer) Adjust(cs []pipeline.Candidate) error {
 		if spread == 0 {
 			spread = pipeline.Spread(cs)
 		}
+		// All factors are looked up before any is judged, which is hard to foretell:
+		// looking up waits for memory.
+		s.factors = s.factors[:0]
 		for j := range cs {
+			f := 1.
+			if a.about(cs[j].Row) {
+				f = a.factor.Value(cs[j].Row)
+			}
+			s.factors = append(s.factors, f)
+		}
+		for j, f := range s.factors {
 			c := &cs[j]
-			if !a.about(c.Row) {
-				continue
-			}
-			f := a.factor.Value(c.Row)
-			if f != f {
-				continue // not known: no boost
-			}
-			if f == 1 {
-				continue
+			if f != f || f == 1 {
+				continue // not known, or no boost
 			}
 			f = min(max(f, 1/float64(mostFactor)), mostFactor)
 			if score := float64(c.Score) + math.Log(f)*spread; !math.IsInf(score, 0) {

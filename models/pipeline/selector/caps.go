@@ -34,9 +34,10 @@ type coded interface {
 
 // tally counts what was let through, by text or by code.
 type tally struct {
-	category, brand, seller, group      map[string]int
-	categories, brands, sellers, groups counter
-	codes                               []catalog.Codes
+	category, brand, seller, group map[string]int
+
+	counters [4]counter // of the same four
+	codes    []catalog.Codes
 }
 
 func newCaps(spec models.ComponentSpec, _ pipeline.Env) (pipeline.Selector, error) {
@@ -96,42 +97,51 @@ func (s *caps) Select(r *features.Request, cs []pipeline.Candidate) []pipeline.C
 
 // byCodes is Select by numbers.
 func (s *caps) byCodes(codes coded, t *tally, cs []pipeline.Candidate) []pipeline.Candidate {
-	limits := s.limits
-	t.categories.reset(limits.Category, len(cs))
-	t.brands.reset(limits.Brand, len(cs))
-	t.sellers.reset(limits.Seller, len(cs))
-	t.groups.reset(limits.Group, len(cs))
 	// All are looked up before any is judged: the judgements are hard to foretell,
 	// and looking up waits for memory.
 	known, n := t.codes[:0], 0
-	for _, c := range cs {
-		if k, ok := codes.Codes(c.Row); ok {
+	for i := range cs {
+		if k, ok := codes.Codes(cs[i].Row); ok {
 			known = append(known, k)
-			cs[n] = c
+			if n < i {
+				cs[n] = cs[i]
+			}
 			n++
 		}
 	}
 	t.codes = known
-	out := cs[:0]
-	for i, c := range cs[:n] {
-		k := &known[i]
-		category, brand := t.categories.of(k.Category), t.brands.of(k.Brand)
-		seller, group := t.sellers.of(k.Seller), t.groups.of(k.Group)
-		if t.categories.full(category) || t.brands.full(brand) || t.sellers.full(seller) || t.groups.full(group) {
-			continue
+	limits := [...]int{s.limits.Category, s.limits.Brand, s.limits.Seller, s.limits.Group}
+	for of, limit := range limits {
+		if limit > 0 {
+			t.counters[of].reset(limit, n)
 		}
-		t.categories.count(category, k.Category)
-		t.brands.count(brand, k.Brand)
-		t.sellers.count(seller, k.Seller)
-		t.groups.count(group, k.Group)
-		out = append(out, c)
+	}
+	out := cs[:0]
+next:
+	for i := range known {
+		k := &known[i]
+		own := [...]int32{k.Category, k.Brand, k.Seller, k.Group}
+		var at [len(limits)]int
+		for of, limit := range limits {
+			if at[of] = nowhere; limit > 0 && own[of] != 0 {
+				if at[of] = t.counters[of].of(own[of]); t.counters[of].full(at[of]) {
+					continue next
+				}
+			}
+		}
+		for of, slot := range at {
+			if slot != nowhere {
+				t.counters[of].count(slot, own[of])
+			}
+		}
+		out = append(out, cs[i])
 	}
 	return out
 }
 
 // counter counts codes up to a limit: a table that is emptied by a new round.
 type counter struct {
-	limit int32 // 0: any number, and nothing is counted
+	limit int32
 	round uint32
 	slots []slot
 }
@@ -146,10 +156,7 @@ const nowhere = -1
 
 // reset empties it for at most n codes.
 func (t *counter) reset(limit, n int) {
-	t.limit = int32(min(limit, math.MaxInt32)) // #nosec G115 -- not negative
-	if limit == 0 {
-		return
-	}
+	t.limit = int32(min(limit, math.MaxInt32))                 // #nosec G115 -- above 0
 	if size := 1 << bits.Len(uint(2*n)); len(t.slots) < size { // #nosec G115 -- not negative
 		t.slots, t.round = make([]slot, size), 0
 	}
@@ -161,9 +168,6 @@ func (t *counter) reset(limit, n int) {
 
 // of is the place of code.
 func (t *counter) of(code int32) int {
-	if t.limit == 0 || code == 0 {
-		return nowhere
-	}
 	mask := len(t.slots) - 1
 	at := int(uint32(code)*2654435769>>7) & mask // #nosec G115 -- a hash
 	for t.slots[at].round == t.round && t.slots[at].code != code {
@@ -173,18 +177,16 @@ func (t *counter) of(code int32) int {
 }
 
 func (t *counter) full(at int) bool {
-	return at != nowhere && t.slots[at].round == t.round && t.slots[at].n >= t.limit
+	return t.slots[at].round == t.round && t.slots[at].n >= t.limit
 }
 
 // count counts code once more at its place.
 func (t *counter) count(at int, code int32) {
-	switch {
-	case at == nowhere:
-	case t.slots[at].round == t.round:
+	if t.slots[at].round == t.round {
 		t.slots[at].n++
-	default:
-		t.slots[at] = slot{round: t.round, code: code, n: 1}
+		return
 	}
+	t.slots[at] = slot{round: t.round, code: code, n: 1}
 }
 
 // full reports whether there are limit of name; what has no name is not limited.
