@@ -21,10 +21,11 @@ func main() {
 		"vector":      vectorFamily,
 		"tile":        tileFamily,
 		"int8":        int8Family,
+		"sketch":      sketchFamily,
 		"factor":      factorFamily,
 		"elementwise": elementwiseFamily,
 	}
-	family := flag.String("family", "", "kernels to write: dot, vector, tile, factor, int8 or elementwise")
+	family := flag.String("family", "", "kernels to write: dot, vector, tile, factor, int8, sketch or elementwise")
 	flag.Parse()
 	emit, ok := families[*family]
 	if !ok {
