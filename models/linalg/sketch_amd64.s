@@ -3,12 +3,12 @@
 #include "textflag.h"
 
 // func sketchAboveAVX512(q []int8, bias int32, scale float32, codes []uint8, scales []float32, blocks []int32, bars []float32, out []uint64)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
 TEXT ·sketchAboveAVX512(SB), NOSPLIT, $0-152
 	MOVL         bias+24(FP), AX
 	VPBROADCASTD AX, Z30
 	VBROADCASTSS scale+28(FP), Z29
-	MOVL         $0x03030303, AX
+	MOVL         $0x0f0f0f0f, AX
 	VPBROADCASTD AX, Z31
 	MOVQ         blocks_base+80(FP), AX
 	MOVQ         bars_base+104(FP), CX
@@ -20,76 +20,71 @@ TEXT ·sketchAboveAVX512(SB), NOSPLIT, $0-152
 block:
 	MOVLQSX (AX), DI
 	MOVQ    q_len+8(FP), R8
-	SHLQ    $0x04, R8
+	SHLQ    $0x05, R8
 	MOVQ    DI, SI
 	IMULQ   R8, SI
 	ADDQ    codes_base+32(FP), SI
 	SHLQ    $0x08, DI
 	ADDQ    scales_base+56(FP), DI
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	MOVQ    q_base+0(FP), R8
-	MOVQ    q_len+8(FP), R9
-	SHRQ    $0x04, R9
+	MOVQ    AX, R9
+	CMPQ    BX, $0x03
+	JLE     last
+	ADDQ    $0x0c, R9
+
+last:
+	MOVLQSX    (R9), R9
+	MOVQ       R9, R10
+	IMULQ      R8, R9
+	ADDQ       codes_base+32(FP), R9
+	SHLQ       $0x08, R10
+	ADDQ       scales_base+56(FP), R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	PREFETCHT0 192(R10)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	MOVQ       q_base+0(FP), R8
+	MOVQ       q_len+8(FP), R10
+	SHRQ       $0x03, R10
 
 group:
 	VPBROADCASTD (R8), Z8
 	VPBROADCASTD 4(R8), Z9
-	VPBROADCASTD 8(R8), Z10
-	VPBROADCASTD 12(R8), Z11
 	VMOVDQU32    (SI), Z12
+	VPSRLD       $0x04, Z12, Z16
+	VPANDD       Z31, Z12, Z12
+	VPANDD       Z31, Z16, Z16
+	VPDPBUSD     Z8, Z12, Z0
+	VPDPBUSD     Z9, Z16, Z0
 	VMOVDQU32    64(SI), Z13
+	VPSRLD       $0x04, Z13, Z17
+	VPANDD       Z31, Z13, Z13
+	VPANDD       Z31, Z17, Z17
+	VPDPBUSD     Z8, Z13, Z1
+	VPDPBUSD     Z9, Z17, Z1
 	VMOVDQU32    128(SI), Z14
+	VPSRLD       $0x04, Z14, Z18
+	VPANDD       Z31, Z14, Z14
+	VPANDD       Z31, Z18, Z18
+	VPDPBUSD     Z8, Z14, Z2
+	VPDPBUSD     Z9, Z18, Z2
 	VMOVDQU32    192(SI), Z15
-	VPANDD       Z31, Z12, Z4
-	VPDPBUSD     Z8, Z4, Z0
-	VPANDD       Z31, Z13, Z5
-	VPDPBUSD     Z8, Z5, Z1
-	VPANDD       Z31, Z14, Z6
-	VPDPBUSD     Z8, Z6, Z2
-	VPANDD       Z31, Z15, Z7
-	VPDPBUSD     Z8, Z7, Z3
-	VPSRLD       $0x02, Z12, Z16
-	VPANDD       Z31, Z16, Z4
-	VPDPBUSD     Z9, Z4, Z0
-	VPSRLD       $0x02, Z13, Z17
-	VPANDD       Z31, Z17, Z5
-	VPDPBUSD     Z9, Z5, Z1
-	VPSRLD       $0x02, Z14, Z18
-	VPANDD       Z31, Z18, Z6
-	VPDPBUSD     Z9, Z6, Z2
-	VPSRLD       $0x02, Z15, Z19
-	VPANDD       Z31, Z19, Z7
-	VPDPBUSD     Z9, Z7, Z3
-	VPSRLD       $0x04, Z12, Z20
-	VPANDD       Z31, Z20, Z4
-	VPDPBUSD     Z10, Z4, Z0
-	VPSRLD       $0x04, Z13, Z21
-	VPANDD       Z31, Z21, Z5
-	VPDPBUSD     Z10, Z5, Z1
-	VPSRLD       $0x04, Z14, Z22
-	VPANDD       Z31, Z22, Z6
-	VPDPBUSD     Z10, Z6, Z2
-	VPSRLD       $0x04, Z15, Z23
-	VPANDD       Z31, Z23, Z7
-	VPDPBUSD     Z10, Z7, Z3
-	VPSRLD       $0x06, Z12, Z24
-	VPANDD       Z31, Z24, Z4
-	VPDPBUSD     Z11, Z4, Z0
-	VPSRLD       $0x06, Z13, Z25
-	VPANDD       Z31, Z25, Z5
-	VPDPBUSD     Z11, Z5, Z1
-	VPSRLD       $0x06, Z14, Z26
-	VPANDD       Z31, Z26, Z6
-	VPDPBUSD     Z11, Z6, Z2
-	VPSRLD       $0x06, Z15, Z27
-	VPANDD       Z31, Z27, Z7
-	VPDPBUSD     Z11, Z7, Z3
-	ADDQ         $0x10, R8
+	VPSRLD       $0x04, Z15, Z19
+	VPANDD       Z31, Z15, Z15
+	VPANDD       Z31, Z19, Z19
+	VPDPBUSD     Z8, Z15, Z3
+	VPDPBUSD     Z9, Z19, Z3
+	ADDQ         $0x08, R8
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	PREFETCHT0   128(R9)
+	PREFETCHT0   192(R9)
+	ADDQ         $0x00000100, R9
 	ADDQ         $0x00000100, SI
-	DECQ         R9
+	DECQ         R10
 	JNZ          group
 	VBROADCASTSS (CX), Z28
 	VPADDD       Z0, Z0, Z0
@@ -119,8 +114,8 @@ group:
 	KUNPCKWD     K1, K2, K1
 	KUNPCKWD     K3, K4, K3
 	KUNPCKDQ     K1, K3, K1
-	KMOVQ        K1, SI
-	MOVQ         SI, (DX)
+	KMOVQ        K1, R10
+	MOVQ         R10, (DX)
 	ADDQ         $0x04, AX
 	ADDQ         $0x04, CX
 	ADDQ         $0x08, DX
@@ -132,9 +127,9 @@ done:
 	RET
 
 // func sketchAboveAVX2(q []int8, bias int32, scale float32, codes []uint8, scales []float32, blocks []int32, bars []float32, out []uint64)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·sketchAboveAVX2(SB), NOSPLIT, $0-152
-	MOVL         $0x03030303, AX
+	MOVL         $0x0f0f0f0f, AX
 	VMOVD        AX, X15
 	VPBROADCASTD X15, Y15
 	MOVL         $0x00010001, AX
@@ -154,101 +149,89 @@ TEXT ·sketchAboveAVX2(SB), NOSPLIT, $0-152
 block:
 	MOVLQSX (AX), DI
 	MOVQ    q_len+8(FP), R8
-	SHLQ    $0x04, R8
+	SHLQ    $0x05, R8
 	MOVQ    DI, SI
 	IMULQ   R8, SI
 	ADDQ    codes_base+32(FP), SI
 	SHLQ    $0x08, DI
 	ADDQ    scales_base+56(FP), DI
-	XORQ    R8, R8
-	MOVQ    $0x00000002, R9
+	MOVQ    AX, R9
+	CMPQ    BX, $0x03
+	JLE     last
+	ADDQ    $0x0c, R9
+
+last:
+	MOVLQSX    (R9), R9
+	MOVQ       R9, R10
+	IMULQ      R8, R9
+	ADDQ       codes_base+32(FP), R9
+	SHLQ       $0x08, R10
+	ADDQ       scales_base+56(FP), R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	PREFETCHT0 192(R10)
+	XORQ       R10, R10
+	MOVQ       $0x00000002, R8
 
 half:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	MOVQ   q_base+0(FP), R10
-	MOVQ   q_len+8(FP), R11
-	SHRQ   $0x04, R11
-	MOVQ   SI, R12
+	MOVQ   q_base+0(FP), R11
+	MOVQ   q_len+8(FP), R12
+	SHRQ   $0x03, R12
+	MOVQ   SI, R13
+	MOVQ   R9, R14
 
 group:
-	VPBROADCASTD (R10), Y8
-	VPBROADCASTD 4(R10), Y9
-	VPBROADCASTD 8(R10), Y10
-	VPBROADCASTD 12(R10), Y11
-	VMOVDQU      (R12), Y4
-	VPAND        Y15, Y4, Y5
-	VPMADDUBSW   Y8, Y5, Y6
-	VPSRLD       $0x02, Y4, Y5
-	VPAND        Y15, Y5, Y5
-	VPMADDUBSW   Y9, Y5, Y5
-	VPADDW       Y5, Y6, Y6
+	VPBROADCASTD (R11), Y8
+	VPBROADCASTD 4(R11), Y9
+	VMOVDQU      (R13), Y4
 	VPSRLD       $0x04, Y4, Y5
+	VPAND        Y15, Y4, Y6
 	VPAND        Y15, Y5, Y5
-	VPMADDUBSW   Y10, Y5, Y5
-	VPADDW       Y5, Y6, Y6
-	VPSRLD       $0x06, Y4, Y5
-	VPAND        Y15, Y5, Y5
-	VPMADDUBSW   Y11, Y5, Y5
+	VPMADDUBSW   Y8, Y6, Y6
+	VPMADDUBSW   Y9, Y5, Y5
 	VPADDW       Y5, Y6, Y6
 	VPMADDWD     Y14, Y6, Y6
 	VPADDD       Y6, Y0, Y0
-	VMOVDQU      32(R12), Y4
-	VPAND        Y15, Y4, Y5
-	VPMADDUBSW   Y8, Y5, Y6
-	VPSRLD       $0x02, Y4, Y5
-	VPAND        Y15, Y5, Y5
-	VPMADDUBSW   Y9, Y5, Y5
-	VPADDW       Y5, Y6, Y6
+	VMOVDQU      32(R13), Y4
 	VPSRLD       $0x04, Y4, Y5
+	VPAND        Y15, Y4, Y6
 	VPAND        Y15, Y5, Y5
-	VPMADDUBSW   Y10, Y5, Y5
-	VPADDW       Y5, Y6, Y6
-	VPSRLD       $0x06, Y4, Y5
-	VPAND        Y15, Y5, Y5
-	VPMADDUBSW   Y11, Y5, Y5
+	VPMADDUBSW   Y8, Y6, Y6
+	VPMADDUBSW   Y9, Y5, Y5
 	VPADDW       Y5, Y6, Y6
 	VPMADDWD     Y14, Y6, Y6
 	VPADDD       Y6, Y1, Y1
-	VMOVDQU      64(R12), Y4
-	VPAND        Y15, Y4, Y5
-	VPMADDUBSW   Y8, Y5, Y6
-	VPSRLD       $0x02, Y4, Y5
-	VPAND        Y15, Y5, Y5
-	VPMADDUBSW   Y9, Y5, Y5
-	VPADDW       Y5, Y6, Y6
+	VMOVDQU      64(R13), Y4
 	VPSRLD       $0x04, Y4, Y5
+	VPAND        Y15, Y4, Y6
 	VPAND        Y15, Y5, Y5
-	VPMADDUBSW   Y10, Y5, Y5
-	VPADDW       Y5, Y6, Y6
-	VPSRLD       $0x06, Y4, Y5
-	VPAND        Y15, Y5, Y5
-	VPMADDUBSW   Y11, Y5, Y5
+	VPMADDUBSW   Y8, Y6, Y6
+	VPMADDUBSW   Y9, Y5, Y5
 	VPADDW       Y5, Y6, Y6
 	VPMADDWD     Y14, Y6, Y6
 	VPADDD       Y6, Y2, Y2
-	VMOVDQU      96(R12), Y4
-	VPAND        Y15, Y4, Y5
-	VPMADDUBSW   Y8, Y5, Y6
-	VPSRLD       $0x02, Y4, Y5
-	VPAND        Y15, Y5, Y5
-	VPMADDUBSW   Y9, Y5, Y5
-	VPADDW       Y5, Y6, Y6
+	VMOVDQU      96(R13), Y4
 	VPSRLD       $0x04, Y4, Y5
+	VPAND        Y15, Y4, Y6
 	VPAND        Y15, Y5, Y5
-	VPMADDUBSW   Y10, Y5, Y5
-	VPADDW       Y5, Y6, Y6
-	VPSRLD       $0x06, Y4, Y5
-	VPAND        Y15, Y5, Y5
-	VPMADDUBSW   Y11, Y5, Y5
+	VPMADDUBSW   Y8, Y6, Y6
+	VPMADDUBSW   Y9, Y5, Y5
 	VPADDW       Y5, Y6, Y6
 	VPMADDWD     Y14, Y6, Y6
 	VPADDD       Y6, Y3, Y3
-	ADDQ         $0x10, R10
-	ADDQ         $0x00000100, R12
-	DECQ         R11
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	PREFETCHT0   128(R14)
+	PREFETCHT0   192(R14)
+	ADDQ         $0x00000100, R14
+	ADDQ         $0x08, R11
+	ADDQ         $0x00000100, R13
+	DECQ         R12
 	JNZ          group
 	VBROADCASTSS (CX), Y7
 	VPADDD       Y0, Y0, Y0
@@ -257,42 +240,42 @@ group:
 	VMULPS       (DI), Y12, Y4
 	VMULPS       Y4, Y0, Y0
 	VCMPPS       $0x1e, Y7, Y0, Y0
-	VMOVMSKPS    Y0, R10
-	RORQ         $0x08, R8
-	ORQ          R10, R8
+	VMOVMSKPS    Y0, R11
+	RORQ         $0x08, R10
+	ORQ          R11, R10
 	VPADDD       Y1, Y1, Y1
 	VPSUBD       Y13, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       32(DI), Y12, Y4
 	VMULPS       Y4, Y1, Y1
 	VCMPPS       $0x1e, Y7, Y1, Y1
-	VMOVMSKPS    Y1, R10
-	RORQ         $0x08, R8
-	ORQ          R10, R8
+	VMOVMSKPS    Y1, R11
+	RORQ         $0x08, R10
+	ORQ          R11, R10
 	VPADDD       Y2, Y2, Y2
 	VPSUBD       Y13, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       64(DI), Y12, Y4
 	VMULPS       Y4, Y2, Y2
 	VCMPPS       $0x1e, Y7, Y2, Y2
-	VMOVMSKPS    Y2, R10
-	RORQ         $0x08, R8
-	ORQ          R10, R8
+	VMOVMSKPS    Y2, R11
+	RORQ         $0x08, R10
+	ORQ          R11, R10
 	VPADDD       Y3, Y3, Y3
 	VPSUBD       Y13, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       96(DI), Y12, Y4
 	VMULPS       Y4, Y3, Y3
 	VCMPPS       $0x1e, Y7, Y3, Y3
-	VMOVMSKPS    Y3, R10
-	RORQ         $0x08, R8
-	ORQ          R10, R8
+	VMOVMSKPS    Y3, R11
+	RORQ         $0x08, R10
+	ORQ          R11, R10
 	ADDQ         $0x80, SI
 	ADDQ         $0x80, DI
-	DECQ         R9
+	DECQ         R8
 	JNZ          half
-	RORQ         $0x08, R8
-	MOVQ         R8, (DX)
+	RORQ         $0x08, R10
+	MOVQ         R10, (DX)
 	ADDQ         $0x04, AX
 	ADDQ         $0x04, CX
 	ADDQ         $0x08, DX

@@ -159,6 +159,9 @@ type scan struct {
 	candidates []candidate
 	picked     []int32
 	span       []float32 // rows just read from a file
+	floor      float32   // some k rows are as good
+	bars       []float32
+	passed     []uint64
 }
 
 // Search implements models.Index. Inner products are linalg.Dot's.

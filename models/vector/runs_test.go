@@ -107,7 +107,7 @@ func TestPlanVisitsAllWhileNothingIsFound(t *testing.T) {
 		seen, bar := make([]bool, len(b.runs.blockOf)), minusInf
 		visited := 0
 		for {
-			run := p.run(bar)
+			run := p.seedRun(bar)
 			if run < 0 {
 				break
 			}

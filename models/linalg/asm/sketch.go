@@ -16,12 +16,15 @@ func sketchFamily(s isa) {
 	}
 }
 
-// sketchGroup is the bytes of sixteen values of the 64 rows of a block.
+// sketchGroup is the bytes of eight values of the 64 rows of a block.
 const sketchGroup = 256
+
+// sketchAhead is how many blocks ahead of its use one is asked for.
+const sketchAhead = 3
 
 // sketchBlocks emits what goes around a block: the names of blocks one after the other, where each
 // begins, and where its word goes, which body leaves in its second argument.
-func (s isa) sketchBlocks(body func(codes, scales reg.GPVirtual, bar reg.GPVirtual, word reg.GPVirtual)) {
+func (s isa) sketchBlocks(body func(codes, scales, ahead, bar, word reg.GPVirtual)) {
 	blocks, bars, out, n := base("blocks"), base("bars"), base("out"), length("blocks")
 	TESTQ(n, n)
 	JZ(LabelRef("done"))
@@ -29,14 +32,30 @@ func (s isa) sketchBlocks(body func(codes, scales reg.GPVirtual, bar reg.GPVirtu
 	codes, scales, step := GP64(), GP64(), GP64()
 	MOVLQSX(Mem{Base: blocks}, scales)
 	MOVQ(memory(Param("q").Len()), step)
-	SHLQ(U8(4), step) // sketchGroup bytes for sixteen values
+	SHLQ(U8(5), step) // sketchGroup bytes for eight values
 	MOVQ(scales, codes)
 	IMULQ(step, codes)
 	ADDQ(memory(Param("codes").Base()), codes)
 	SHLQ(U8(8), scales) // 64 numbers
 	ADDQ(memory(Param("scales").Base()), scales)
+	// The block after the next is asked for meanwhile: where blocks lie far apart, none of it is near.
+	ahead := GP64()
+	MOVQ(blocks, ahead)
+	CMPQ(n, U8(sketchAhead))
+	JLE(LabelRef("last"))
+	ADDQ(U8(4*sketchAhead), ahead)
+	Label("last")
+	MOVLQSX(Mem{Base: ahead}, ahead)
 	word := GP64()
-	body(codes, scales, bars, word)
+	MOVQ(ahead, word)
+	IMULQ(step, ahead)
+	ADDQ(memory(Param("codes").Base()), ahead)
+	SHLQ(U8(8), word)
+	ADDQ(memory(Param("scales").Base()), word)
+	for i := range 4 {
+		PREFETCHT0(Mem{Base: word, Disp: 64 * i})
+	}
+	body(codes, scales, ahead, bars, word)
 	MOVQ(word, Mem{Base: out})
 	ADDQ(U8(4), blocks)
 	ADDQ(U8(4), bars)
@@ -48,41 +67,43 @@ func (s isa) sketchBlocks(body func(codes, scales reg.GPVirtual, bar reg.GPVirtu
 	RET()
 }
 
-// sketchVNNI multiplies 64 codes an instruction, of four values of sixteen rows.
+// askFor asks for the lines of a group and goes on to the next.
+func askFor(ahead reg.GPVirtual) {
+	for i := range sketchGroup / 64 {
+		PREFETCHT0(Mem{Base: ahead, Disp: 64 * i})
+	}
+	ADDQ(U32(sketchGroup), ahead)
+}
+
+// sketchVNNI multiplies 64 codes an instruction, four values of sixteen rows.
 func (s isa) sketchVNNI() {
 	s.text("sketchAbove", sketchSignature, "sketchAbove"+s.name+" is sketchAboveGeneric.")
 	bias := GP32()
 	Load(Param("bias"), bias)
 	VPBROADCASTD(bias, zmm[30])
 	VBROADCASTSS(inMemory("scale"), zmm[29])
-	three := GP32()
-	MOVL(U32(0x03030303), three)
-	VPBROADCASTD(three, zmm[31])
-	s.sketchBlocks(func(codes, scales, bar, word reg.GPVirtual) {
+	nibbles := GP32()
+	MOVL(U32(0x0f0f0f0f), nibbles)
+	VPBROADCASTD(nibbles, zmm[31])
+	s.sketchBlocks(func(codes, scales, ahead, bar, word reg.GPVirtual) {
 		for i := range 4 {
 			zero(zmm[i])
 		}
 		q, groups := base("q"), length("q")
-		SHRQ(U8(4), groups)
+		SHRQ(U8(3), groups)
 		Label("group")
-		for shift := range 4 {
-			VPBROADCASTD(Mem{Base: q, Disp: 4 * shift}, zmm[8+shift])
-		}
+		VPBROADCASTD(Mem{Base: q}, zmm[8])
+		VPBROADCASTD(Mem{Base: q, Disp: 4}, zmm[9])
 		for i := range 4 {
 			VMOVDQU32(Mem{Base: codes, Disp: 64 * i}, zmm[12+i])
+			VPSRLD(U8(4), zmm[12+i], zmm[16+i])
+			VPANDD(zmm[31], zmm[12+i], zmm[12+i])
+			VPANDD(zmm[31], zmm[16+i], zmm[16+i])
+			VPDPBUSD(zmm[8], zmm[12+i], zmm[i])
+			VPDPBUSD(zmm[9], zmm[16+i], zmm[i])
 		}
-		for shift := range 4 {
-			for i := range 4 {
-				from := zmm[12+i]
-				if shift > 0 {
-					VPSRLD(U8(2*shift), from, zmm[16+4*shift-4+i])
-					from = zmm[16+4*shift-4+i]
-				}
-				VPANDD(zmm[31], from, zmm[4+i])
-				VPDPBUSD(zmm[8+shift], zmm[4+i], zmm[i])
-			}
-		}
-		ADDQ(U8(16), q)
+		ADDQ(U8(8), q)
+		askFor(ahead)
 		ADDQ(U32(sketchGroup), codes)
 		DECQ(groups)
 		JNZ(LabelRef("group"))
@@ -102,7 +123,7 @@ func (s isa) sketchVNNI() {
 	})
 }
 
-// sketchBytes adds products of bytes in 16 bits: at most eight of 3 times 127.
+// sketchBytes adds products of bytes in 16 bits: four of 15 times 127 at most.
 func (s isa) sketchBytes() {
 	s.text("sketchAbove", sketchSignature, "sketchAbove"+s.name+" is sketchAboveGeneric.")
 	constant := func(v uint32, i int) {
@@ -111,11 +132,11 @@ func (s isa) sketchBytes() {
 		VMOVD(r, xmm[i])
 		VPBROADCASTD(xmm[i], ymm[i])
 	}
-	constant(0x03030303, 15)
+	constant(0x0f0f0f0f, 15)
 	constant(0x00010001, 14)
 	broadcastInt("bias", 13)
 	VBROADCASTSS(inMemory("scale"), ymm[12])
-	s.sketchBlocks(func(codes, scales, bar, word reg.GPVirtual) {
+	s.sketchBlocks(func(codes, scales, ahead, bar, word reg.GPVirtual) {
 		XORQ(word, word)
 		half := GP64()
 		MOVQ(U32(2), half)
@@ -123,27 +144,26 @@ func (s isa) sketchBytes() {
 		for i := range 4 {
 			zero(ymm[i])
 		}
-		q, groups, at := base("q"), length("q"), GP64()
-		SHRQ(U8(4), groups)
+		q, groups, at, next := base("q"), length("q"), GP64(), GP64()
+		SHRQ(U8(3), groups)
 		MOVQ(codes, at)
+		MOVQ(ahead, next)
 		Label("group")
-		for shift := range 4 {
-			VPBROADCASTD(Mem{Base: q, Disp: 4 * shift}, ymm[8+shift])
-		}
+		VPBROADCASTD(Mem{Base: q}, ymm[8])
+		VPBROADCASTD(Mem{Base: q, Disp: 4}, ymm[9])
 		for i := range 4 {
 			VMOVDQU(Mem{Base: at, Disp: 32 * i}, ymm[4])
-			VPAND(ymm[15], ymm[4], ymm[5])
-			VPMADDUBSW(ymm[8], ymm[5], ymm[6])
-			for shift := 1; shift < 4; shift++ {
-				VPSRLD(U8(2*shift), ymm[4], ymm[5])
-				VPAND(ymm[15], ymm[5], ymm[5])
-				VPMADDUBSW(ymm[8+shift], ymm[5], ymm[5])
-				VPADDW(ymm[5], ymm[6], ymm[6])
-			}
+			VPSRLD(U8(4), ymm[4], ymm[5])
+			VPAND(ymm[15], ymm[4], ymm[6])
+			VPAND(ymm[15], ymm[5], ymm[5])
+			VPMADDUBSW(ymm[8], ymm[6], ymm[6])
+			VPMADDUBSW(ymm[9], ymm[5], ymm[5])
+			VPADDW(ymm[5], ymm[6], ymm[6])
 			VPMADDWD(ymm[14], ymm[6], ymm[6])
 			VPADDD(ymm[6], ymm[i], ymm[i])
 		}
-		ADDQ(U8(16), q)
+		askFor(next)
+		ADDQ(U8(8), q)
 		ADDQ(U32(sketchGroup), at)
 		DECQ(groups)
 		JNZ(LabelRef("group"))
