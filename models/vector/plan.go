@@ -7,18 +7,19 @@ import (
 	"github.com/attune-rec/attune/models/linalg"
 )
 
-// plan is the order in which a search looks at runs, and when it has seen
-// enough. The inner products of a run's rows are taken to be spread normally
-// around that of its mean, so that each run holds some expected number of rows
-// above the k-th best found so far. The runs that hold the most are looked at
-// first, until those that are left hold less than lossShare of k together. The
-// bar only rises, so what is left is never more than that.
+// plan is which runs a search looks at, and when it has seen enough. The inner
+// products of a run's rows are taken to be spread normally around that of its mean,
+// so that each run holds some expected number of rows above the k-th best found
+// so far. A few runs, of those that promise most, give a first bar; then come the ones
+// that hold most above it, which raise it; and then all but those that hold less
+// than lossShare of k together. The bar only rises, so what is left is never more
+// than that.
 //
 // Under a filter the expectation also has the share of rows that pass, which is
-// estimated for each block of runs by a sample and by how differently the
-// filter treats blocks: of one that passes rows at random, all blocks pass the
-// same share, whatever a sample says; of one that passes whole
-// neighbourhoods, the sample says it all.
+// estimated for each group of runs by a sample and by how differently the filter
+// treats groups: of one that passes rows at random, all groups pass the same share,
+// whatever a sample says; of one that passes whole neighbourhoods, the sample says it
+// all. The groups nearest to the query are looked at whatever it says.
 type plan struct {
 	r       *runs
 	k       int
@@ -28,6 +29,7 @@ type plan struct {
 	live    []int32   // groups of which some pass
 	penalty []float32 // of each of those 2 ln(1/share)
 	met     int       // so many of those, the first, are known to have some
+	near    []int32   // runs of the groups nearest to the query, yet to be looked at
 	first   []float32 // of each live group what speaks for it before there is a bar; -Inf for none
 	top     linalg.TopK
 	seeds   []linalg.Scored
@@ -40,7 +42,7 @@ type plan struct {
 	at      int       // live groups before it are done with
 	some    []int32
 	hits    []int32
-	alike   float32 // how alike the rows of a block fare: 0 at random, 1 entirely
+	alike   float32 // how alike the rows of a group fare: 0 at random, 1 entirely
 }
 
 const (
@@ -58,6 +60,11 @@ const (
 	// seedRows, times k, are scanned before there is a bar, if the filter lets
 	// through what it does elsewhere.
 	seedRows = 3
+	// Runs whose mean is no more than surely standard deviations below the bar hold a
+	// row above it as a rule.
+	surely = 2
+	// nearGroups are looked at whatever is known of them.
+	nearGroups = 4
 	// firstRows, times k, above the bar that they set are looked for first.
 	firstRows = 2
 	// aimedGroups tell what all hold. someRuns are looked at at a time.
@@ -84,7 +91,18 @@ func (p *plan) begin(r *runs, q *linalg.QuantisedQuery, length float32, mask []u
 	}
 	p.seen = append(p.seen[:0], make([]uint64, (count+63)/64)...)
 	p.seed, p.seeds, p.sown, p.aimed, p.at = 0, p.seeds[:0], 0, false, 0
-	p.first = resize(p.first, len(p.live))
+	p.first = resize(p.first, groups)
+	for g := range p.first {
+		p.first[g] = p.means[r.runAt[g]]
+	}
+	p.sow(nearGroups)
+	p.near = p.near[:0]
+	for _, s := range p.seeds {
+		for run := r.runAt[s.Index]; run < r.runAt[s.Index+1]; run++ {
+			p.near = append(p.near, run)
+		}
+	}
+	p.first = p.first[:len(p.live)]
 	for i, g := range p.live {
 		run := r.runAt[g] // the longest rows
 		p.first[i] = p.means[run] + 2*length*r.scatter[run]
@@ -139,7 +157,10 @@ func (p *plan) estimate(mask []uint64, overall float32) {
 		}
 	}
 	p.met = len(p.live)
-	if rare = min(rare, share(0)); rare > leastShare {
+	if rare = min(rare, share(0)); p.met == 0 { // a filter of all but the sample
+		rare = overall
+	}
+	if rare > leastShare {
 		for g := range hits {
 			if hits[g]+again[g] == 0 {
 				p.put(g, rare)
@@ -175,10 +196,20 @@ func (p *plan) sow(count int) {
 // score, is -Inf for want of k rows, and of the first that serve as seeds; -1 when
 // those are seen or all are.
 func (p *plan) seedRun(bar float32) int {
+	if last := len(p.near) - 1; last >= 0 {
+		run := int(p.near[last])
+		p.near = p.near[:last]
+		p.sown += p.rows(run)
+		p.mark(run)
+		return run
+	}
 	for p.seed < len(p.seeds) && (bar == minusInf || p.sown < seedRows*float32(p.k)) {
 		g := p.live[p.seeds[p.seed].Index]
 		p.seed++
 		run := int(p.r.runAt[g])
+		if p.has(run) {
+			continue
+		}
 		p.sown += p.rows(run)
 		p.mark(run)
 		return run
@@ -225,7 +256,9 @@ func (p *plan) aim(bar float32) (count int, last bool) {
 	for ; at > 0 && left >= hold[at]; at-- {
 		left -= hold[at]
 	}
-	last = true
+	// Some may tell too little: the groups that hold most may not be among them.
+	at = max(at, int((slices.Min(p.penalty)+surely*surely-lowestBucket)*(1/bucketStep)))
+	at, last = min(at, planBuckets-1), true
 	if !p.aimed {
 		p.aimed = true
 		most := firstRows * float32(p.k)
