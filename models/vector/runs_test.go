@@ -126,7 +126,7 @@ func TestPlanVisitsAllWhileNothingIsFound(t *testing.T) {
 // A filter that lets through all but the rows that stand for their groups is
 // answered as any other, and one of what is far and a single near row finds that.
 func TestSampleThatTellsNothing(t *testing.T) {
-	const n, dim, k = 20000, 8, 20
+	const n, dim, k = 24000, 8, 20
 	vecs := heap(n, dim, 6)
 	x, err := NewExact(vecs, dim, 1)
 	if err != nil {
