@@ -30,8 +30,8 @@ import (
 //
 // Rows lie arranged, neighbours side by side, which the walk gains by as well.
 // Under a filter that lets few rows through, those are looked at one by one.
-// Under others the runs of rows that promise most are scanned, as Exact does but
-// only as far as is worth it; see plan. Where that takes longer than a walk, as
+// Under others the runs of rows that promise most are looked at by their sketches, as
+// Exact does but only as far as is worth it; see plan. Where that takes longer than a walk, as
 // it does when the filter leaves out little and neighbourhoods are loose, the walk
 // keeps only rows that pass, and where it meets too few of them it steps through
 // a row that does not to the rows behind it.

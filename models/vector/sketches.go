@@ -9,10 +9,10 @@ import (
 	"github.com/attune-rec/attune/models/linalg"
 )
 
-// sketches are arranged rows less the mean of their run, in two bits a value: an
-// eighth of the products that a filtered search would compute from memory that is
-// larger than any cache are computed from a sixth of it. They follow from the
-// codes, and are made when a filter first asks for them.
+// sketches are arranged rows less the mean of their run, in four bits a value: half
+// the memory of their codes, and compared with a bar 64 rows at a time. What they
+// leave out of a row is bounded as what its codes do. They follow from the codes, and are
+// made when a search first asks for them.
 type sketches struct {
 	once  sync.Once
 	rows  linalg.Sketch // a block for each run; no rows where a run has fewer
