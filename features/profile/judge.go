@@ -116,8 +116,8 @@ func Ahead(histories [][]features.Event, items features.Catalog, at, until time.
 			case e.Time.Before(until) && e.Type == features.Purchase && !e.Price.IsZero():
 				bought++
 				yes, told := discounted(e)
-				if !told && ref.places[e.Item] != nil {
-					yes = ref.speaks(e.Item, e.Price.Units())[value]
+				if at := ref.place(e.Item); !told && at != nil {
+					yes = ref.speaks(at, e.Price.Units())[value]
 				}
 				if yes {
 					cut++

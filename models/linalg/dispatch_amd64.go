@@ -12,6 +12,7 @@ import (
 //go:generate go run ./asm -family factor -out factor_amd64.s -stubs factor_amd64.go -pkg linalg
 //go:generate go run ./asm -family elementwise -out elementwise_amd64.s -stubs elementwise_amd64.go -pkg linalg
 //go:generate go run ./asm -family int8 -out int8_amd64.s -stubs int8_amd64.go -pkg linalg
+//go:generate go run ./asm -family sketch -out sketch_amd64.s -stubs sketch_amd64.go -pkg linalg
 
 // best returns the highest level that the machine and its operating system support.
 func best() level {
@@ -201,6 +202,17 @@ func dotInt8Gather(q []int8, bias int32, scale float32, codes []uint8, scales []
 		dotInt8GatherAVX2(q, bias, scale, codes, scales, rows, out)
 	default:
 		dotInt8GatherGeneric(q, bias, scale, codes, scales, rows, out)
+	}
+}
+
+func sketchAbove(q []int8, bias int32, scale float32, codes []uint8, scales []float32, blocks []int32, bars []float32, out []uint64) {
+	switch active {
+	case avx512:
+		sketchAboveAVX512(q, bias, scale, codes, scales, blocks, bars, out)
+	case avx2:
+		sketchAboveAVX2(q, bias, scale, codes, scales, blocks, bars, out)
+	default:
+		sketchAboveGeneric(q, bias, scale, codes, scales, blocks, bars, out)
 	}
 }
 

@@ -51,6 +51,10 @@ func dotInt8Gather(q []int8, bias int32, scale float32, codes []uint8, scales []
 	dotInt8GatherGeneric(q, bias, scale, codes, scales, rows, out)
 }
 
+func sketchAbove(q []int8, bias int32, scale float32, codes []uint8, scales []float32, blocks []int32, bars []float32, out []uint64) {
+	sketchAboveGeneric(q, bias, scale, codes, scales, blocks, bars, out)
+}
+
 func addTo(dst, a, b []float32) { addToGeneric(dst, a, b) }
 
 func subTo(dst, a, b []float32) { subToGeneric(dst, a, b) }

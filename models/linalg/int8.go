@@ -19,9 +19,18 @@ type Quantised struct {
 // QuantisedQuery is a query in 8 bits, ready for [DotInt8Rows]. The zero value is ready for
 // [QuantiseQuery].
 type QuantisedQuery struct {
-	codes []int8
+	codes []int8 // followed by zeros up to sketchWidth
 	scale float32
 	bias  int32 // 128 times the sum of codes
+}
+
+// room makes room for d codes.
+func (q *QuantisedQuery) room(d int) {
+	if width := sketchWidth(d); cap(q.codes) < width {
+		q.codes = make([]int8, width)
+	}
+	q.codes = q.codes[:d]
+	clear(q.codes[d:sketchWidth(d)])
 }
 
 // QuantiseRows quantises rows, a row-major matrix with d columns, on up to workers goroutines. A
@@ -55,10 +64,7 @@ func QuantiseRow(row []float32, codes []uint8) float32 {
 
 // QuantiseQuery stores q in dst, reusing its memory. A value that is not finite counts as 0.
 func QuantiseQuery(q []float32, dst *QuantisedQuery) {
-	if cap(dst.codes) < len(q) {
-		dst.codes = make([]int8, len(q))
-	}
-	dst.codes = dst.codes[:len(q)]
+	dst.room(len(q))
 	var inv float32
 	dst.scale, inv = quantum(q)
 	sum := int32(0)
@@ -72,10 +78,7 @@ func QuantiseQuery(q []float32, dst *QuantisedQuery) {
 
 // Query makes row i of m a query, in the codes it has, reusing the memory of dst.
 func (m Quantised) Query(i int, dst *QuantisedQuery) {
-	if cap(dst.codes) < m.D {
-		dst.codes = make([]int8, m.D)
-	}
-	dst.codes = dst.codes[:m.D]
+	dst.room(m.D)
 	sum := int32(0)
 	for j, c := range m.Codes[i*m.D:][:m.D] {
 		v := int8(c ^ 128)

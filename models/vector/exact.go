@@ -31,8 +31,8 @@ import (
 //
 //	q·x = q·m + q·(x-m) <= q·m + |q|r
 //
-// and a run that cannot hold one of the best is not looked at. Where rows have no
-// neighbourhoods that leaves out nothing, and costs a hundredth of the scan.
+// and a run that cannot hold one of the best is not looked at. Of the others sketches
+// say, by a bound of the same kind, whose codes are.
 //
 // It is immutable and safe for concurrent use; a steady search allocates
 // nothing beyond what dst needs.
@@ -159,6 +159,9 @@ type scan struct {
 	candidates []candidate
 	picked     []int32
 	span       []float32 // rows just read from a file
+	floor      float32   // some k rows are as good
+	bars       []float32
+	passed     []uint64
 }
 
 // Search implements models.Index. Inner products are linalg.Dot's.

@@ -20,6 +20,7 @@ func (x *Exact) searchRuns(ctx context.Context, vec []float32, k, allowed int, s
 	s.candidates = s.candidates[:0]
 	k = min(k, allowed)
 	s.top.Reset(k)
+	s.floor = minusInf
 	if k == 0 {
 		return nil
 	}
@@ -35,24 +36,33 @@ func (x *Exact) searchRuns(ctx context.Context, vec []float32, k, allowed int, s
 		return x.settle(vec, k, length, s)
 	}
 	s.plan.begin(x.runs, &s.query, length, s.mask, allowed, k)
-	if _, err := x.sweep(ctx, err, x.n, s); err != nil {
+	if _, err := x.sweep(ctx, err, slack{off: sketchTimes * length}, x.n, s); err != nil {
 		return err
 	}
-	checks := 0
+	// Again, and all that may be as good.
+	s.floor = s.bar()
+	s.top.Reset(k)
+	s.candidates, s.picked = s.candidates[:0], s.picked[:0]
+	bar, some := s.bar(), s.plan.some[:0]
 	for run, score := range s.plan.means {
-		if s.plan.has(run) || score+err.norm*x.runs.norm[run]+up(float64(length*x.runs.reach[run])) < s.top.Threshold() {
+		if score+err.norm*x.runs.norm[run]+up(float64(length*x.runs.reach[run])) >= bar &&
+			(s.mask == nil || s.plan.share[x.runs.groupOf[run]] > leastShare || x.passing(run, s) != 0) {
+			some = append(some, int32(run))
+		}
+		if len(some) < someRuns && run+1 < len(s.plan.means) {
 			continue
 		}
-		x.look(run, err, s)
-		if checks++; checks%sweepChecks == 0 {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			if len(s.candidates) > 8*k+x.n/4 { // codes tell nothing
-				return x.direct(ctx, vec, k, s)
-			}
+		if err := ctx.Err(); err != nil {
+			return err
 		}
+		x.compare(some, err, slack{strict: true}, s)
+		if len(s.candidates) > 8*k+x.n/4 { // codes tell nothing
+			return x.direct(ctx, vec, k, s)
+		}
+		bar, some = s.bar(), some[:0]
 	}
+	s.plan.some = some
+	x.score(err, s)
 	return x.settle(vec, k, length, s)
 }
 

@@ -30,8 +30,8 @@ import (
 //
 // Rows lie arranged, neighbours side by side, which the walk gains by as well.
 // Under a filter that lets few rows through, those are looked at one by one.
-// Under others the runs of rows that promise most are scanned, as Exact does but
-// only as far as is worth it; see plan. Where that takes longer than a walk, as
+// Under others the runs of rows that promise most are looked at by their sketches, as
+// Exact does but only as far as is worth it; see plan. Where that takes longer than a walk, as
 // it does when the filter leaves out little and neighbourhoods are loose, the walk
 // keeps only rows that pass, and where it meets too few of them it steps through
 // a row that does not to the rows behind it.
@@ -58,10 +58,10 @@ const (
 	// pickMost rows that pass a filter are looked at one by one.
 	pickMost = 8192
 	// pickRuns rows are looked at one by one in the time of a run.
-	pickRuns = 8
+	pickRuns = 2
 	// walkRuns runs are looked at in the time in which a walk under a filter
 	// advances its width by one.
-	walkRuns = 4
+	walkRuns = 16
 	// walkShare: a walk is for filters that let through more than one row in so
 	// many, and those much the same everywhere.
 	walkShare, walkAlike = 3, .1
@@ -167,6 +167,7 @@ func (h *HNSW) codes(vec []float32, s *walk) (length float32, err bounds) {
 func (h *HNSW) filtered(ctx context.Context, vec []float32, k, allowed int, length float32, err bounds, s *walk) error {
 	s.candidates = s.candidates[:0]
 	s.top.Reset(k)
+	s.floor = minusInf
 	width := 2 * h.widthFor(k) // what passes lies further apart
 	if allowed <= max(pickMost, 2*width) {
 		if err := h.pick(ctx, err, &s.scan); err != nil {
@@ -179,7 +180,8 @@ func (h *HNSW) filtered(ctx context.Context, vec []float32, k, allowed int, leng
 	if allowed > h.n/walkShare && s.plan.alike < walkAlike && width*walkRuns < most {
 		most, walks = width*walkRuns, true
 	}
-	enough, failed := h.sweep(ctx, err, most, &s.scan)
+	allow := slack{off: sketchTimes * length}
+	enough, failed := h.sweep(ctx, err, allow, most, &s.scan)
 	if failed != nil {
 		return failed
 	}
@@ -197,7 +199,7 @@ func (h *HNSW) filtered(ctx context.Context, vec []float32, k, allowed int, leng
 		s.candidates = s.candidates[:0] // what passes lies where no path leads
 		s.top.Reset(k)
 		s.plan.begin(h.runs, &s.query, length, s.mask, allowed, k)
-		if enough, failed = h.sweep(ctx, err, allowed/pickRuns, &s.scan); failed != nil {
+		if enough, failed = h.sweep(ctx, err, allow, allowed/pickRuns, &s.scan); failed != nil {
 			return failed
 		}
 	}

@@ -7,125 +7,172 @@ import (
 	"github.com/attune-rec/attune/models/linalg"
 )
 
-// plan is the order in which a search looks at runs, and when it has seen
-// enough. The inner products of a run's rows are taken to be spread normally
-// around that of its mean, so that each run holds some expected number of rows
-// above the k-th best found so far. The runs that hold the most are looked at
-// first, until those that are left hold less than lossShare of k together. The
-// bar only rises, so what is left is never more than that.
+// plan is which runs a search looks at, and when it has seen enough. The inner
+// products of a run's rows are taken to be spread normally around that of its mean,
+// so that each run holds some expected number of rows above the k-th best found
+// so far. A few runs, of those that promise most, give a first bar; then come the ones
+// that hold most above it, which raise it; and then all but those that hold less
+// than lossShare of k together. The bar only rises, so what is left is never more
+// than that.
 //
 // Under a filter the expectation also has the share of rows that pass, which is
-// estimated for each block of runs by a sample and by how differently the
-// filter treats blocks: of one that passes rows at random, all blocks pass the
-// same share, whatever a sample says; of one that passes whole
-// neighbourhoods, the sample says it all.
+// estimated for each group of runs by a sample and by how differently the filter
+// treats groups: of one that passes rows at random, all groups pass the same share,
+// whatever a sample says; of one that passes whole neighbourhoods, the sample says it
+// all. The groups nearest to the query are looked at whatever it says.
 type plan struct {
 	r       *runs
 	k       int
 	length  float32 // of the query
 	means   []float32
-	share   []float32 // of each block
-	penalty []float32 // 2 ln(1/share)
-	first   []float32 // of each run what speaks for it before there is a bar; -Inf when seen
+	share   []float32 // of each group
+	live    []int32   // groups of which some pass
+	penalty []float32 // of each of those 2 ln(1/share)
+	met     int       // so many of those, the first, are known to have some
+	near    []int32   // runs of the groups nearest to the query, yet to be looked at
+	first   []float32 // of each live group what speaks for it before there is a bar; -Inf for none
 	top     linalg.TopK
 	seeds   []linalg.Scored
 	seed    int
-	strict  bool // only runs of blocks that pass their share serve as seeds
-	sorted  bool
-	bar     float32 // for which buckets are
-	next    []int32
-	buckets [planBuckets]bucket
-	bucket  int
-	visits  int
+	sown    float32 // rows that pass in the seeds looked at
+	aimed   bool
 	seen    []uint64
+	z, far  []float32 // of each live group, see zOf
+	upper   []float32 // of each live group the bar up to which it is worth a look
+	at      int       // live groups before it are done with
+	some    []int32
 	hits    []int32
-	alike   float32 // how alike the rows of a block fare: 0 at random, 1 entirely
-}
-
-// bucket is runs that are about as promising.
-type bucket struct {
-	head, runs          int32 // a list through plan.next
-	rows, z, inv, total float32
+	alike   float32 // how alike the rows of a group fare: 0 at random, 1 entirely
 }
 
 const (
-	lossShare = .015
+	lossShare = .03
 	// spreadTimes allows for tails that are longer than normal ones; beyond
 	// hopeless standard deviations nothing is expected.
-	spreadTimes, hopeless = 1.1, 7
+	spreadTimes, lowest, hopeless = 1.1, -8, 7
 	// planBuckets of bucketStep each begin at lowestBucket, in squares of
 	// standard deviations.
 	planBuckets, bucketStep, lowestBucket = 88, .5, -2
 	// One row in thirty or so is taken for as long as the longest of a run:
 	// longPenalty is twice the logarithm, longZ its root.
 	longPenalty, longZ = 7, 2.65
+	never              = -1e12
 	// seedRows, times k, are scanned before there is a bar, if the filter lets
 	// through what it does elsewhere.
-	seedRows = 4
-	// checkEvery visits it is asked whether enough is seen.
-	checkEvery = 16
+	seedRows = 3
+	// Runs whose mean is no more than surely standard deviations below the bar hold a
+	// row above it as a rule.
+	surely = 2
+	// nearGroups are looked at whatever is known of them.
+	nearGroups = 4
+	// firstRows, times k, above the bar that they set are looked for first.
+	firstRows = 2
+	// aimedGroups tell what all hold. someRuns are looked at at a time.
+	aimedGroups, someRuns = 96, 32
+	// Fewer than leastShare are none.
+	leastShare = 1e-6
 )
 
 // begin prepares for the k best of the allowed rows under mask; nil: of all.
 func (p *plan) begin(r *runs, q *linalg.QuantisedQuery, length float32, mask []uint64, allowed, k int) {
-	count := r.mean.N
+	count, groups := r.mean.N, r.groups()
 	p.r, p.k, p.length = r, k, length
 	p.means = resize(p.means, count)
 	linalg.DotInt8Rows(q, r.mean, 0, p.means)
-	blocks := r.blocks()
-	p.share, p.penalty = resize(p.share, blocks), resize(p.penalty, blocks)
+	p.share, p.live, p.penalty = resize(p.share, groups), p.live[:0], p.penalty[:0]
 	overall := float32(allowed) / float32(max(len(r.rowAt), 1))
 	if p.alike = 0; mask == nil {
-		for b := range p.share {
-			p.share[b], p.penalty[b] = 1, 0
+		for g := range p.share {
+			p.share[g], p.live, p.penalty = 1, append(p.live, int32(g)), append(p.penalty, 0)
 		}
+		p.met = groups
 	} else {
 		p.estimate(mask, overall)
 	}
 	p.seen = append(p.seen[:0], make([]uint64, (count+63)/64)...)
-	p.strict, p.sorted, p.seed, p.seeds, p.visits = true, false, 0, p.seeds[:0], 0
-	p.first = resize(p.first, count)
-	for run, m := range p.means {
-		if p.share[p.r.blockOf[run]] >= overall/2 {
-			p.first[run] = m + 2*length*r.scatter[run]
-		} else {
-			p.first[run] = minusInf
+	p.seed, p.seeds, p.sown, p.aimed, p.at = 0, p.seeds[:0], 0, false, 0
+	p.first = resize(p.first, groups)
+	for g := range p.first {
+		p.first[g] = p.means[r.runAt[g]]
+	}
+	p.sow(nearGroups)
+	p.near = p.near[:0]
+	for _, s := range p.seeds {
+		for run := r.runAt[s.Index]; run < r.runAt[s.Index+1]; run++ {
+			p.near = append(p.near, run)
+		}
+	}
+	p.first = p.first[:len(p.live)]
+	for i, g := range p.live {
+		run := r.runAt[g] // the longest rows
+		p.first[i] = p.means[run] + 2*length*r.scatter[run]
+		if p.share[g] < overall/2 {
+			p.first[i] = minusInf
 		}
 	}
 	p.sow(int(seedRows*float32(k)/(overall*runRows)) + 2)
 }
 
-// estimate sets the share of rows that pass in each block.
+// estimate sets the share of rows that pass in each group.
 func (p *plan) estimate(mask []uint64, overall float32) {
-	p.hits = slices.Grow(p.hits[:0], len(p.share))[:len(p.share)]
-	from := int32(0)
-	for b, to := range p.r.asked {
-		hits := uint64(0)
-		for _, row := range p.r.sample[from:to] {
+	p.hits = slices.Grow(p.hits[:0], 2*len(p.share))[:2*len(p.share)]
+	hits, again := p.hits[:len(p.share)], p.hits[len(p.share):]
+	count := func(rows []int32) (hits uint64) {
+		for _, row := range rows {
 			hits += mask[uint32(row)>>6] >> (uint32(row) & 63) & 1
 		}
-		p.hits[b] = int32(hits)
-		from = to
+		return hits
 	}
-	// The correlation within blocks, by the variance of a beta-binomial.
-	var square, chance, pairs float32
-	for b, hits := range p.hits {
-		n := p.r.samples(b)
-		d := float32(hits) - n*overall
-		square += d * d
-		chance += n * overall * (1 - overall)
-		pairs += n * (n - 1) * overall * (1 - overall)
+	// The correlation within groups, by the variance of a beta-binomial.
+	const n = groupSample
+	chance := n * overall * (1 - overall)
+	var square float32
+	for g := range hits {
+		hits[g] = int32(count(p.r.sample[g*n:][:n]))
+		d := float32(hits[g]) - n*overall
+		square += d*d - chance
 	}
 	p.alike = 0
-	if pairs > 0 {
-		p.alike = (square - chance) / pairs
+	if chance > 0 {
+		p.alike = square / float32(len(hits)) / ((n - 1) * chance)
 	}
 	p.alike = min(max(p.alike, 1e-4), 1-1e-4)
 	prior := (1 - p.alike) / p.alike
-	for b, hits := range p.hits {
-		share := max((float32(hits)+overall*prior)/(p.r.samples(b)+prior), 1e-6)
-		p.share[b], p.penalty[b] = share, -2*float32(math.Ln2)*log2(share)
+	// Groups of which the sample knows none are asked again, and stand for each other:
+	// where they are many, each by itself says too little.
+	none, met := float32(0), float32(0)
+	for g := range hits {
+		again[g] = int32(count(p.r.again[g*againSample:][:againSample]))
+		if hits[g] == 0 {
+			none += againSample
+			met += float32(again[g])
+		}
 	}
+	rare := (met + overall*prior) / (none + prior)
+	share := func(met float32) float32 { return (met + overall*prior) / (n + againSample + prior) }
+	for g := range hits {
+		p.share[g] = leastShare
+		if met := hits[g] + again[g]; met > 0 {
+			p.put(g, share(float32(met)))
+		}
+	}
+	p.met = len(p.live)
+	if rare = min(rare, share(0)); p.met == 0 { // a filter of all but the sample
+		rare = overall
+	}
+	if rare > leastShare {
+		for g := range hits {
+			if hits[g]+again[g] == 0 {
+				p.put(g, rare)
+			}
+		}
+	}
+}
+
+// put makes g a live group of that share.
+func (p *plan) put(g int, share float32) {
+	p.share[g], p.live = share, append(p.live, int32(g))
+	p.penalty = append(p.penalty, -2*float32(math.Ln2)*log2(share))
 }
 
 // log2 is within .09 of the logarithm of x > 0.
@@ -145,138 +192,178 @@ func (p *plan) sow(count int) {
 	p.seed = 0
 }
 
-// run is the next run to look at, where bar is a lower bound of the k-th best
-// score, or -Inf while fewer than k rows are found; -1 when enough is seen.
-func (p *plan) run(bar float32) int {
-	for !p.sorted {
-		switch {
-		case p.seed < len(p.seeds):
-			run := p.seeds[p.seed].Index
-			p.seed++
-			p.mark(int(run))
-			return int(run)
-		case bar > minusInf:
-			p.sort(bar)
-		case p.strict || len(p.seeds) > 0:
-			if p.strict {
-				p.strict = false
-				for run, m := range p.means {
-					if !p.has(run) {
-						p.first[run] = m + 2*p.length*p.r.scatter[run]
-					}
-				}
-			}
-			p.sow(4 * max(len(p.seeds), 16))
-		default:
-			return -1
-		}
+// seedRun is the next run to look at while bar, a lower bound of the k-th best
+// score, is -Inf for want of k rows, and of the first that serve as seeds; -1 when
+// those are seen or all are.
+func (p *plan) seedRun(bar float32) int {
+	if last := len(p.near) - 1; last >= 0 {
+		run := int(p.near[last])
+		p.near = p.near[:last]
+		p.sown += p.rows(run)
+		p.mark(run)
+		return run
 	}
-	for ; p.bucket < planBuckets; p.bucket++ {
-		b := &p.buckets[p.bucket]
-		if b.head < 0 {
+	for p.seed < len(p.seeds) && (bar == minusInf || p.sown < seedRows*float32(p.k)) {
+		g := p.live[p.seeds[p.seed].Index]
+		p.seed++
+		run := int(p.r.runAt[g])
+		if p.has(run) {
 			continue
 		}
-		if p.visits++; p.visits%checkEvery == 0 && p.left(bar) < lossShare*float32(p.k) {
-			return -1
+		p.sown += p.rows(run)
+		p.mark(run)
+		return run
+	}
+	if bar > minusInf {
+		p.at = 0
+		return -1
+	}
+	for ; p.at < len(p.means); p.at++ {
+		if !p.has(p.at) {
+			p.mark(p.at)
+			return p.at
 		}
-		run := b.head
-		b.head = p.next[run]
-		b.runs--
-		b.rows = max(b.rows-p.rows(int(run)), 0)
-		p.mark(int(run))
-		return int(run)
 	}
 	return -1
 }
 
+// aim decides which runs are worth a look at that bar, as far as some of them tell,
+// and returns about how many they are. First those that hold most of the rows that
+// pass and are above the bar, since they will raise it; when few are left or
+// it is asked the second time, as many that the others hold lossShare of k together,
+// and last is true.
+func (p *plan) aim(bar float32) (count int, last bool) {
+	var hold, met [planBuckets]float32
+	ask := func(lo, hi int) {
+		step := max((hi-lo)/aimedGroups, 1)
+		weight := float32(step)
+		for i := 0; i*step < hi-lo; i++ {
+			at := min(lo+i*step+int(uint32(i)*2654435761>>16)%step, hi-1)
+			g, penalty := p.live[at], p.penalty[at]
+			for run := int(p.r.runAt[g]); run < int(p.r.runAt[g+1]); run++ {
+				if !p.has(run) {
+					y, z := p.promise(run, bar)
+					b := min(max(int((y+penalty-lowestBucket)*(1/bucketStep)), 0), planBuckets-1)
+					hold[b] += weight * p.rows(run) * above(z)
+					met[b] += weight
+				}
+			}
+		}
+	}
+	ask(0, p.met)
+	ask(p.met, len(p.live))
+	left, at := lossShare*float32(p.k), planBuckets-1
+	for ; at > 0 && left >= hold[at]; at-- {
+		left -= hold[at]
+	}
+	// Some may tell too little: the groups that hold most may not be among them.
+	at = max(at, int((slices.Min(p.penalty)+surely*surely-lowestBucket)*(1/bucketStep)))
+	at, last = min(at, planBuckets-1), true
+	if !p.aimed {
+		p.aimed = true
+		most := firstRows * float32(p.k)
+		for b := range at {
+			if most -= hold[b]; most < 0 {
+				at, last = b, false
+				break
+			}
+		}
+	}
+	for b := 0; b <= at; b++ {
+		count += int(met[b])
+	}
+	p.reach(float32(lowestBucket) + bucketStep*float32(at+1))
+	return count, last
+}
+
+// promise is by how many standard deviations the bar is above a run's mean, z, and
+// the square of that for the order of runs.
+func (p *plan) promise(run int, bar float32) (y, z float32) {
+	s := p.length * p.r.scatter[run]
+	away := bar - p.means[run]
+	inv := 1 / max(s, math.SmallestNonzeroFloat32*1e6)
+	z = min(max(away*inv, lowest), 8)
+	if long := p.r.long[run]; z > 0 && long > 1 {
+		// A few are longer than the others, and lie that much further out.
+		if most := (bar/long - p.means[run]) * inv; most > 0 {
+			z = min(z, float32(math.Sqrt(float64(most*most+longPenalty))))
+		} else {
+			z = min(z, longZ)
+		}
+	}
+	if z < 0 { // of such runs half the rows and more are expected
+		return z / 4, z
+	}
+	return z * z, z
+}
+
+// reach sets of each group how far it is worth a look: up to which bar its first
+// run, which has the longest rows, or its last has less than most said against it.
+func (p *plan) reach(most float32) {
+	all := len(p.live)
+	p.z, p.far, p.upper, p.at = resize(p.z, all), resize(p.far, all), resize(p.upper, all), 0
+	last, z, far := float32(math.NaN()), float32(0), float32(0)
+	for i, penalty := range p.penalty {
+		if penalty != last {
+			last = penalty
+			z, far = zOf(most - penalty)
+		}
+		p.z[i], p.far[i] = z, far
+		g := p.live[i]
+		p.upper[i] = max(p.bar(int(p.r.runAt[g]), z, far), p.bar(int(p.r.runAt[g+1])-1, z, far))
+	}
+}
+
+// bar is what is z standard deviations above the mean of a run, or far above that of
+// its longest rows.
+func (p *plan) bar(run int, z, far float32) float32 {
+	m, s := p.means[run], p.length*p.r.scatter[run]
+	near, away := m+z*s, (m+far*s)*p.r.long[run]
+	if away > near {
+		return away
+	}
+	return near
+}
+
+// runs is the next runs to look at at that bar; none when enough is seen.
+func (p *plan) runs(bar float32) []int32 {
+	p.some = p.some[:0]
+	for below := math.Nextafter32(bar, minusInf); len(p.some) < someRuns; p.at++ {
+		if p.at += linalg.IndexAbove(p.upper[p.at:], below); p.at == len(p.upper) {
+			break
+		}
+		g := p.live[p.at]
+		for run := p.r.runAt[g]; run < p.r.runAt[g+1]; run++ {
+			if !p.has(int(run)) && p.bar(int(run), p.z[p.at], p.far[p.at]) >= bar {
+				p.mark(int(run))
+				p.some = append(p.some, run)
+			}
+		}
+	}
+	return p.some
+}
+
+// zOf is by how many standard deviations the bar may be above the mean of a run
+// whose promise is most at most, and above that of its longest rows.
+func zOf(most float32) (z, far float32) {
+	switch most = min(most, hopeless*hopeless); {
+	case most <= 0:
+		return 4 * most, never
+	case most <= longPenalty:
+		return float32(math.Sqrt(float64(most))), never
+	}
+	return float32(math.Sqrt(float64(most))), float32(math.Sqrt(float64(most - longPenalty)))
+}
+
 // rows is how many rows of a run are expected to pass.
 func (p *plan) rows(run int) float32 {
-	return float32(p.r.start[run+1]-p.r.start[run]) * p.share[p.r.blockOf[run]]
+	return float32(p.r.start[run+1]-p.r.start[run]) * p.share[p.r.groupOf[run]]
 }
 
 func (p *plan) has(run int) bool { return p.seen[run>>6]&(1<<(uint(run)&63)) != 0 }
 
 func (p *plan) mark(run int) {
 	p.seen[run>>6] |= 1 << (uint(run) & 63)
-	p.first[run] = minusInf
-}
-
-// sort puts the runs that are left into buckets.
-func (p *plan) sort(bar float32) {
-	p.sorted, p.bar, p.bucket = true, bar, 0
-	for b := range p.buckets {
-		p.buckets[b] = bucket{head: -1}
-	}
-	p.next = slices.Grow(p.next[:0], len(p.means))[:len(p.means)]
-	for run := len(p.means) - 1; run >= 0; run-- {
-		if p.has(run) {
-			continue
-		}
-		s := p.length * p.r.scatter[run]
-		away := bar - p.means[run]
-		if away > hopeless*s*p.r.long[run] {
-			b := &p.buckets[planBuckets-1]
-			p.next[run] = b.head
-			b.head = int32(run)
-			b.runs++
-			continue
-		}
-		inv := 1 / max(s, math.SmallestNonzeroFloat32*1e6)
-		z := min(max(away*inv, -8), 8)
-		if long := p.r.long[run]; z > 0 && long > 1 {
-			// A few are longer than the others, and lie that much further out.
-			if most := (bar/long - p.means[run]) * inv; most > 0 {
-				z = min(z, float32(math.Sqrt(float64(most*most+longPenalty))))
-			} else {
-				z = min(z, longZ)
-			}
-		}
-		y := z * z
-		if z < 0 { // of such runs half the rows and more are expected
-			y = z / 4
-		}
-		at := min(max(int((y+p.penalty[p.r.blockOf[run]]-lowestBucket)*(1/bucketStep)), 0), planBuckets-1)
-		b := &p.buckets[at]
-		p.next[run] = b.head
-		b.head = int32(run)
-		rows := p.rows(run)
-		b.runs++
-		b.rows += rows
-		b.total += rows
-		b.z += rows * z
-		b.inv += rows * inv
-	}
-	for i := range p.buckets {
-		if b := &p.buckets[i]; b.total > 0 {
-			b.z /= b.total
-			b.inv /= b.total
-		}
-	}
-}
-
-// left is how many rows above bar are expected in the runs that are left.
-func (p *plan) left(bar float32) float32 {
-	var sum float32
-	for i := p.bucket; i < planBuckets; i++ {
-		if b := &p.buckets[i]; b.rows > 0 {
-			sum += b.rows * above(b.z+(bar-p.bar)*b.inv)
-		}
-	}
-	return sum
-}
-
-// cost is how many runs are yet to be looked at if the bar stays where it is.
-func (p *plan) cost() int {
-	left, runs := p.left(p.bar), 0
-	for i := range p.buckets {
-		if left < lossShare*float32(p.k) {
-			break
-		}
-		b := &p.buckets[i]
-		left -= b.rows * above(b.z)
-		runs += int(b.runs)
-	}
-	return runs
 }
 
 // The share of a normal distribution above z, from aboveFrom in steps.

@@ -21,9 +21,11 @@ type runs struct {
 	long    []float32        // how many times the length of a typical row norm is
 	// What follows from the rest.
 	scatter []float32 // of a product with a query of length 1: spread, with an allowance
-	sample  []int32   // rows that stand for those of each block
-	asked   []int32   // where those of each block end
+	sample  []int32   // groupSample rows of each group
+	again   []int32   // againSample others of each
 	firstOf []int32   // the run of each place that is a multiple of runRows
+	runAt   []int32   // the first run of each group, and how many runs there are
+	groupOf []int32   // of each run
 }
 
 const runStats = 5 // arrays of numbers of each run
@@ -79,8 +81,13 @@ func newRuns(vecs []float32, q8 linalg.Quantised, o order, workers int) *runs {
 	return r
 }
 
-// runSample rows of a run stand for its block, and blockSample of a block at least.
-const runSample, blockSample = 2, 8
+const (
+	// A group is the runs of a block, groupRuns at most.
+	groupRuns = 8
+	// groupSample rows stand for their group, and againSample others where those are
+	// not enough.
+	groupSample, againSample = 6, 4
+)
 
 // ready sets what follows from the rest.
 func (r *runs) ready() {
@@ -96,24 +103,21 @@ func (r *runs) ready() {
 	}
 	for run := 0; run < len(r.blockOf); {
 		next := run
-		for next < len(r.blockOf) && r.blockOf[next] == r.blockOf[run] {
+		for next < len(r.blockOf) && r.blockOf[next] == r.blockOf[run] && next-run < groupRuns {
+			r.groupOf = append(r.groupOf, int32(len(r.runAt)))
 			next++
 		}
+		r.runAt = append(r.runAt, int32(run))
 		lo, hi := int(r.start[run]), int(r.start[next])
-		for n, i := min(max(blockSample, (next-run)*runSample), hi-lo), 0; i < n; i++ {
-			r.sample = append(r.sample, r.rowAt[lo+(hi-lo)*(2*i+1)/(2*n)])
+		for i := range groupSample {
+			r.sample = append(r.sample, r.rowAt[lo+(hi-lo)*(2*i+1)/(2*groupSample)])
 		}
-		r.asked = append(r.asked, int32(len(r.sample)))
+		for i := range againSample {
+			r.again = append(r.again, r.rowAt[lo+(hi-lo)*(3*i+1)/(3*againSample)])
+		}
 		run = next
 	}
-}
-
-// samples is how many rows stand for a block.
-func (r *runs) samples(block int) float32 {
-	if block == 0 {
-		return float32(r.asked[0])
-	}
-	return float32(r.asked[block] - r.asked[block-1])
+	r.runAt = append(r.runAt, int32(len(r.blockOf)))
 }
 
 // split cuts stats into the arrays.
@@ -168,10 +172,5 @@ func inOrder(vecs []float32, dim int, rowAt []int32, workers int) []float32 {
 	return arranged
 }
 
-// blocks is how many blocks there are.
-func (r *runs) blocks() int {
-	if len(r.blockOf) == 0 {
-		return 0
-	}
-	return int(r.blockOf[len(r.blockOf)-1]) + 1
-}
+// groups is how many groups there are.
+func (r *runs) groups() int { return len(r.runAt) - 1 }

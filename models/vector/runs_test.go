@@ -107,7 +107,7 @@ func TestPlanVisitsAllWhileNothingIsFound(t *testing.T) {
 		seen, bar := make([]bool, len(b.runs.blockOf)), minusInf
 		visited := 0
 		for {
-			run := p.run(bar)
+			run := p.seedRun(bar)
 			if run < 0 {
 				break
 			}
@@ -119,6 +119,95 @@ func TestPlanVisitsAllWhileNothingIsFound(t *testing.T) {
 		}
 		if visited != len(seen) {
 			t.Fatalf("trial %d: got %d of %d runs", trial, visited, len(seen))
+		}
+	}
+}
+
+// A filter that lets through all but the rows that stand for their groups is
+// answered as any other, and one of what is far and a single near row finds that.
+func TestSampleThatTellsNothing(t *testing.T) {
+	const n, dim, k = 24000, 8, 20
+	vecs := heap(n, dim, 6)
+	x, err := NewExact(vecs, dim, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := BuildHNSW(context.Background(), vecs, dim, HNSWOptions{Width: 60})
+	if err != nil {
+		t.Fatal(err)
+	}
+	others := features.FullBitmap(n)
+	for _, row := range slices.Concat(x.runs.sample, x.runs.again) {
+		others.Clear(features.Row(row))
+	}
+	q := vecs[5*dim:][:dim]
+	w := models.Where{Allow: others}
+	want, err := x.Search(context.Background(), q, k, w, nil)
+	if err != nil || len(want) != k {
+		t.Fatalf("exact: got %d hits, %v", len(want), err)
+	}
+	var top linalg.TopK
+	top.Reset(k)
+	for row := range n {
+		if others.Has(features.Row(row)) {
+			top.Push(int32(row), linalg.Dot(q, vecs[row*dim:][:dim]))
+		}
+	}
+	for i, c := range top.Sorted(nil) {
+		if want[i].Row != features.Row(c.Index) {
+			t.Errorf("exact, hit %d: got row %d, want %d", i, want[i].Row, c.Index)
+		}
+	}
+	got, err := h.Search(context.Background(), q, k, w, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, c := range want {
+		if hasRow(got, int32(c.Row)) {
+			found++
+		}
+	}
+	if found < k*9/10 {
+		t.Errorf("graph: got %d of the best %d", found, k)
+	}
+	far := features.BitmapOf(n, 5)
+	for row := range n {
+		if linalg.Dot(q, vecs[row*dim:][:dim]) < 0 {
+			far.Set(features.Row(row))
+		}
+	}
+	if far.Count() <= pickMost {
+		t.Fatalf("got %d rows, want more than are looked at one by one", far.Count())
+	}
+	if got, err = h.Search(context.Background(), q, k, models.Where{Allow: far}, got[:0]); err != nil || got[0].Row != 5 {
+		t.Errorf("graph: got %v, %v, want row 5 first", got[0], err)
+	}
+}
+
+// Sketches say of each row what its codes say, within what they leave out.
+func TestSketchesBound(t *testing.T) {
+	const n, dim = 5000, 9
+	b := newBody(heap(n, dim, 7), dim, 2)
+	k := b.sketched()
+	q := b.vecs[:dim]
+	var codes linalg.QuantisedQuery
+	bound := queryBounds(q, &codes)
+	means := make([]float32, len(k.off))
+	linalg.DotInt8Rows(&codes, b.runs.mean, 0, means)
+	for run := range k.off {
+		lo, hi := b.runs.span(run)
+		for place := lo; place < hi; place++ {
+			score := linalg.Dot(q, b.vecs[place*dim:][:dim])
+			less := bound.of(b.runs.off[run]+k.reach[run], b.runs.norm[run]+k.reach[run])
+			word := make([]uint64, 1)
+			for _, side := range []float32{-1, 1} {
+				bar := score - means[run] + side*less*1.0001 + side*1e-6
+				k.rows.Above(&codes, []int32{int32(run)}, []float32{bar}, word)
+				if got := word[0]>>(place-lo)&1 == 1; got != (side < 0) {
+					t.Fatalf("run %d, place %d: above %v: got %v", run, place, bar, got)
+				}
+			}
 		}
 	}
 }

@@ -15,9 +15,10 @@ type body struct {
 	dim, n int
 	vecs   []float32
 	// Where settle reads rows of vecs; nil: in vecs.
-	numbers *numbers
-	q8      linalg.Quantised
-	runs    *runs // nil: rows lie as they were given, and nothing is known of them
+	numbers  *numbers
+	q8       linalg.Quantised
+	runs     *runs // nil: rows lie as they were given, and nothing is known of them
+	sketches *sketches
 	// The largest of the bounds of runs.
 	mostOff, mostNorm float32
 }
@@ -33,6 +34,7 @@ type candidate struct {
 func (x *body) bound() {
 	if x.runs != nil {
 		x.mostOff, x.mostNorm = slices.Max(x.runs.off), slices.Max(x.runs.norm)
+		x.sketches = new(sketches)
 	}
 }
 
@@ -50,27 +52,44 @@ func (x *body) row(place int32) int32 {
 	return x.runs.rowAt[place]
 }
 
-// sweep looks at runs in the order of s.plan until enough is expected to be
-// seen. err says how far scores by codes may be off. When, after a first
-// look, more than most runs are expected to be needed, it stops and reports that
-// it has not seen enough.
-func (x *body) sweep(ctx context.Context, err bounds, most int, s *scan) (enough bool, _ error) {
-	weighed := false
+// sweep looks at runs as s.plan has them until enough is expected to be seen.
+// err says how far scores by codes may be off, and allow how far those by sketches
+// are to be trusted. When, after a first look, more than most runs are expected to be
+// needed, it stops and reports that it has not seen enough.
+func (x *body) sweep(ctx context.Context, err bounds, allow slack, most int, s *scan) (enough bool, _ error) {
+	p := &s.plan
 	for i := 1; ; i++ {
 		if i%sweepChecks == 0 && ctx.Err() != nil {
 			return false, ctx.Err()
 		}
-		run := s.plan.run(s.top.Threshold())
+		run := p.seedRun(s.bar())
 		if run < 0 {
-			return true, nil
+			break
 		}
 		x.look(run, err, s)
-		if !weighed && s.plan.sorted && most < s.plan.r.mean.N {
-			if weighed = true; s.plan.cost() > most {
-				return false, nil
-			}
-		}
 	}
+	if s.bar() == minusInf { // all is seen
+		return true, nil
+	}
+	for last := false; !last; {
+		var count int
+		if count, last = p.aim(s.bar()); count > most {
+			return false, nil
+		}
+		s.picked = s.picked[:0]
+		for {
+			some := p.runs(s.bar())
+			if len(some) == 0 {
+				break
+			}
+			if err := ctx.Err(); err != nil {
+				return false, err
+			}
+			x.compare(some, err, allow, s)
+		}
+		x.score(err, s)
+	}
+	return true, nil
 }
 
 // look offers the rows of a run that pass to s.top, by the least that their
@@ -78,13 +97,13 @@ func (x *body) sweep(ctx context.Context, err bounds, most int, s *scan) (enough
 func (x *body) look(run int, err bounds, s *scan) {
 	lo, hi := x.runs.span(run)
 	s.scores = resize(s.scores, runRows)[:hi-lo]
-	if s.mask != nil && s.plan.share[x.runs.blockOf[run]] < probeShare {
+	if s.mask != nil && s.plan.share[x.runs.groupOf[run]] < probeShare {
 		x.probe(run, err, s)
 		return
 	}
 	linalg.DotInt8Rows(&s.query, x.q8, lo, s.scores)
 	margin := err.of(x.runs.off[run], x.runs.norm[run])
-	bar := s.top.Threshold()
+	bar := s.bar()
 	below := math.Nextafter32(bar-margin, minusInf)
 	for i := linalg.IndexAbove(s.scores, below); i < len(s.scores); i += 1 + linalg.IndexAbove(s.scores[i+1:], below) {
 		if row := x.runs.rowAt[lo+i]; s.mask != nil && !s.passes(row) {
@@ -94,7 +113,7 @@ func (x *body) look(run int, err bounds, s *scan) {
 		s.candidates = append(s.candidates, candidate{int32(lo + i), score + margin})
 		if score-margin > bar {
 			s.top.Push(int32(lo+i), score-margin)
-			bar = s.top.Threshold()
+			bar = s.bar()
 			below = math.Nextafter32(bar-margin, minusInf)
 		}
 	}
@@ -102,75 +121,60 @@ func (x *body) look(run int, err bounds, s *scan) {
 
 // probe is look for runs of which few rows pass: those are found out first.
 func (x *body) probe(run int, err bounds, s *scan) {
-	lo, hi := x.runs.span(run)
-	var word uint64
-	for i, row := range x.runs.rowAt[lo:hi] {
-		word |= (s.mask[uint32(row)>>6] >> (uint32(row) & 63) & 1) << i
-	}
+	word := x.passing(run, s)
 	if word == 0 {
 		return
 	}
+	lo := int(x.runs.start[run])
 	linalg.DotInt8Rows(&s.query, x.q8, lo, s.scores)
 	margin := err.of(x.runs.off[run], x.runs.norm[run])
-	bar := s.top.Threshold()
+	bar := s.bar()
 	for ; word != 0; word &= word - 1 {
 		i := bits.TrailingZeros64(word)
 		if score := s.scores[i]; score+margin >= bar {
 			s.candidates = append(s.candidates, candidate{int32(lo + i), score + margin})
 			if score-margin > bar {
 				s.top.Push(int32(lo+i), score-margin)
-				bar = s.top.Threshold()
+				bar = s.bar()
 			}
 		}
 	}
+}
+
+// passing has a bit for each row of a run that passes.
+func (x *body) passing(run int, s *scan) (word uint64) {
+	lo, hi := x.runs.span(run)
+	for i, row := range x.runs.rowAt[lo:hi] {
+		word |= (s.mask[uint32(row)>>6] >> (uint32(row) & 63) & 1) << i
+	}
+	return word
 }
 
 // pick looks at the rows that pass one by one: for filters that let few through.
 func (x *body) pick(ctx context.Context, err bounds, s *scan) error {
 	const block = 1024
 	s.picked = s.picked[:0]
-	most := err.of(x.mostOff, x.mostNorm)
-	flush := func() error {
-		s.scores = resize(s.scores, len(s.picked))
-		linalg.DotInt8Gather(&s.query, x.q8, s.picked, s.scores)
-		bar := s.top.Threshold()
-		for i, score := range s.scores {
-			if score+most < bar {
-				continue
-			}
-			run := x.runs.runOf(s.picked[i])
-			margin := err.of(x.runs.off[run], x.runs.norm[run])
-			if score+margin < bar {
-				continue
-			}
-			s.candidates = append(s.candidates, candidate{s.picked[i], score + margin})
-			if score-margin > bar {
-				s.top.Push(s.picked[i], score-margin)
-				bar = s.top.Threshold()
-			}
-		}
-		s.picked = s.picked[:0]
-		return ctx.Err()
-	}
 	var failed error
 	each(s.mask, func(row int) {
 		if place, ok := x.runs.place(row); ok && failed == nil {
 			if s.picked = append(s.picked, place); len(s.picked) == block {
-				failed = flush()
+				x.score(err, s)
+				failed = ctx.Err()
 			}
 		}
 	})
 	if failed != nil {
 		return failed
 	}
-	return flush()
+	x.score(err, s)
+	return ctx.Err()
 }
 
 // settle ranks the candidates by their numbers. Those are fetched for many rows
 // at a time, whose sums differ from linalg.Dot's by rounding, and linalg.Dot is
 // asked only where that may matter.
 func (x *body) settle(vec []float32, k int, length float32, s *scan) error {
-	bar := s.top.Threshold()
+	bar := s.bar()
 	s.picked = s.picked[:0]
 	for _, c := range s.candidates {
 		if c.most < bar {

@@ -21,11 +21,12 @@ func main() {
 		"vector":      vectorFamily,
 		"tile":        tileFamily,
 		"int8":        int8Family,
+		"sketch":      sketchFamily,
 		"factor":      factorFamily,
 		"elementwise": elementwiseFamily,
 		"cell":        cellFamily,
 	}
-	family := flag.String("family", "", "kernels to write: dot, vector, tile, factor, int8, elementwise or cell")
+	family := flag.String("family", "", "kernels to write: dot, vector, tile, factor, int8, sketch, elementwise or cell")
 	flag.Parse()
 	emit, ok := families[*family]
 	if !ok {

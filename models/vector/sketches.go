@@ -1,0 +1,140 @@
+package vector
+
+import (
+	"math"
+	"math/bits"
+	"runtime"
+	"sync"
+
+	"github.com/attune-rec/attune/models/linalg"
+)
+
+// sketches are arranged rows less the mean of their run, in four bits a value: half
+// the memory of their codes, and compared with a bar 64 rows at a time. What they
+// leave out of a row is bounded as what its codes do. They follow from the codes, and are
+// made when a search first asks for them.
+type sketches struct {
+	once  sync.Once
+	rows  linalg.Sketch // a block for each run; no rows where a run has fewer
+	off   []float32     // root mean square of a coordinate that a sketch leaves out
+	reach []float32     // none leaves out more
+}
+
+// sketched is the sketches of the rows.
+func (x *body) sketched() *sketches {
+	k := x.sketches
+	k.once.Do(func() { k.make(x) })
+	return k
+}
+
+func (k *sketches) make(x *body) {
+	r, dim := x.runs, x.dim
+	count := len(r.blockOf)
+	k.rows = linalg.NewSketch(count, dim)
+	k.off, k.reach = make([]float32, count), make([]float32, count)
+	workers := runtime.GOMAXPROCS(0)
+	memory := make([][]float32, workers)
+	linalg.ParallelN(count, 64, workers, func(worker, lo, hi int) {
+		from := resize(memory[worker], 2*dim)
+		memory[worker] = from
+		mean, away := from[:dim], from[dim:]
+		for run := lo; run < hi; run++ {
+			decode(r.mean, run, mean)
+			var sum, most float64
+			first, end := r.span(run)
+			for place := first; place < end; place++ {
+				decode(x.q8, place, away)
+				linalg.Axpy(-1, mean, away)
+				left := k.rows.Set(run*runRows+place-first, away)
+				sum, most = sum+left, max(most, left)
+			}
+			k.off[run] = float32(math.Sqrt(sum / float64((end-first)*dim)))
+			k.reach[run] = up(math.Sqrt(most) + 1e-6*float64(r.norm[run]))
+		}
+	})
+}
+
+// decode writes what the codes of row i stand for.
+func decode(m linalg.Quantised, i int, dst []float32) {
+	scale := m.Scale[i]
+	for j, c := range m.Codes[i*m.D:][:m.D] {
+		dst[j] = scale * float32(int(c)-128)
+	}
+}
+
+// slack is how far below the bar the product of a row with the query may be by
+// its sketch.
+type slack struct {
+	off    float32 // times sketches.off
+	strict bool    // so far that none is missed
+}
+
+// sketchTimes standard deviations that a sketch is off are allowed for.
+const sketchTimes = 1.2
+
+// compare keeps the rows of runs whose sketches say that they may be among the
+// best in s.picked, and scores them by their codes when there are many. A search of
+// a mapped file without a filter does with the codes, which take less memory.
+func (x *body) compare(runs []int32, err bounds, allow slack, s *scan) {
+	if s.mask == nil && x.numbers != nil {
+		for _, run := range runs {
+			x.look(int(run), err, s)
+		}
+		return
+	}
+	k, r := x.sketched(), x.runs
+	s.bars, s.passed = resize(s.bars, len(runs)), s.passed[:0]
+	bar := s.bar()
+	for i, run := range runs {
+		less := allow.off * k.off[run]
+		if allow.strict {
+			less = err.of(r.off[run]+k.reach[run], r.norm[run]+k.reach[run])
+		}
+		s.bars[i] = math.Nextafter32(bar-s.plan.means[run]-less, minusInf)
+		s.passed = append(s.passed, 0)
+	}
+	k.rows.Above(&s.query, runs, s.bars, s.passed)
+	for i, word := range s.passed {
+		lo, hi := r.span(int(runs[i]))
+		rows := r.rowAt[lo:hi]
+		for word &= ^uint64(0) >> (runRows - len(rows)); word != 0; word &= word - 1 {
+			at := bits.TrailingZeros64(word)
+			if s.mask == nil || s.passes(rows[at]) {
+				s.picked = append(s.picked, int32(lo+at))
+			}
+		}
+	}
+	if len(s.picked) >= scoredRows {
+		x.score(err, s)
+	}
+}
+
+// scoredRows are scored at a time.
+const scoredRows = 64
+
+// score offers the rows of s.picked to s.top, by the least that their inner
+// products may be, and keeps those that may be among the best.
+func (x *body) score(err bounds, s *scan) {
+	s.scores = resize(s.scores, len(s.picked))
+	linalg.DotInt8Gather(&s.query, x.q8, s.picked, s.scores)
+	most, bar := err.of(x.mostOff, x.mostNorm), s.bar()
+	for i, score := range s.scores {
+		if score+most < bar {
+			continue
+		}
+		run := x.runs.runOf(s.picked[i])
+		margin := err.of(x.runs.off[run], x.runs.norm[run])
+		if score+margin < bar {
+			continue
+		}
+		s.candidates = append(s.candidates, candidate{s.picked[i], score + margin})
+		if score-margin > bar {
+			s.top.Push(s.picked[i], score-margin)
+			bar = s.bar()
+		}
+	}
+	s.picked = s.picked[:0]
+}
+
+// bar is a lower bound of the k-th best score; -Inf while fewer than k are found.
+func (s *scan) bar() float32 { return max(s.floor, s.top.Threshold()) }
