@@ -14,9 +14,3 @@ func TestIALS(t *testing.T) {
 		t.Run(name, func(t *testing.T) { modeltest.Run(t, mf.IALS(), modeltest.Options{Params: params}) })
 	}
 }
-
-func TestBPR(t *testing.T) {
-	for name, params := range map[string]string{"default": `{"factors": 8}`, "recency": `{"recency": 20, "factors": 8}`} {
-		t.Run(name, func(t *testing.T) { modeltest.Run(t, mf.BPR(), modeltest.Options{Params: params}) })
-	}
-}

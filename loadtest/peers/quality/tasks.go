@@ -59,7 +59,7 @@ func tasks() []task {
 		{
 			name: "gowalla", data: "gowalla",
 			args:    []string{"--format", "adjacency", "--train", "@train.txt.xz", "--test", "@test.txt.xz"},
-			metrics: []string{"recall@20", "ndcg@20"}, models: []string{"popular", "item-cf", "path-knn", "low-pass", "ials"},
+			metrics: []string{"recall@20", "ndcg@20"}, models: []string{"popular", "item-cf", "path-knn", "low-pass", "ials", "bpr"},
 			published: "SimpleX .1872 / .1557, UltraGCN .1862 / .1580, item CF .1570 / .1214, MF-BPR .1627 / .1378",
 		},
 	}
