@@ -344,6 +344,11 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 	}
 	o.Memory = memory
 	s.outer = rpc.New(services, o)
+	s.closing(func() error { // one that never served has its workers already
+		s.inner.Stop()
+		s.outer.Stop()
+		return nil
+	})
 	s.pipe = bufconn.Listen(1 << 20)
 	s.conn, err = grpc.NewClient("passthrough:///gateway",
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return s.pipe.DialContext(ctx) }),
