@@ -71,12 +71,10 @@ func (j *fitJob) run(ctx context.Context, a *fitted) error {
 	if err != nil {
 		return err
 	}
-	train, err := readPurchases(j.Folder)
-	if err != nil {
+	in := models.FitInput{Seed: 1} // and nobody else holds what is read, so that training may let go of it
+	if in.Train, err = readPurchases(j.Folder); err != nil {
 		return err
 	}
-	in := models.FitInput{Train: train, Seed: 1}
-	train = nil // so that training may let go of it
 	reading, err := statusMB("VmHWM")
 	if err != nil {
 		return err

@@ -97,10 +97,10 @@ func (s *Sender) OverHTTP(h *wire.HTTP) load.Start {
 	}
 }
 
-// once is what is in at, which make puts there the first time.
-func once(at *[]byte, make func() ([]byte, error)) (b []byte, err error) {
+// once is what is in at, which first puts there.
+func once(at *[]byte, first func() ([]byte, error)) (b []byte, err error) {
 	if *at == nil {
-		*at, err = make()
+		*at, err = first()
 	}
 	return *at, err
 }

@@ -60,16 +60,23 @@ func (t *trainer) shared(b *bench, pairs []choice, from *block, rate float32, rn
 func (b *bench) draw(from *block, draws int, whole bool, rng *rand.Rand) {
 	b.drawn, b.times = b.drawn[:0], b.times[:0]
 	for d := range draws {
-		item := int32(0)
 		if whole {
-			item = from.items[d]
-		} else if item = from.draw(rng); b.slots[item] > 0 {
+			b.take(from.items[d])
+			continue
+		}
+		item := from.draw(rng)
+		if b.slots[item] > 0 {
 			b.times[b.slots[item]-1]++
 			continue
 		}
-		b.drawn, b.times = append(b.drawn, item), append(b.times, 1)
-		b.slots[item] = int32(len(b.drawn))
+		b.take(item)
 	}
+}
+
+// take puts an item behind what is drawn.
+func (b *bench) take(item int32) {
+	b.drawn, b.times = append(b.drawn, item), append(b.times, 1)
+	b.slots[item] = int32(len(b.drawn))
 }
 
 // batch takes one step of gradient for pairs and returns their loss.

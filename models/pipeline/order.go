@@ -20,14 +20,14 @@ func (s *sorter) sort(low int) []uint64 {
 		s.spare = make([]uint64, len(s.keys)+len(s.keys)/4)
 	}
 	s.spare = s.spare[:len(s.keys)]
-	first, all, any := low/8, ^uint64(0), uint64(0)
+	first, shared, found := low/8, ^uint64(0), uint64(0)
 	for _, k := range s.keys {
-		all &= k
-		any |= k
+		shared &= k
+		found |= k
 	}
 	for digit := first; digit < 8; digit++ {
 		shift := 8 * digit
-		if (all^any)>>shift&0xff == 0 {
+		if (shared^found)>>shift&0xff == 0 {
 			continue // alike in all
 		}
 		counts := &s.counts[digit]

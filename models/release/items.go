@@ -113,7 +113,7 @@ func ReadItems(b []byte) (items []features.Item, err error) {
 	if r.NumRows() < 0 || r.NumRows() > 1<<31-1 {
 		return nil, fmt.Errorf("%d rows: expected fewer than 2^31", r.NumRows())
 	}
-	items = make([]features.Item, 0, min(r.NumRows(), 1<<17)) // more where there are more: the number is the file's own claim
+	items = make([]features.Item, 0, min(r.NumRows(), 1<<17))   // more where there are more: the number is the file's own claim
 	batch := make([]itemRecord, min(max(r.NumRows(), 1), 1024)) // the reader asks each column for every row that a file lacks
 	for {
 		clear(batch)
