@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/raced"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/vector"
 	"github.com/attune-rec/attune/models/vectortest"
@@ -53,7 +54,7 @@ func suiteGraph(t testing.TB, vecs []float32, dim int) *vector.HNSW {
 }
 
 func graphRows() int {
-	if underRace {
+	if raced.On {
 		return 4500 // more than are scanned
 	}
 	if testing.Short() {
@@ -118,7 +119,7 @@ func recall(t testing.TB, x models.Index, truth models.Index, qs []float32, dim,
 // found must not depend on which rows pass.
 func TestHNSWFiltered(t *testing.T) {
 	n, dim, nq := 3*graphRows(), 32, 20
-	if underRace {
+	if raced.On {
 		n, nq = 17000, 2 // so many that half of them are not looked at one by one
 	}
 	vecs, qs := vectortest.Vectors(n, dim, 4), vectortest.Vectors(nq, dim, 5)

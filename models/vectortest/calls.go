@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/raced"
 	"github.com/attune-rec/attune/models"
 )
 
@@ -105,7 +106,7 @@ func (o Options) concurrent(t *testing.T) {
 }
 
 func (o Options) steady(t *testing.T) {
-	if o.Allocates || underRace {
+	if o.Allocates || raced.On {
 		t.Skip("may allocate, or the race detector empties pools")
 	}
 	x := o.build(t, Vectors(o.Rows, dim, seed), dim)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/raced"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/pipeline"
 	"github.com/attune-rec/attune/models/pipeline/source"
@@ -82,7 +83,7 @@ func TestKeptNeighboursAreThoseOfASearch(t *testing.T) {
 }
 
 func TestKeptNeighboursTakeNoMemory(t *testing.T) {
-	if underRace {
+	if raced.On {
 		t.Skip("the race detector empties pools at random")
 	}
 	titles := make([]string, 200)

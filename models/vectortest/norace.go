@@ -1,7 +1,0 @@
-//go:build !race
-
-package vectortest
-
-// underRace says whether the race detector is on: it empties pools at random,
-// so that nothing is steady.
-const underRace = false
