@@ -9,6 +9,28 @@ import (
 	"github.com/attune-rec/attune/features/store"
 )
 
+// TestWhoIsFoundIsListed reads a profile that the follower has not come to.
+func TestWhoIsFoundIsListed(t *testing.T) {
+	ctx := context.Background()
+	b := newBench(t)
+	k, err := New(Options{Store: b.store})
+	must(t, err)
+	must(t, k.Close()) // it follows nothing any more
+	_, err = b.store.Append(ctx, shopID, []features.Event{
+		{Type: features.View, User: b.names.User("ann"), Item: "i1", Time: start},
+		{Type: features.View, Session: b.names.Session("a stranger"), Item: "i1", Time: start},
+	})
+	must(t, err)
+	_, err = b.get(k, "ann")
+	must(t, err)
+	_, err = k.Get(ctx, shopID, b.names.Session("a stranger"))
+	must(t, err)
+	list, _, err := k.List(ctx, shopID, features.UserKey{}, 10, func(Found) bool { return true })
+	if err != nil || len(list) != 1 || list[0].Key != b.names.User("ann") {
+		t.Errorf("got %v, %v, want ann alone", list, err)
+	}
+}
+
 // TestNobodyTakesNoPlace asks for keys that did nothing: they are not found and
 // push nobody out, and one to whom a stranger's session is linked is found.
 func TestNobodyTakesNoPlace(t *testing.T) {

@@ -241,11 +241,16 @@ func (s *shop) load(ctx context.Context, key features.UserKey, e *entry) error {
 	}
 	own = append(own, key)
 	state := new(profile.State)
+	known := len(own) > 1
 	for i := range events {
 		ev := &events[i]
 		if s.counts(ctx, ev) && (ev.User.IsZero() || slices.Contains(own, ev.User)) {
 			state.Update(ev)
+			known = known || !ev.User.IsZero()
 		}
+	}
+	if known && state.Seq() > 0 {
+		s.roster.add(key) // who is found is listed, even before the follower comes to it
 	}
 	e.loaded, e.consent, e.market, e.state, e.made = true, consent, market, state, nil
 	return nil
