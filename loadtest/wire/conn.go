@@ -192,8 +192,11 @@ func (c *conn) frame(f http2.Frame) error {
 		}
 	case *http2.RSTStreamFrame:
 		code := codes.Unavailable
-		if f.ErrCode == http2.ErrCodeRefusedStream || f.ErrCode == http2.ErrCodeEnhanceYourCalm {
+		switch f.ErrCode {
+		case http2.ErrCodeRefusedStream, http2.ErrCodeEnhanceYourCalm:
 			code = codes.ResourceExhausted
+		case http2.ErrCodeCancel: // the server saw the deadline first
+			code = codes.DeadlineExceeded
 		}
 		c.done(f.StreamID, code)
 	case *http2.WindowUpdateFrame:
