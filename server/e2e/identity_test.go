@@ -50,7 +50,7 @@ func TestPeopleAreJoinedAndTakenApart(t *testing.T) {
 	if again, err := users.LinkUser(ctx, &attunev1.LinkUserRequest{Id: "ann", Alias: tablet}); err != nil || again.GetKey() != one.GetKey() {
 		t.Errorf("linked again: got %v, %v, want the same person", again, err)
 	}
-	if code, body := c.rest(t, http.MethodPost, "/v1/shops/default/users/ann:link", `{"emailSha256": "`+digest+`"}`); code != http.StatusOK || body["key"] != one.GetKey() {
+	if code, body := c.rest(t, http.MethodPost, "/v1/shops/default/users/ann/aliases:link", `{"emailSha256": "`+digest+`"}`); code != http.StatusOK || body["key"] != one.GetKey() {
 		t.Errorf("REST: got %d, %v", code, body)
 	}
 	other := &attunev1.Alias{Name: &attunev1.Alias_User{User: "anna"}}

@@ -170,6 +170,9 @@ func limitMessage(schema object, m protoreflect.MessageDescriptor) {
 		schema["required"] = required
 	}
 	schema["additionalProperties"] = false
+	if choice := m.Oneofs(); choice.Len() == 1 && choice.Get(0).Fields().Len() == m.Fields().Len() && m.Fields().Len() > 1 {
+		schema["minProperties"], schema["maxProperties"] = 1, 1 // one of them, and no more
+	}
 }
 
 func rules(f protoreflect.FieldDescriptor) *validate.FieldRules {

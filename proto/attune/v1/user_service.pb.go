@@ -1136,7 +1136,7 @@ const file_attune_v1_user_service_proto_rawDesc = "" +
 	"\x11DeleteUserRequest\x127\n" +
 	"\x04shop\x18\x01 \x01(\tB#\xbaH r\x1e2\x1c^([a-z0-9][a-z0-9-]{0,62})?$R\x04shop\x12\x1a\n" +
 	"\x02id\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x02id2\x83\a\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x02id2\x93\a\n" +
 	"\vUserService\x12w\n" +
 	"\n" +
 	"UpsertUser\x12\x1c.attune.v1.UpsertUserRequest\x1a\x0f.attune.v1.User\":\xca\xf3\x18\b\n" +
@@ -1150,12 +1150,12 @@ const file_attune_v1_user_service_proto_rawDesc = "" +
 	"\x02\x06\a\x18\x01 \x01\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/shops/{shop}/users\x12t\n" +
 	"\n" +
 	"DeleteUser\x12\x1c.attune.v1.DeleteUserRequest\x1a\x16.google.protobuf.Empty\"0\xca\xf3\x18\t\n" +
-	"\x03\x02\x06\a\x18\x02 \x01\x82\xd3\xe4\x93\x02\x1d*\x1b/v1/shops/{shop}/users/{id}\x12\x81\x01\n" +
-	"\bLinkUser\x12\x1a.attune.v1.LinkUserRequest\x1a\x1b.attune.v1.LinkUserResponse\"<\xca\xf3\x18\t\n" +
-	"\x03\x02\x06\a\x18\x02 \x01\x82\xd3\xe4\x93\x02):\x05alias\" /v1/shops/{shop}/users/{id}:link\x12\x89\x01\n" +
+	"\x03\x02\x06\a\x18\x02 \x01\x82\xd3\xe4\x93\x02\x1d*\x1b/v1/shops/{shop}/users/{id}\x12\x89\x01\n" +
+	"\bLinkUser\x12\x1a.attune.v1.LinkUserRequest\x1a\x1b.attune.v1.LinkUserResponse\"D\xca\xf3\x18\t\n" +
+	"\x03\x02\x06\a\x18\x02 \x01\x82\xd3\xe4\x93\x021:\x05alias\"(/v1/shops/{shop}/users/{id}/aliases:link\x12\x91\x01\n" +
 	"\n" +
-	"UnlinkUser\x12\x1c.attune.v1.UnlinkUserRequest\x1a\x1d.attune.v1.UnlinkUserResponse\">\xca\xf3\x18\t\n" +
-	"\x03\x02\x06\a\x18\x02 \x01\x82\xd3\xe4\x93\x02+:\x05alias\"\"/v1/shops/{shop}/users/{id}:unlinkB7Z5github.com/attune-rec/attune/proto/attune/v1;attunev1b\x06proto3"
+	"UnlinkUser\x12\x1c.attune.v1.UnlinkUserRequest\x1a\x1d.attune.v1.UnlinkUserResponse\"F\xca\xf3\x18\t\n" +
+	"\x03\x02\x06\a\x18\x02 \x01\x82\xd3\xe4\x93\x023:\x05alias\"*/v1/shops/{shop}/users/{id}/aliases:unlinkB7Z5github.com/attune-rec/attune/proto/attune/v1;attunev1b\x06proto3"
 
 var (
 	file_attune_v1_user_service_proto_rawDescOnce sync.Once

@@ -552,7 +552,7 @@ func RegisterUserServiceHandlerServer(ctx context.Context, mux *runtime.ServeMux
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/attune.v1.UserService/LinkUser", runtime.WithHTTPPathPattern("/v1/shops/{shop}/users/{id}:link"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/attune.v1.UserService/LinkUser", runtime.WithHTTPPathPattern("/v1/shops/{shop}/users/{id}/aliases:link"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -572,7 +572,7 @@ func RegisterUserServiceHandlerServer(ctx context.Context, mux *runtime.ServeMux
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/attune.v1.UserService/UnlinkUser", runtime.WithHTTPPathPattern("/v1/shops/{shop}/users/{id}:unlink"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/attune.v1.UserService/UnlinkUser", runtime.WithHTTPPathPattern("/v1/shops/{shop}/users/{id}/aliases:unlink"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -715,7 +715,7 @@ func RegisterUserServiceHandlerClient(ctx context.Context, mux *runtime.ServeMux
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/attune.v1.UserService/LinkUser", runtime.WithHTTPPathPattern("/v1/shops/{shop}/users/{id}:link"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/attune.v1.UserService/LinkUser", runtime.WithHTTPPathPattern("/v1/shops/{shop}/users/{id}/aliases:link"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -732,7 +732,7 @@ func RegisterUserServiceHandlerClient(ctx context.Context, mux *runtime.ServeMux
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/attune.v1.UserService/UnlinkUser", runtime.WithHTTPPathPattern("/v1/shops/{shop}/users/{id}:unlink"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/attune.v1.UserService/UnlinkUser", runtime.WithHTTPPathPattern("/v1/shops/{shop}/users/{id}/aliases:unlink"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -754,8 +754,8 @@ var (
 	pattern_UserService_GetUser_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3, 1, 0, 4, 1, 5, 4}, []string{"v1", "shops", "shop", "users", "id"}, ""))
 	pattern_UserService_ListUsers_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1", "shops", "shop", "users"}, ""))
 	pattern_UserService_DeleteUser_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3, 1, 0, 4, 1, 5, 4}, []string{"v1", "shops", "shop", "users", "id"}, ""))
-	pattern_UserService_LinkUser_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3, 1, 0, 4, 1, 5, 4}, []string{"v1", "shops", "shop", "users", "id"}, "link"))
-	pattern_UserService_UnlinkUser_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3, 1, 0, 4, 1, 5, 4}, []string{"v1", "shops", "shop", "users", "id"}, "unlink"))
+	pattern_UserService_LinkUser_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3, 1, 0, 4, 1, 5, 4, 2, 5}, []string{"v1", "shops", "shop", "users", "id", "aliases"}, "link"))
+	pattern_UserService_UnlinkUser_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3, 1, 0, 4, 1, 5, 4, 2, 5}, []string{"v1", "shops", "shop", "users", "id", "aliases"}, "unlink"))
 )
 
 var (
