@@ -131,6 +131,11 @@ func FuzzReadItems(f *testing.F) {
 		broken[i] ^= 0xa5
 	}
 	f.Add(broken)
+	for i := 4; i < len(b); i += len(b)/64 + 1 { // one byte of a page, of its header, of the footer
+		flipped := bytes.Clone(b)
+		flipped[i] ^= 0xff
+		f.Add(flipped)
+	}
 	seed := func(write func(io.Writer) error) {
 		var b writerTo
 		if err := write(&b); err != nil {
