@@ -42,7 +42,7 @@ func (s *shop) follow() {
 	defer refresh.Stop()
 	changed := time.NewTimer(0) // once more with what was sold
 	defer changed.Stop()
-	recalled := make(chan struct{}, 1) // what was sold before, beside the follower
+	var before recall // what was sold before, beside the follower
 	for {
 		wait := breath
 		err := s.catchUp(ctx)
@@ -52,19 +52,18 @@ func (s *shop) follow() {
 			wait = retry
 			s.wakeUp()
 		}
-		if s.recount.CompareAndSwap(true, false) {
-			s.sold.Clear()
+		if s.recount.Load() {
 			older = s.seq.Load()
+			s.recalls.Store(older > 0)
+			s.recount.Store(false)
+			before.end() // or it would count on in what is counted anew
+			s.sold.Clear()
 		}
 		if s.file.wanted() {
 			s.aside(s.save)
 		}
 		if older > 0 {
-			upTo := older
-			s.k.wg.Go(func() {
-				s.recallSales(ctx, upTo)
-				recalled <- struct{}{}
-			})
+			before = s.recall(ctx, older)
 			older = 0
 			changed.Reset(0)
 		}
@@ -78,7 +77,8 @@ func (s *shop) follow() {
 			changed.Reset(shelf)
 		case <-changed.C:
 			s.aside(func() { s.refreshGoods(ctx) })
-		case <-recalled:
+		case <-before.done:
+			before.done = nil
 			s.aside(func() { s.refreshGoods(ctx) })
 			s.recalls.Store(false)
 		case <-save.C:

@@ -31,6 +31,34 @@ func (s *shop) readSales(ctx context.Context, seq int64) error {
 	return nil
 }
 
+// recall is a reading of old purchases that goes on beside the follower.
+type recall struct {
+	stop context.CancelFunc
+	done chan struct{} // closed when it ended; nil: none goes on
+}
+
+// recall starts to take in the purchases of the log up to seq.
+func (s *shop) recall(ctx context.Context, seq int64) recall {
+	ctx, stop := context.WithCancel(ctx)
+	r := recall{stop: stop, done: make(chan struct{})}
+	s.k.wg.Go(func() {
+		defer close(r.done)
+		defer stop()
+		s.recallSales(ctx, seq)
+	})
+	return r
+}
+
+// end returns once nothing goes on.
+func (r *recall) end() {
+	if r.done == nil {
+		return
+	}
+	r.stop()
+	<-r.done
+	r.done = nil
+}
+
 // recallSales takes in the purchases of the log up to seq.
 func (s *shop) recallSales(ctx context.Context, seq int64) {
 	if err := s.readSales(ctx, seq); err != nil && ctx.Err() == nil {

@@ -428,3 +428,33 @@ func TestConsentByMarket(t *testing.T) {
 	buy("bob", "FR")
 	check(false, true)
 }
+
+// Quarantine may change again while the sales of the last change are read: each
+// counts once, and closing waits for nobody who is not listened to.
+func TestRecountsMeet(t *testing.T) {
+	b := newBench(t)
+	k := b.keeper(t.TempDir(), 100)
+	b.live(k, 3000, 20)
+	b.settle(k)
+	want := len(slices.Collect(k.shop(shopID).sold.Each))
+	for range 20 {
+		for range 5 {
+			must(t, k.Recount(context.Background(), shopID))
+			time.Sleep(time.Millisecond)
+		}
+		must(t, k.Close())
+		k = b.keeper(t.TempDir(), 100)
+		for range 5 {
+			must(t, k.Recount(context.Background(), shopID))
+		}
+		s := k.shop(shopID)
+		for deadline := time.Now().Add(time.Minute); s.recount.Load() || s.recalls.Load(); time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal("the sales are still being read after a minute")
+			}
+		}
+		if got := len(slices.Collect(s.sold.Each)); got != want {
+			t.Fatalf("goods are measured by %d purchases after some recounts, want %d", got, want)
+		}
+	}
+}
