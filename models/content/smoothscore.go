@@ -18,10 +18,7 @@ func (m *Smooth) Items() int { return m.votes.Rows }
 // Score implements models.Scorer. The sums over the whole catalogue are made
 // once a request and shared through r.Scratch.
 func (m *Smooth) Score(r *features.Request, items []features.Row, out []float32) {
-	scratch := r.Scratch
-	if scratch == nil {
-		scratch = new(features.Scratch)
-	}
+	scratch := r.Workspace()
 	sums, ok := scratch.Vector(m, m.Items(), func(dst []float32) bool {
 		p := m.weigher.Profile(r.History(), m.Items(), scratch)
 		if len(p.Rows) == 0 {

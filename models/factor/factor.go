@@ -30,10 +30,7 @@ func (t Table) Row(row features.Row) []float32 { return t.Data[int(row)*t.Dim:][
 // request and shared through r.Scratch by whoever else scores with e, which
 // must be comparable.
 func (t Table) Score(e models.Embedder, r *features.Request, items []features.Row, out []float32) {
-	scratch := r.Scratch
-	if scratch == nil {
-		scratch = new(features.Scratch)
-	}
+	scratch := r.Workspace()
 	vec, ok := scratch.Vector(e, t.Dim, func(dst []float32) bool { return e.Embed(r, dst) })
 	if !ok {
 		fillNaN(out)

@@ -203,10 +203,7 @@ func (f *Filter) ScoreMany(rs []*features.Request, items []features.Row, out []f
 
 // Embed implements models.Embedder.
 func (f *Filter) Embed(r *features.Request, dst []float32) bool {
-	scratch := r.Scratch
-	if scratch == nil {
-		scratch = new(features.Scratch)
-	}
+	scratch := r.Workspace()
 	p := f.profile(r, scratch)
 	if len(p.Rows) == 0 {
 		return false

@@ -29,11 +29,7 @@ func (m *Model) Explain(r *features.Request, item features.Row) (models.Evidence
 	if len(history) == 0 {
 		return none, false
 	}
-	if r.Scratch == nil {
-		own := *r
-		own.Scratch = new(features.Scratch)
-		r = &own
-	}
+	r = r.WithScratch()
 	rows := taste.Items(r)
 	falls := r.Scratch.Floats(len(rows))
 	var named [maxNamed]features.Row

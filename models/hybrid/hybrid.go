@@ -208,11 +208,7 @@ func (m *Model) Weights() map[string]float64 {
 // that say something speak for all: their sum is scaled to the weight of all
 // the parts that know the shopper.
 func (m *Model) Score(r *features.Request, items []features.Row, out []float32) {
-	if r.Scratch == nil {
-		own := *r
-		own.Scratch = new(features.Scratch)
-		r = &own
-	}
+	r = r.WithScratch()
 	one := r.Scratch.Floats(len(items))
 	heard := r.Scratch.Floats(len(items))
 	clear(out)

@@ -61,10 +61,7 @@ func (m *Ranking) ScoreMany(rs []*features.Request, items []features.Row, out []
 // pool by the loss of training, a convex problem, solved by accelerated
 // gradient descent from 0. The last number is 1, the weight of items' biases.
 func (m *Ranking) Embed(r *features.Request, dst []float32) bool {
-	scratch := r.Scratch
-	if scratch == nil {
-		scratch = new(features.Scratch)
-	}
+	scratch := r.Workspace()
 	p := m.weigher.Profile(r.History(), m.table.Items, scratch)
 	likes := p.Likes()
 	if likes <= 0 {

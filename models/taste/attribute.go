@@ -89,11 +89,7 @@ func (w *Weigher) Attributed(m AttributedScorer, r *features.Request, item featu
 	if len(history) == 0 {
 		return none, false
 	}
-	if r.Scratch == nil {
-		own := *r
-		own.Scratch = new(features.Scratch)
-		r = &own
-	}
+	r = r.WithScratch()
 	rows := Items(r)
 	falls := r.Scratch.Floats(len(rows))
 	if !m.Attribute(r, item, rows, 1, falls) {
