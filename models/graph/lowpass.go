@@ -245,13 +245,7 @@ func (f *Filter) candidates(r *features.Request, item features.Row) []features.R
 	for i, w := range p.Weights {
 		terms[i] *= w
 	}
-	var rows []features.Row
-	for _, s := range linalg.SelectTop(terms, len(terms), nil) {
-		if s.Score > 0 {
-			rows = append(rows, features.Row(p.Rows[s.Index]))
-		}
-	}
-	return rows
+	return taste.Foremost(p.Rows, terms)
 }
 
 // Save implements models.Model.

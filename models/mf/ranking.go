@@ -163,13 +163,7 @@ func (m *Ranking) Explain(r *features.Request, item features.Row) (models.Eviden
 	for i, w := range p.Weights {
 		terms[i] *= max(w, 0)
 	}
-	var rows []features.Row
-	for _, s := range linalg.SelectTop(terms, len(terms), nil) {
-		if s.Score > 0 {
-			rows = append(rows, features.Row(p.Rows[s.Index]))
-		}
-	}
-	return m.weigher.Confirm(m, r, item, rows)
+	return m.weigher.Confirm(m, r, item, taste.Foremost(p.Rows, terms))
 }
 
 // bprMeta is what a release keeps beside the tensors.
