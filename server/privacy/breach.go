@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -16,20 +15,13 @@ import (
 	"github.com/attune-rec/attune/server/api"
 )
 
-func timeOf(t *timestamppb.Timestamp) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return t.AsTime()
-}
-
 // ListAccesses implements the RPC.
 func (s *Service) ListAccesses(ctx context.Context, r *attunev1.ListAccessesRequest) (*attunev1.ListAccessesResponse, error) {
 	shop, key, err := s.locate(ctx, r.GetShop(), r.GetId())
 	if err != nil {
 		return nil, api.Status(err)
 	}
-	q := store.AuditQuery{Actor: r.GetActor(), From: timeOf(r.GetFrom()), To: timeOf(r.GetTo())}
+	q := store.AuditQuery{Actor: r.GetActor(), From: api.TimeOf(r.GetFrom()), To: api.TimeOf(r.GetTo())}
 	if !key.IsZero() {
 		q.Subject = key.String()
 	}
@@ -72,7 +64,7 @@ func (s *Service) ListAffected(ctx context.Context, r *attunev1.ListAffectedRequ
 		return nil, api.Status(err)
 	}
 	who := map[string]bool{}
-	q := store.AuditQuery{Actor: r.GetActor(), From: timeOf(r.GetFrom()), To: timeOf(r.GetTo()), Limit: 1000}
+	q := store.AuditQuery{Actor: r.GetActor(), From: api.TimeOf(r.GetFrom()), To: api.TimeOf(r.GetTo()), Limit: 1000}
 	for {
 		entries, err := s.Store.ListAudit(ctx, shop, q)
 		if err != nil {

@@ -1,6 +1,7 @@
 package risk
 
 import (
+	"cmp"
 	"context"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -21,10 +22,7 @@ type Service struct {
 }
 
 func shopOf(name string) features.ShopID {
-	if name == "" {
-		return features.DefaultShop
-	}
-	return features.ShopID(name)
+	return cmp.Or(features.ShopID(name), features.DefaultShop)
 }
 
 // AssessRisk implements the RPC.
