@@ -66,3 +66,22 @@ func (r *Request) History() []Interaction {
 	}
 	return r.Shopper.Recent
 }
+
+// Workspace is the request's Scratch, or a new one where it has none.
+func (r *Request) Workspace() *Scratch {
+	if r.Scratch != nil {
+		return r.Scratch
+	}
+	return new(Scratch)
+}
+
+// WithScratch is the request itself where it has a Scratch, else a copy that
+// has one of its own.
+func (r *Request) WithScratch() *Request {
+	if r.Scratch != nil {
+		return r
+	}
+	own := *r
+	own.Scratch = new(Scratch)
+	return &own
+}

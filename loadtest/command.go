@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/attune-rec/attune/features/usage"
 	"github.com/attune-rec/attune/loadtest/load"
 	"github.com/attune-rec/attune/loadtest/stages"
 	"github.com/attune-rec/attune/loadtest/traffic"
@@ -214,12 +215,12 @@ func (c *capacityCmd) Run(ctx context.Context) error {
 // watch counts what is started; what it returns beside it is the program's own
 // processor time since, in microseconds of each.
 func watch(start load.Start) (load.Start, func() float64) {
-	n, before := 0., processorTime()
+	n, before := 0., usage.Processor()
 	counted := func(ctx context.Context, i uint64, done func(op, code string)) {
 		n++
 		start(ctx, i, done)
 	}
-	return counted, func() float64 { return float64((processorTime() - before).Microseconds()) / max(n, 1) }
+	return counted, func() float64 { return float64((usage.Processor() - before).Microseconds()) / max(n, 1) }
 }
 
 func machine() map[string]any {

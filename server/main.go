@@ -16,6 +16,7 @@ import (
 	"github.com/alecthomas/kong"
 	"google.golang.org/grpc/grpclog"
 
+	"github.com/attune-rec/attune/features/flagfile"
 	"github.com/attune-rec/attune/server/app"
 	"github.com/attune-rec/attune/server/telemetry"
 )
@@ -41,7 +42,7 @@ func main() { os.Exit(run(os.Args[1:])) }
 func run(args []string) int {
 	var f flags
 	parser, err := kong.New(&f, kong.Name("server"), kong.Description("Answers recommendations and takes events, by gRPC and REST."),
-		kong.DefaultEnvars("ATTUNE"), kong.Configuration(app.YAML), kong.Vars{"version": version()})
+		kong.DefaultEnvars("ATTUNE"), kong.Configuration(flagfile.Read), kong.Vars{"version": version()})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "server:", err)
 		return 2

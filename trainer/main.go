@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+	"github.com/attune-rec/attune/features/flagfile"
 	"github.com/attune-rec/attune/trainer/job"
 )
 
@@ -49,7 +50,7 @@ func main() { os.Exit(run(os.Args[1:])) }
 func run(args []string) int {
 	var f flags
 	parser, err := kong.New(&f, kong.Name("trainer"), kong.Description("Trains recommendation models, judges them and publishes releases."),
-		kong.DefaultEnvars("ATTUNE"), kong.Configuration(job.Config), kong.UsageOnError())
+		kong.DefaultEnvars("ATTUNE"), kong.Configuration(flagfile.Read), kong.UsageOnError())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "trainer:", err)
 		return 2

@@ -14,9 +14,9 @@ import (
 	"time"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/usage"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/kind"
-	"golang.org/x/sys/unix"
 )
 
 // fitCmd trains one model in a process of its own, so that its CPU time and its
@@ -104,7 +104,7 @@ func (j *fitJob) run(ctx context.Context, a *fitted) error {
 	if err != nil {
 		return err
 	}
-	a.Total, a.Spent = time.Since(begun.wall).Seconds(), cpuSeconds()-begun.cpu
+	a.Total, a.Spent = time.Since(begun.wall).Seconds(), usage.Processor().Seconds()-begun.cpu
 	if a.PeakMB, err = statusMB("VmHWM"); err != nil {
 		return err
 	}
@@ -144,21 +144,11 @@ type clock struct {
 	wall time.Time
 }
 
-func (c *clock) start() { c.cpu, c.wall = cpuSeconds(), time.Now() }
+func (c *clock) start() { c.cpu, c.wall = usage.Processor().Seconds(), time.Now() }
 
 func (c *clock) lap(a *fitted) {
-	a.CPU, a.Wall = append(a.CPU, cpuSeconds()-c.cpu), append(a.Wall, time.Since(c.wall).Seconds())
+	a.CPU, a.Wall = append(a.CPU, usage.Processor().Seconds()-c.cpu), append(a.Wall, time.Since(c.wall).Seconds())
 	c.start()
-}
-
-// cpuSeconds is what this process has used, by all its threads, in user and
-// system mode.
-func cpuSeconds() float64 {
-	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
-		return 0 // it cannot fail for RUSAGE_SELF
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
 }
 
 // statusMB is a field of /proc/self/status that counts memory.

@@ -127,10 +127,7 @@ func (m *Model) Vectors() []float32 { return m.vectors.Data }
 
 // Embed implements models.Embedder.
 func (m *Model) Embed(r *features.Request, dst []float32) bool {
-	scratch := r.Scratch
-	if scratch == nil {
-		scratch = new(features.Scratch)
-	}
+	scratch := r.Workspace()
 	p := m.weigher.Profile(r.History(), m.Items(), scratch)
 	clear(dst)
 	known := len(p.Rows) > 0
@@ -183,10 +180,7 @@ func (m *Model) Score(r *features.Request, items []features.Row, out []float32) 
 		}
 		return
 	}
-	scratch := r.Scratch
-	if scratch == nil {
-		scratch = new(features.Scratch)
-	}
+	scratch := r.Workspace()
 	rows, tail := scratch.Ints(len(items)), false
 	for i, row := range items {
 		if row >= 0 && int(row) < m.Items() {

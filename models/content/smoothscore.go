@@ -18,10 +18,7 @@ func (m *Smooth) Items() int { return m.votes.Rows }
 // Score implements models.Scorer. The sums over the whole catalogue are made
 // once a request and shared through r.Scratch.
 func (m *Smooth) Score(r *features.Request, items []features.Row, out []float32) {
-	scratch := r.Scratch
-	if scratch == nil {
-		scratch = new(features.Scratch)
-	}
+	scratch := r.Workspace()
 	sums, ok := scratch.Vector(m, m.Items(), func(dst []float32) bool {
 		p := m.weigher.Profile(r.History(), m.Items(), scratch)
 		if len(p.Rows) == 0 {
@@ -95,27 +92,14 @@ func (m *Smooth) Explain(r *features.Request, item features.Row) (models.Evidenc
 			votes[from] = vals[at] * m.back[from]
 		}
 	}
-	type term struct {
-		row   features.Row
-		share float32
-	}
-	var terms []term
+	terms := make([]float32, len(p.Rows))
 	for i, row := range p.Rows {
-		share := float32(0)
 		cols, vals := m.alike.Row(int(row))
 		for k, col := range cols {
-			share += p.Weights[i] * vals[k] * votes[col]
-		}
-		if share > 0 {
-			terms = append(terms, term{features.Row(row), share})
+			terms[i] += p.Weights[i] * vals[k] * votes[col]
 		}
 	}
-	sort.SliceStable(terms, func(a, b int) bool { return terms[a].share > terms[b].share })
-	rows := make([]features.Row, len(terms))
-	for i := range terms {
-		rows[i] = terms[i].row
-	}
-	return m.weigher.Confirm(m, r, item, rows)
+	return m.weigher.Confirm(m, r, item, taste.Foremost(p.Rows, terms))
 }
 
 // Save implements models.Model.

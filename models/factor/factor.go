@@ -30,10 +30,7 @@ func (t Table) Row(row features.Row) []float32 { return t.Data[int(row)*t.Dim:][
 // request and shared through r.Scratch by whoever else scores with e, which
 // must be comparable.
 func (t Table) Score(e models.Embedder, r *features.Request, items []features.Row, out []float32) {
-	scratch := r.Scratch
-	if scratch == nil {
-		scratch = new(features.Scratch)
-	}
+	scratch := r.Workspace()
 	vec, ok := scratch.Vector(e, t.Dim, func(dst []float32) bool { return e.Embed(r, dst) })
 	if !ok {
 		fillNaN(out)
@@ -44,7 +41,7 @@ func (t Table) Score(e models.Embedder, r *features.Request, items []features.Ro
 
 // ScoreMany fills out as models.BatchScorer has it.
 func (t Table) ScoreMany(e models.Embedder, rs []*features.Request, items []features.Row, out []float32) {
-	lo, contiguous := t.contiguous(items)
+	lo, contiguous := Contiguous(items, t.Items)
 	if !contiguous {
 		for i, r := range rs {
 			t.Score(e, r, items, out[i*len(items):][:len(items)])
@@ -72,14 +69,14 @@ func (t Table) ScoreMany(e models.Embedder, rs []*features.Request, items []feat
 	}
 }
 
-// contiguous reports whether items are ascending rows of the table without a
-// gap, and the first.
-func (t Table) contiguous(items []features.Row) (int, bool) {
-	if len(items) == 0 || items[0] < 0 || int(items[0])+len(items) > t.Items {
+// Contiguous reports whether items are ascending rows below n without a gap,
+// and the first.
+func Contiguous(items []features.Row, n int) (int, bool) {
+	if len(items) == 0 || items[0] < 0 || int(items[0])+len(items) > n {
 		return 0, false
 	}
 	for i, row := range items {
-		if row != items[0]+features.Row(i) {
+		if row != items[0]+features.Row(i) { // #nosec G115 -- rows are int32 by contract
 			return 0, false
 		}
 	}
@@ -87,7 +84,7 @@ func (t Table) contiguous(items []features.Row) (int, bool) {
 }
 
 func (t Table) dot(vec []float32, items []features.Row, out []float32, scratch *features.Scratch) {
-	if lo, ok := t.contiguous(items); ok {
+	if lo, ok := Contiguous(items, t.Items); ok {
 		linalg.DotRows(vec, t.Data[lo*t.Dim:][:len(items)*t.Dim], out)
 		return
 	}

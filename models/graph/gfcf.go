@@ -96,10 +96,7 @@ func (m *Sum) Items() int { return m.low.Items() }
 // Score implements models.Scorer.
 func (m *Sum) Score(r *features.Request, items []features.Row, out []float32) {
 	m.linear.Score(r, items, out)
-	scratch := r.Scratch
-	if scratch == nil {
-		scratch = new(features.Scratch)
-	}
+	scratch := r.Workspace()
 	low := scratch.Floats(len(items))
 	m.low.Score(r, items, low)
 	for i, v := range low {

@@ -203,10 +203,7 @@ func (f *Filter) ScoreMany(rs []*features.Request, items []features.Row, out []f
 
 // Embed implements models.Embedder.
 func (f *Filter) Embed(r *features.Request, dst []float32) bool {
-	scratch := r.Scratch
-	if scratch == nil {
-		scratch = new(features.Scratch)
-	}
+	scratch := r.Workspace()
 	p := f.profile(r, scratch)
 	if len(p.Rows) == 0 {
 		return false
@@ -248,13 +245,7 @@ func (f *Filter) candidates(r *features.Request, item features.Row) []features.R
 	for i, w := range p.Weights {
 		terms[i] *= w
 	}
-	var rows []features.Row
-	for _, s := range linalg.SelectTop(terms, len(terms), nil) {
-		if s.Score > 0 {
-			rows = append(rows, features.Row(p.Rows[s.Index]))
-		}
-	}
-	return rows
+	return taste.Foremost(p.Rows, terms)
 }
 
 // Save implements models.Model.

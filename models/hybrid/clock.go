@@ -1,6 +1,10 @@
 package hybrid
 
-import "time"
+import (
+	"time"
+
+	"github.com/attune-rec/attune/features/usage"
+)
 
 // clock measures what a fit has taken: the processor time of the process
 // shared among its workers, which other work on the machine does not lengthen,
@@ -13,13 +17,13 @@ type clock struct {
 }
 
 func newClock(workers int) clock {
-	return clock{start: time.Now(), used: processorTime(), workers: max(workers, 1)}
+	return clock{start: time.Now(), used: usage.Processor(), workers: max(workers, 1)}
 }
 
 // seconds since the start.
 func (c clock) seconds() float64 {
 	wall := time.Since(c.start)
-	if used := processorTime(); used > 0 {
+	if used := usage.Processor(); used > 0 {
 		return min(wall, (used-c.used)/time.Duration(c.workers)).Seconds()
 	}
 	return wall.Seconds()

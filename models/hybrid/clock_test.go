@@ -3,15 +3,17 @@ package hybrid
 import (
 	"testing"
 	"time"
+
+	"github.com/attune-rec/attune/features/usage"
 )
 
 func TestClock(t *testing.T) {
 	c := newClock(1)
-	if processorTime() > 0 {
+	if usage.Processor() > 0 {
 		time.Sleep(50 * time.Millisecond)
 		idle := newClock(1_000_000) // whatever the rest of the process does
-		before := processorTime()
-		for sum := 0; processorTime() == before; sum++ {
+		before := usage.Processor()
+		for sum := 0; usage.Processor() == before; sum++ {
 		}
 		if got := idle.seconds(); got > 1e-3 {
 			t.Errorf("among a million workers: got %v s, want next to nothing", got)

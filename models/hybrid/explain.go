@@ -1,6 +1,8 @@
 package hybrid
 
 import (
+	"slices"
+
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/linalg"
@@ -29,11 +31,7 @@ func (m *Model) Explain(r *features.Request, item features.Row) (models.Evidence
 	if len(history) == 0 {
 		return none, false
 	}
-	if r.Scratch == nil {
-		own := *r
-		own.Scratch = new(features.Scratch)
-		r = &own
-	}
+	r = r.WithScratch()
 	rows := taste.Items(r)
 	falls := r.Scratch.Floats(len(rows))
 	var named [maxNamed]features.Row
@@ -58,10 +56,8 @@ func (m *Model) Explain(r *features.Request, item features.Row) (models.Evidence
 		}
 	}
 	best := -1
-	for i, fall := range falls {
-		if attributed && fall > 0 && rows[i] != item && (best < 0 || fall > falls[best]) {
-			best = i
-		}
+	if attributed {
+		best = taste.Weightiest(rows, falls, item)
 	}
 	if best >= 0 && n == 1 && falls[best] >= certain {
 		return models.Evidence{Item: rows[best], Type: taste.Did(history, rows[best]), Contribution: falls[best]}, true
@@ -175,16 +171,10 @@ func (m *Model) prove(r *features.Request, item features.Row, named []features.R
 	again, shopper := *r, *r.Shopper
 	again.Shopper = &shopper
 	for i, row := range named {
-		if contains(named[:i], row) {
+		if slices.Contains(named[:i], row) {
 			continue
 		}
-		rest := make([]features.Interaction, 0, len(history))
-		for k := range history {
-			if history[k].Row != row {
-				rest = append(rest, history[k])
-			}
-		}
-		shopper.Recent = rest
+		shopper.Recent = taste.Without(make([]features.Interaction, 0, len(history)), history, row)
 		again.Scratch = r.Scratch.Nested(without{m, row}) // shared with the other items this one explains
 		m.Score(&again, items, score)
 		if fall := before - score[0]; fall > best.Contribution {
@@ -192,13 +182,4 @@ func (m *Model) prove(r *features.Request, item features.Row, named []features.R
 		}
 	}
 	return best, best.Item != features.NoRow
-}
-
-func contains(rows []features.Row, row features.Row) bool {
-	for _, r := range rows {
-		if r == row {
-			return true
-		}
-	}
-	return false
 }

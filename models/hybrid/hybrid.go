@@ -17,6 +17,7 @@ import (
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/dataset"
 	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/factor"
 	"github.com/attune-rec/attune/models/linalg"
 )
 
@@ -208,11 +209,7 @@ func (m *Model) Weights() map[string]float64 {
 // that say something speak for all: their sum is scaled to the weight of all
 // the parts that know the shopper.
 func (m *Model) Score(r *features.Request, items []features.Row, out []float32) {
-	if r.Scratch == nil {
-		own := *r
-		own.Scratch = new(features.Scratch)
-		r = &own
-	}
+	r = r.WithScratch()
 	one := r.Scratch.Floats(len(items))
 	heard := r.Scratch.Floats(len(items))
 	clear(out)
@@ -307,6 +304,7 @@ func (m *Model) ScoreMany(rs []*features.Request, items []features.Row, out []fl
 	heard, one := make([]float32, len(rs)*n), make([]float32, len(rs)*n)
 	total := make([]float32, len(rs)) // by request: the weight of the parts that know the shopper
 	whole := slices.Equal(items, m.anchors)
+	_, block := factor.Contiguous(items, m.items)
 	var anchors []float32
 	moments := make([]float32, 2)
 	for i, part := range m.parts {
@@ -315,7 +313,7 @@ func (m *Model) ScoreMany(rs []*features.Request, items []features.Row, out []fl
 		}
 		g := m.gauges[i]
 		switch {
-		case g != nil && consecutive(items, m.items):
+		case g != nil && block:
 			m.byVectors(i, rs, items, one, heard, out, total)
 			continue
 		case g == nil && whole:
@@ -351,19 +349,6 @@ func (m *Model) ScoreMany(rs []*features.Request, items []features.Row, out []fl
 	for u := range rs {
 		m.settle(total[u], items, heard[u*n:(u+1)*n], out[u*n:(u+1)*n])
 	}
-}
-
-// consecutive reports whether items are ascending rows without a gap below n.
-func consecutive(items []features.Row, n int) bool {
-	if len(items) == 0 || items[0] < 0 || int(items[0])+len(items) > n {
-		return false
-	}
-	for i, row := range items {
-		if row != items[0]+features.Row(i) { // #nosec G115 -- rows are int32 by contract
-			return false
-		}
-	}
-	return true
 }
 
 // byVectors adds the scores of a part that has vectors, each request embedded

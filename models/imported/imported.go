@@ -144,10 +144,7 @@ func (m *Model) Embed(r *features.Request, dst []float32) bool {
 	if len(history) == 0 {
 		return false
 	}
-	scratch := r.Scratch
-	if scratch == nil {
-		scratch = new(features.Scratch)
-	}
+	scratch := r.Workspace()
 	profile := m.weigher.Profile(history, m.table.Items, scratch)
 	p, n, dim := &m.meta.Params, 0, m.table.Dim
 	for i, w := range profile.Weights {

@@ -68,10 +68,7 @@ func (m *Items) profile(r *features.Request, scratch *features.Scratch) taste.Pr
 // Score implements models.Scorer. The sums over the whole catalogue are made
 // once a request and shared through r.Scratch.
 func (m *Items) Score(r *features.Request, items []features.Row, out []float32) {
-	scratch := r.Scratch
-	if scratch == nil {
-		scratch = new(features.Scratch)
-	}
+	scratch := r.Workspace()
 	if m.table.cols != nil && place.Few(len(items), m.table.items) && scratch.Kept(m) == nil {
 		m.some(r, scratch, items, out)
 		return

@@ -265,10 +265,7 @@ func (m *Users) similar(columns linalg.CSR, p taste.Profile, dst []float32) {
 // similar shoppers, of similarity times the weight of the item in their
 // history. NaN without history.
 func (m *Users) Score(r *features.Request, items []features.Row, out []float32) {
-	scratch := r.Scratch
-	if scratch == nil {
-		scratch = new(features.Scratch)
-	}
+	scratch := r.Workspace()
 	sums, ok := scratch.Vector(m, m.meta.Items, func(dst []float32) bool { return m.vote(r, dst, scratch) })
 	pick(sums, ok, items, out)
 }

@@ -95,11 +95,7 @@ func (m *Model) ScoreFrom(r *features.Request, items []features.Row, from []uint
 	if len(items) == 0 {
 		return
 	}
-	if r.Scratch == nil {
-		own := *r
-		own.Scratch = new(features.Scratch)
-		r = &own
-	}
+	r = r.WithScratch()
 	n, width, parts := len(items), m.inputs.Width(), len(m.inputs.parts)
 	kept := r.Scratch.Keep(&m.params, parts+n+n*width)
 	for i, row := range items {

@@ -61,10 +61,7 @@ func (m *Ranking) ScoreMany(rs []*features.Request, items []features.Row, out []
 // pool by the loss of training, a convex problem, solved by accelerated
 // gradient descent from 0. The last number is 1, the weight of items' biases.
 func (m *Ranking) Embed(r *features.Request, dst []float32) bool {
-	scratch := r.Scratch
-	if scratch == nil {
-		scratch = new(features.Scratch)
-	}
+	scratch := r.Workspace()
 	p := m.weigher.Profile(r.History(), m.table.Items, scratch)
 	likes := p.Likes()
 	if likes <= 0 {
@@ -166,13 +163,7 @@ func (m *Ranking) Explain(r *features.Request, item features.Row) (models.Eviden
 	for i, w := range p.Weights {
 		terms[i] *= max(w, 0)
 	}
-	var rows []features.Row
-	for _, s := range linalg.SelectTop(terms, len(terms), nil) {
-		if s.Score > 0 {
-			rows = append(rows, features.Row(p.Rows[s.Index]))
-		}
-	}
-	return m.weigher.Confirm(m, r, item, rows)
+	return m.weigher.Confirm(m, r, item, taste.Foremost(p.Rows, terms))
 }
 
 // bprMeta is what a release keeps beside the tensors.

@@ -9,10 +9,7 @@ import (
 
 // Score implements models.Scorer.
 func (m *Model) Score(r *features.Request, items []features.Row, out []float32) {
-	scratch := r.Scratch
-	if scratch == nil {
-		scratch = new(features.Scratch)
-	}
+	scratch := r.Workspace()
 	probabilities := scratch.Floats(len(items) * Goals)
 	values := m.Params.values()
 	m.heads(r, scratch, items, values, probabilities)
@@ -30,10 +27,7 @@ func (m *Model) Score(r *features.Request, items []features.Row, out []float32) 
 // Heads fills out with the calibrated probability of every goal for every item,
 // Goals numbers an item; NaN as in Score.
 func (m *Model) Heads(r *features.Request, items []features.Row, out []float32) {
-	scratch := r.Scratch
-	if scratch == nil {
-		scratch = new(features.Scratch)
-	}
+	scratch := r.Workspace()
 	m.heads(r, scratch, items, [Goals]float32{1, 1, 1}, out)
 }
 

@@ -85,10 +85,7 @@ func (m *Model) fold(r *features.Request, dst []float32) bool {
 	if len(history) == 0 {
 		return false
 	}
-	scratch := r.Scratch
-	if scratch == nil {
-		scratch = new(features.Scratch)
-	}
+	scratch := r.Workspace()
 	p := m.weigher.Profile(history, m.header.Items, scratch)
 	width, total := m.header.Params.Width(), float32(0)
 	vec := dst[:width]
@@ -115,10 +112,7 @@ const scoreBlock = 256
 
 // Score implements models.Scorer.
 func (m *Model) Score(r *features.Request, items []features.Row, out []float32) {
-	scratch := r.Scratch
-	if scratch == nil {
-		scratch = new(features.Scratch)
-	}
+	scratch := r.Workspace()
 	s := m.header.Params.Shape
 	vec, ok := scratch.Vector(m, s.Width()+m.first.Cols, func(dst []float32) bool { return m.fold(r, dst) })
 	if !ok {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -34,7 +35,7 @@ type Env struct {
 func (e Env) Model(name string) (models.Model, error) {
 	m, ok := e.Models[name]
 	if !ok {
-		return nil, fmt.Errorf("model %q is not in the release: expected one of %s", name, List(keys(e.Models)))
+		return nil, fmt.Errorf("model %q is not in the release: expected one of %s", name, List(slices.Collect(maps.Keys(e.Models))))
 	}
 	return m, nil
 }
@@ -43,7 +44,7 @@ func (e Env) Model(name string) (models.Model, error) {
 func (e Env) Index(name string) (models.Index, error) {
 	x, ok := e.Indexes[name]
 	if !ok {
-		return nil, fmt.Errorf("model %q has no index: expected one of %s", name, List(keys(e.Indexes)))
+		return nil, fmt.Errorf("model %q has no index: expected one of %s", name, List(slices.Collect(maps.Keys(e.Indexes))))
 	}
 	return x, nil
 }
@@ -69,12 +70,13 @@ func ModelAs[T any](e Env, name string) (T, error) {
 	return t, nil
 }
 
-func keys[V any](m map[string]V) []string {
-	out := make([]string, 0, len(m))
-	for k := range m {
-		out = append(out, k)
+// Pick is what there is under name; the error says what of its kind there is.
+func Pick[T any](all map[string]T, kind, name string) (T, error) {
+	t, ok := all[name]
+	if !ok {
+		return t, fmt.Errorf("unknown %s %q: expected one of %s", kind, name, List(slices.Collect(maps.Keys(all))))
 	}
-	return out
+	return t, nil
 }
 
 // List is names in order, quoted, for errors; "(none)" when there are none.

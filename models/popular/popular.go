@@ -5,12 +5,9 @@
 package popular
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"math"
 	"sort"
 
@@ -212,20 +209,16 @@ func Open(r models.Reader) (models.Model, error) {
 
 func parse(raw json.RawMessage) (Params, error) {
 	p := Defaults()
-	if len(raw) > 0 {
-		dec := json.NewDecoder(bytes.NewReader(raw))
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(&p); err != nil && !errors.Is(err, io.EOF) {
-			return p, fmt.Errorf("%w: popular: %w", models.ErrParams, err)
-		}
+	if err := models.DecodeParams(raw, &p); err != nil {
+		return p, fmt.Errorf("popular: %w", err)
 	}
-	switch {
-	case !(p.HalfLifeDays >= 0 && p.HalfLifeDays <= 1e6):
-		return p, fmt.Errorf("%w: popular: half_life_days is %v: expected 0 to 1e6", models.ErrParams, p.HalfLifeDays)
-	case !(p.Prior >= 0 && p.Prior <= 1e9):
-		return p, fmt.Errorf("%w: popular: prior is %v: expected 0 to 1e9", models.ErrParams, p.Prior)
-	case p.MaxMarkets < 0 || p.MaxMarkets > 10_000:
-		return p, fmt.Errorf("%w: popular: max_markets is %d: expected 0 to 10000", models.ErrParams, p.MaxMarkets)
+	for _, v := range []struct {
+		name    string
+		v, most float64
+	}{{"half_life_days", p.HalfLifeDays, 1e6}, {"prior", p.Prior, 1e9}, {"max_markets", float64(p.MaxMarkets), 10_000}} {
+		if err := models.CheckRange(v.name, v.v, 0, v.most); err != nil {
+			return p, fmt.Errorf("popular: %w", err)
+		}
 	}
 	return p, nil
 }

@@ -153,10 +153,7 @@ func (m *Chain) Items() int { return m.reader.items }
 // Score implements models.Scorer: NaN for all where there is no event to go on
 // from.
 func (m *Chain) Score(r *features.Request, items []features.Row, out []float32) {
-	scratch := r.Scratch
-	if scratch == nil {
-		scratch = new(features.Scratch)
-	}
+	scratch := r.Workspace()
 	if place.Few(len(items), m.reader.items) && scratch.Kept(m) == nil {
 		m.some(r, scratch, items, out)
 		return

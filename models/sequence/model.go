@@ -1,6 +1,7 @@
 package sequence
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -106,15 +107,7 @@ func (m *Model) Explain(r *features.Request, item features.Row) (models.Evidence
 		}
 	}
 	if len(candidates) > 1 { // the newest is always tried
-		slices.SortStableFunc(candidates[1:], func(a, b features.Row) int {
-			switch x, y := like(a), like(b); {
-			case x > y:
-				return -1
-			case x < y:
-				return 1
-			}
-			return 0
-		})
+		slices.SortStableFunc(candidates[1:], func(a, b features.Row) int { return cmp.Compare(like(b), like(a)) })
 	}
 	return m.reader.weigher.Confirm(m, r, item, candidates)
 }

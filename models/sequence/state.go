@@ -92,10 +92,7 @@ func (m *Model) Embed(r *features.Request, dst []float32) bool {
 		return false
 	}
 	history = history[begin(history):]
-	scratch := r.Scratch
-	if scratch == nil {
-		scratch = new(features.Scratch)
-	}
+	scratch := r.Workspace()
 	work := scratch.Floats(m.workSize())
 	if r.Shopper.Memory != nil {
 		if s := m.recall(r.Shopper, history); s != nil {

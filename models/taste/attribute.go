@@ -89,22 +89,13 @@ func (w *Weigher) Attributed(m AttributedScorer, r *features.Request, item featu
 	if len(history) == 0 {
 		return none, false
 	}
-	if r.Scratch == nil {
-		own := *r
-		own.Scratch = new(features.Scratch)
-		r = &own
-	}
+	r = r.WithScratch()
 	rows := Items(r)
 	falls := r.Scratch.Floats(len(rows))
 	if !m.Attribute(r, item, rows, 1, falls) {
 		return none, false
 	}
-	best := -1
-	for i, fall := range falls {
-		if fall > 0 && rows[i] != item && (best < 0 || fall > falls[best]) {
-			best = i
-		}
-	}
+	best := Weightiest(rows, falls, item)
 	if best < 0 {
 		return none, false
 	}
@@ -115,6 +106,18 @@ func (w *Weigher) Attributed(m AttributedScorer, r *features.Request, item featu
 		return w.Confirm(m, r, item, rows[best:best+1])
 	}
 	return models.Evidence{Item: rows[best], Type: w.Strongest(history, rows[best]), Contribution: falls[best]}, true
+}
+
+// Weightiest is the place in rows of that, other than item, without which a
+// score falls most, by falls; -1 where it falls without none.
+func Weightiest(rows []features.Row, falls []float32, item features.Row) int {
+	best := -1
+	for i, fall := range falls {
+		if fall > 0 && rows[i] != item && (best < 0 || fall > falls[best]) {
+			best = i
+		}
+	}
+	return best
 }
 
 // AttributedScorer is what Attributed explains.

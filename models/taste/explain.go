@@ -3,6 +3,7 @@ package taste
 import (
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/linalg"
 )
 
 // confirmed is how many candidates Confirm puts to the test.
@@ -33,12 +34,7 @@ func (w *Weigher) Confirm(m models.Scorer, r *features.Request, item features.Ro
 		if c == item {
 			continue
 		}
-		rest := q.rest[:0]
-		for i := range history {
-			if history[i].Row != c {
-				rest = append(rest, history[i])
-			}
-		}
+		rest := Without(q.rest[:0], history, c)
 		q.rest = rest
 		after := float32(0) // of a shopper of whom nothing is known
 		if len(rest) > 0 {
@@ -52,6 +48,28 @@ func (w *Weigher) Confirm(m models.Scorer, r *features.Request, item features.Ro
 		}
 	}
 	return best, best.Item != features.NoRow
+}
+
+// Without appends to dst what of a history is not about row.
+func Without(dst, history []features.Interaction, row features.Row) []features.Interaction {
+	for i := range history {
+		if history[i].Row != row {
+			dst = append(dst, history[i])
+		}
+	}
+	return dst
+}
+
+// Foremost are the rows whose terms are above 0, the largest first: candidates
+// for Confirm, of a model whose score is about the sum of terms.
+func Foremost(rows []int32, terms []float32) []features.Row {
+	var out []features.Row
+	for _, s := range linalg.SelectTop(terms, len(terms), nil) {
+		if s.Score > 0 {
+			out = append(out, features.Row(rows[s.Index]))
+		}
+	}
+	return out
 }
 
 // question is the memory of one confirmation: the request without a candidate.

@@ -6,12 +6,10 @@
 package together
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"math"
 	"slices"
 	"sync"
@@ -277,25 +275,15 @@ func (m *Model) Neighbours(item features.Row, k int, allow *features.Bitmap, dst
 		}
 	}
 	slices.SortFunc(dst[n:], func(a, b models.Neighbour) int {
-		switch {
-		case a.Score > b.Score:
-			return -1
-		case a.Score < b.Score:
-			return 1
-		}
-		return int(a.Row) - int(b.Row)
+		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.Row, b.Row))
 	})
 	return dst[:min(len(dst), n+k)]
 }
 
 func parse(raw json.RawMessage) (Params, error) {
 	p := Defaults()
-	if len(raw) > 0 {
-		dec := json.NewDecoder(bytes.NewReader(raw))
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(&p); err != nil && !errors.Is(err, io.EOF) {
-			return p, fmt.Errorf("%w: together: %w", models.ErrParams, err)
-		}
+	if err := models.DecodeParams(raw, &p); err != nil {
+		return p, fmt.Errorf("together: %w", err)
 	}
 	for _, v := range []struct {
 		name      string
@@ -305,8 +293,8 @@ func parse(raw json.RawMessage) (Params, error) {
 		{"rules", float64(p.Rules), 1, 1e7}, {"confidence", p.Confidence, 0, 1}, {"lift", p.Lift, 0, 1e9}, {"length", float64(p.Length), 2, 10},
 		{"days", p.Days, 0, 1e5}, {"markets", float64(p.Markets), 0, 10_000}, {"hours", p.Hours, 0, 1e5},
 	} {
-		if !(v.v >= v.low && v.v <= v.high) {
-			return p, fmt.Errorf("%w: together: %s is %v: expected %v to %v", models.ErrParams, v.name, v.v, v.low, v.high)
+		if err := models.CheckRange(v.name, v.v, v.low, v.high); err != nil {
+			return p, fmt.Errorf("together: %w", err)
 		}
 	}
 	return p, nil

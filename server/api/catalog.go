@@ -142,23 +142,18 @@ func (c *Catalog) ListItems(ctx context.Context, r *attunev1.ListItemsRequest) (
 	if err != nil {
 		return nil, Status(err)
 	}
-	after, purpose := "", "items/"+string(shop)
-	if r.GetPageToken() != "" {
-		if err := c.Tokens.Open(purpose, r.GetPageToken(), &after); err != nil {
-			return nil, Status(err)
-		}
+	after := ""
+	page, err := c.Tokens.Page(r, "items/"+string(shop), 100, &after)
+	if err != nil {
+		return nil, Status(err)
 	}
-	size := limitOf(r.GetPageSize(), 100)
-	items, err := c.Store.ListItems(ctx, shop, after, size+1)
+	items, err := c.Store.ListItems(ctx, shop, after, page.Size+1)
 	if err != nil {
 		return nil, Status(err)
 	}
 	out := &attunev1.ListItemsResponse{}
-	if len(items) > size {
-		items = items[:size]
-		if out.NextPageToken, err = c.Tokens.Seal(purpose, items[size-1].ID); err != nil {
-			return nil, Status(err)
-		}
+	if items, out.NextPageToken, err = Cut(page, items, func(last *features.Item) any { return last.ID }); err != nil {
+		return nil, Status(err)
 	}
 	for i := range items {
 		out.Items = append(out.Items, itemToProto(&items[i]))

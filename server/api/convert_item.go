@@ -20,7 +20,7 @@ func itemFromProto(it *attunev1.Item) features.Item {
 		Category: it.GetCategory(), Brand: it.GetBrand(), Seller: it.GetSeller(), Group: it.GetGroup(), Markets: it.GetMarkets(),
 		Prices: pricesFromProto(it.GetPrices()), ListPrices: pricesFromProto(it.GetListPrices()), Costs: pricesFromProto(it.GetCosts()),
 		Stock: it.GetStock(), Tags: it.GetTags(), Attributes: it.GetAttributes(), Images: it.GetImages(), Links: it.GetLinks(),
-		SaleStart: timeFromProto(it.GetSaleStart()), SaleEnd: timeFromProto(it.GetSaleEnd()),
+		SaleStart: TimeOf(it.GetSaleStart()), SaleEnd: TimeOf(it.GetSaleEnd()),
 		MinAge: it.GetMinAge(), Days: it.GetDeliveryDays(), Rating: float32(it.GetRating()), ReturnRate: float32(it.GetReturnRate()),
 		Hidden: it.GetHidden(), Sponsor: it.GetSponsor(),
 	}
@@ -97,7 +97,8 @@ func pricesToProto(p map[string]features.Money) map[string]*attunev1.Money {
 	return out
 }
 
-func timeFromProto(t *timestamppb.Timestamp) time.Time {
+// TimeOf is what a message says, the zero time where it says none.
+func TimeOf(t *timestamppb.Timestamp) time.Time {
 	if t == nil {
 		return time.Time{}
 	}

@@ -16,7 +16,7 @@ func ruleSetFromProto(p *attunev1.RuleSet) (steer.Set, error) {
 	}
 	set := steer.Set{
 		Title: p.GetTitle(), Revision: revision,
-		Set: rule.Set{ID: p.GetId(), Surface: p.GetSurface(), Starts: timeFromProto(p.GetStartTime()), Ends: timeFromProto(p.GetEndTime())},
+		Set: rule.Set{ID: p.GetId(), Surface: p.GetSurface(), Starts: TimeOf(p.GetStartTime()), Ends: TimeOf(p.GetEndTime())},
 	}
 	for _, r := range p.GetRules() {
 		set.Rules = append(set.Rules, ruleFromProto(r))

@@ -14,7 +14,7 @@ func userFromProto(u *attunev1.User, names *features.Pseudonyms) store.User {
 		Personal: store.Personal{
 			AgeBand: u.GetAgeBand(), Gender: u.GetGender(), Region: u.GetRegion(), Occupation: u.GetOccupation(),
 			IncomeBand: u.GetIncomeBand(), Payment: u.GetPaymentMethod(), Delivery: u.GetDeliveryPreference(),
-			Registered: timeFromProto(u.GetRegistered()), Friends: u.GetFriends(), Follows: u.GetFollows(), Groups: u.GetGroups(),
+			Registered: TimeOf(u.GetRegistered()), Friends: u.GetFriends(), Follows: u.GetFollows(), Groups: u.GetGroups(),
 			Attributes: u.GetAttributes(),
 		},
 	}

@@ -35,19 +35,16 @@ func (s *Events) ListDeadLetters(ctx context.Context, r *attunev1.ListDeadLetter
 		return nil, Status(err)
 	}
 	var after int64
-	purpose := fmt.Sprintf("letters/%s/%s/%s/%v", shop, r.GetRule(), r.GetSource(), r.GetPending())
-	if r.GetPageToken() != "" {
-		if err := s.Tokens.Open(purpose, r.GetPageToken(), &after); err != nil {
-			return nil, Status(err)
-		}
+	page, err := s.Tokens.Page(r, fmt.Sprintf("letters/%s/%s/%s/%v", shop, r.GetRule(), r.GetSource(), r.GetPending()), 100, &after)
+	if err != nil {
+		return nil, Status(err)
 	}
-	size := limitOf(r.GetPageSize(), 100)
 	out := &attunev1.ListDeadLettersResponse{}
 	last, more, err := s.letters(ctx, shop, after, func(d *store.DeadLetter) (bool, error) {
 		if !matches(d, r.GetRule(), r.GetSource(), r.GetPending()) {
 			return true, nil
 		}
-		if len(out.GetLetters()) == size {
+		if len(out.GetLetters()) == page.Size {
 			return false, nil
 		}
 		out.Letters = append(out.Letters, &attunev1.DeadLetter{
@@ -60,7 +57,7 @@ func (s *Events) ListDeadLetters(ctx context.Context, r *attunev1.ListDeadLetter
 		return nil, Status(err)
 	}
 	if more {
-		if out.NextPageToken, err = s.Tokens.Seal(purpose, last); err != nil {
+		if out.NextPageToken, err = page.Next(last); err != nil {
 			return nil, Status(err)
 		}
 	}

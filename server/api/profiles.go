@@ -86,13 +86,11 @@ func (s *Profiles) ListProfiles(ctx context.Context, r *attunev1.ListProfilesReq
 		return nil, Status(err)
 	}
 	var after features.UserKey
-	purpose := "profiles/" + string(shop) + "/" + r.GetFilter()
-	if r.GetPageToken() != "" {
-		if err := s.Tokens.Open(purpose, r.GetPageToken(), &after); err != nil {
-			return nil, Status(err)
-		}
+	page, err := s.Tokens.Page(r, "profiles/"+string(shop)+"/"+r.GetFilter(), 100, &after)
+	if err != nil {
+		return nil, Status(err)
 	}
-	list, next, err := s.Keeper.List(ctx, shop, after, limitOf(r.GetPageSize(), 100), keep)
+	list, next, err := s.Keeper.List(ctx, shop, after, page.Size, keep)
 	if err != nil {
 		return nil, Status(err)
 	}
@@ -105,7 +103,7 @@ func (s *Profiles) ListProfiles(ctx context.Context, r *attunev1.ListProfilesReq
 		out.Profiles = append(out.Profiles, profileToProto(&list[i], id))
 	}
 	if next != nil {
-		if out.NextPageToken, err = s.Tokens.Seal(purpose, *next); err != nil {
+		if out.NextPageToken, err = page.Next(*next); err != nil {
 			return nil, Status(err)
 		}
 	}

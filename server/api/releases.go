@@ -42,20 +42,17 @@ func (s *Releases) ListReleases(ctx context.Context, r *attunev1.ListReleasesReq
 		return nil, Status(err)
 	}
 	slices.Reverse(versions)
-	purpose := "releases/" + string(shop)
-	if r.GetPageToken() != "" {
-		var after string
-		if err := s.Tokens.Open(purpose, r.GetPageToken(), &after); err != nil {
-			return nil, Status(err)
-		}
+	after := ""
+	page, err := s.Tokens.Page(r, "releases/"+string(shop), 20, &after)
+	if err != nil {
+		return nil, Status(err)
+	}
+	if after != "" {
 		versions = slices.DeleteFunc(versions, func(v string) bool { return v >= after })
 	}
 	out := &attunev1.ListReleasesResponse{}
-	if size := limitOf(r.GetPageSize(), 20); len(versions) > size {
-		versions = versions[:size]
-		if out.NextPageToken, err = s.Tokens.Seal(purpose, versions[size-1]); err != nil {
-			return nil, Status(err)
-		}
+	if versions, out.NextPageToken, err = Cut(page, versions, func(last *string) any { return *last }); err != nil {
+		return nil, Status(err)
 	}
 	for _, v := range versions {
 		rel, err := s.release(ctx, shop, v)

@@ -66,23 +66,18 @@ func (s *Rules) ListRuleSets(ctx context.Context, r *attunev1.ListRuleSetsReques
 	if err != nil {
 		return nil, Status(err)
 	}
-	after, purpose := "", "rule-sets/"+string(shop)
-	if r.GetPageToken() != "" {
-		if err := s.Tokens.Open(purpose, r.GetPageToken(), &after); err != nil {
-			return nil, Status(err)
-		}
+	after := ""
+	page, err := s.Tokens.Page(r, "rule-sets/"+string(shop), 20, &after)
+	if err != nil {
+		return nil, Status(err)
 	}
-	size := limitOf(r.GetPageSize(), 20)
-	sets, err := s.Keeper.List(ctx, shop, after, size+1)
+	sets, err := s.Keeper.List(ctx, shop, after, page.Size+1)
 	if err != nil {
 		return nil, Status(err)
 	}
 	out := &attunev1.ListRuleSetsResponse{}
-	if len(sets) > size {
-		sets = sets[:size]
-		if out.NextPageToken, err = s.Tokens.Seal(purpose, sets[size-1].ID); err != nil {
-			return nil, Status(err)
-		}
+	if sets, out.NextPageToken, err = Cut(page, sets, func(last *steer.Set) any { return last.ID }); err != nil {
+		return nil, Status(err)
 	}
 	for i := range sets {
 		out.RuleSets = append(out.RuleSets, ruleSetToProto(&sets[i]))

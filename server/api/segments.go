@@ -170,11 +170,9 @@ func (s *Segments) ListSegments(ctx context.Context, r *attunev1.ListSegmentsReq
 		return nil, Status(err)
 	}
 	var after string
-	purpose := "segments/" + string(shop)
-	if r.GetPageToken() != "" {
-		if err := s.Tokens.Open(purpose, r.GetPageToken(), &after); err != nil {
-			return nil, Status(err)
-		}
+	page, err := s.Tokens.Page(r, "segments/"+string(shop), 100, &after)
+	if err != nil {
+		return nil, Status(err)
 	}
 	out := &attunev1.ListSegmentsResponse{}
 	begun := after == ""
@@ -183,8 +181,8 @@ func (s *Segments) ListSegments(ctx context.Context, r *attunev1.ListSegmentsReq
 			begun = groups[i].Name == after
 			continue
 		}
-		if len(out.GetSegments()) == limitOf(r.GetPageSize(), 100) {
-			if out.NextPageToken, err = s.Tokens.Seal(purpose, groups[i-1].Name); err != nil {
+		if len(out.GetSegments()) == page.Size {
+			if out.NextPageToken, err = page.Next(groups[i-1].Name); err != nil {
 				return nil, Status(err)
 			}
 			break

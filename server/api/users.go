@@ -130,23 +130,17 @@ func (u *Users) ListUsers(ctx context.Context, r *attunev1.ListUsersRequest) (*a
 		return nil, Status(err)
 	}
 	var after features.UserKey
-	purpose := "users/" + string(shop)
-	if r.GetPageToken() != "" {
-		if err := u.Tokens.Open(purpose, r.GetPageToken(), &after); err != nil {
-			return nil, Status(err)
-		}
+	page, err := u.Tokens.Page(r, "users/"+string(shop), 100, &after)
+	if err != nil {
+		return nil, Status(err)
 	}
-	size := limitOf(r.GetPageSize(), 100)
-	users, err := u.Store.ListUsers(ctx, shop, after, size+1)
+	users, err := u.Store.ListUsers(ctx, shop, after, page.Size+1)
 	if err != nil {
 		return nil, Status(err)
 	}
 	out := &attunev1.ListUsersResponse{}
-	if len(users) > size {
-		users = users[:size]
-		if out.NextPageToken, err = u.Tokens.Seal(purpose, users[size-1].Key); err != nil {
-			return nil, Status(err)
-		}
+	if users, out.NextPageToken, err = Cut(page, users, func(last *store.User) any { return last.Key }); err != nil {
+		return nil, Status(err)
 	}
 	for i := range users {
 		out.Users = append(out.Users, userToProto(&users[i]))

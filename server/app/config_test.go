@@ -14,6 +14,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"go.uber.org/goleak"
+
+	"github.com/attune-rec/attune/features/flagfile"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -25,7 +27,7 @@ func parse(t *testing.T, args ...string) (Config, error) {
 		Config
 		File kong.ConfigFlag `name:"config"`
 	}
-	p, err := kong.New(&f, kong.DefaultEnvars("ATTUNE"), kong.Configuration(YAML), kong.Exit(func(int) {}))
+	p, err := kong.New(&f, kong.DefaultEnvars("ATTUNE"), kong.Configuration(flagfile.Read), kong.Exit(func(int) {}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/x509"
@@ -212,11 +213,7 @@ func ShopsOf(req proto.Message) (shops []features.ShopID) {
 		return nil
 	}
 	if f := d.Fields().ByName("shop"); f != nil && f.Kind() == protoreflect.StringKind {
-		shop := features.ShopID(m.Get(f).String())
-		if shop == "" {
-			shop = features.DefaultShop
-		}
-		shops = append(shops, shop)
+		shops = append(shops, cmp.Or(features.ShopID(m.Get(f).String()), features.DefaultShop))
 	}
 	for i := range d.Fields().Len() {
 		f := d.Fields().Get(i)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -16,47 +15,28 @@ import (
 	"github.com/attune-rec/attune/server/api"
 )
 
-func timeOf(t *timestamppb.Timestamp) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return t.AsTime()
-}
-
-func pageOf(size int32, otherwise int) int {
-	if size > 0 {
-		return int(size)
-	}
-	return otherwise
-}
-
 // ListAccesses implements the RPC.
 func (s *Service) ListAccesses(ctx context.Context, r *attunev1.ListAccessesRequest) (*attunev1.ListAccessesResponse, error) {
 	shop, key, err := s.locate(ctx, r.GetShop(), r.GetId())
 	if err != nil {
 		return nil, api.Status(err)
 	}
-	size := pageOf(r.GetPageSize(), 100)
-	q := store.AuditQuery{Actor: r.GetActor(), From: timeOf(r.GetFrom()), To: timeOf(r.GetTo()), Limit: size + 1}
+	q := store.AuditQuery{Actor: r.GetActor(), From: api.TimeOf(r.GetFrom()), To: api.TimeOf(r.GetTo())}
 	if !key.IsZero() {
 		q.Subject = key.String()
 	}
-	purpose := "accesses/" + string(shop) + "/" + q.Subject + "/" + q.Actor
-	if r.GetPageToken() != "" {
-		if err := s.Tokens.Open(purpose, r.GetPageToken(), &q.Before); err != nil {
-			return nil, api.Status(err)
-		}
+	page, err := s.Tokens.Page(r, "accesses/"+string(shop)+"/"+q.Subject+"/"+q.Actor, 100, &q.Before)
+	if err != nil {
+		return nil, api.Status(err)
 	}
+	q.Limit = page.Size + 1
 	entries, err := s.Store.ListAudit(ctx, shop, q)
 	if err != nil {
 		return nil, api.Status(err)
 	}
 	out := &attunev1.ListAccessesResponse{}
-	if len(entries) > size {
-		entries = entries[:size]
-		if out.NextPageToken, err = s.Tokens.Seal(purpose, entries[size-1].ID); err != nil {
-			return nil, api.Status(err)
-		}
+	if entries, out.NextPageToken, err = api.Cut(page, entries, func(last *store.Audited) any { return last.ID }); err != nil {
+		return nil, api.Status(err)
 	}
 	for i := range entries {
 		a := &entries[i]
@@ -79,14 +59,12 @@ func (s *Service) ListAffected(ctx context.Context, r *attunev1.ListAffectedRequ
 		return nil, api.Status(err)
 	}
 	after := ""
-	purpose := "affected/" + string(shop) + "/" + r.GetActor()
-	if r.GetPageToken() != "" {
-		if err := s.Tokens.Open(purpose, r.GetPageToken(), &after); err != nil {
-			return nil, api.Status(err)
-		}
+	page, err := s.Tokens.Page(r, "affected/"+string(shop)+"/"+r.GetActor(), 1000, &after)
+	if err != nil {
+		return nil, api.Status(err)
 	}
 	who := map[string]bool{}
-	q := store.AuditQuery{Actor: r.GetActor(), From: timeOf(r.GetFrom()), To: timeOf(r.GetTo()), Limit: 1000}
+	q := store.AuditQuery{Actor: r.GetActor(), From: api.TimeOf(r.GetFrom()), To: api.TimeOf(r.GetTo()), Limit: 1000}
 	for {
 		entries, err := s.Store.ListAudit(ctx, shop, q)
 		if err != nil {
@@ -110,11 +88,8 @@ func (s *Service) ListAffected(ctx context.Context, r *attunev1.ListAffectedRequ
 	}
 	slices.Sort(all)
 	out := &attunev1.ListAffectedResponse{}
-	if size := pageOf(r.GetPageSize(), 1000); len(all) > size {
-		all = all[:size]
-		if out.NextPageToken, err = s.Tokens.Seal(purpose, all[size-1]); err != nil {
-			return nil, api.Status(err)
-		}
+	if all, out.NextPageToken, err = api.Cut(page, all, func(last *string) any { return *last }); err != nil {
+		return nil, api.Status(err)
 	}
 	for _, text := range all {
 		key, err := features.ParseUserKey(text)

@@ -1,6 +1,7 @@
 package privacy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,10 +39,7 @@ func (s *Service) GetConsent(ctx context.Context, r *attunev1.GetConsentRequest)
 // SetConsent implements the RPC. Everything that is kept of the person in memory
 // is dropped before it returns, so that the next call finds the new state.
 func (s *Service) SetConsent(ctx context.Context, r *attunev1.SetConsentRequest) (*attunev1.SetConsentResponse, error) {
-	shop := features.ShopID(r.GetShop())
-	if shop == "" {
-		shop = features.DefaultShop
-	}
+	shop := cmp.Or(features.ShopID(r.GetShop()), features.DefaultShop)
 	names, err := s.Names.Pseudonyms(ctx, shop)
 	if err != nil {
 		return nil, api.Status(err)

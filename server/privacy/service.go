@@ -6,6 +6,7 @@
 package privacy
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -46,9 +47,7 @@ type Service struct {
 
 // locate is the shop and the person that a request names.
 func (s *Service) locate(ctx context.Context, name, id string) (shop features.ShopID, key features.UserKey, err error) {
-	if shop = features.ShopID(name); shop == "" {
-		shop = features.DefaultShop
-	}
+	shop = cmp.Or(features.ShopID(name), features.DefaultShop)
 	names, err := s.Names.Known(ctx, shop)
 	if err == nil && names == nil {
 		err = fmt.Errorf("shop %s: %w", shop, store.ErrNotFound)

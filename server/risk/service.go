@@ -1,6 +1,7 @@
 package risk
 
 import (
+	"cmp"
 	"context"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -21,10 +22,7 @@ type Service struct {
 }
 
 func shopOf(name string) features.ShopID {
-	if name == "" {
-		return features.DefaultShop
-	}
-	return features.ShopID(name)
+	return cmp.Or(features.ShopID(name), features.DefaultShop)
 }
 
 // AssessRisk implements the RPC.
@@ -45,26 +43,17 @@ var states = map[attunev1.RiskState]store.RiskState{
 // ListRiskFlags implements the RPC.
 func (s *Service) ListRiskFlags(ctx context.Context, r *attunev1.ListRiskFlagsRequest) (*attunev1.ListRiskFlagsResponse, error) {
 	shop, after := shopOf(r.GetShop()), ""
-	purpose := "risk/" + string(shop) + "/" + r.GetState().String()
-	if r.GetPageToken() != "" {
-		if err := s.Tokens.Open(purpose, r.GetPageToken(), &after); err != nil {
-			return nil, api.Status(err)
-		}
+	page, err := s.Tokens.Page(r, "risk/"+string(shop)+"/"+r.GetState().String(), 100, &after)
+	if err != nil {
+		return nil, api.Status(err)
 	}
-	size := int(r.GetPageSize())
-	if size == 0 {
-		size = 100
-	}
-	flags, err := s.Keeper.o.Store.ListFlags(ctx, shop, states[r.GetState()], after, size+1)
+	flags, err := s.Keeper.o.Store.ListFlags(ctx, shop, states[r.GetState()], after, page.Size+1)
 	if err != nil {
 		return nil, api.Status(err)
 	}
 	out := &attunev1.ListRiskFlagsResponse{}
-	if len(flags) > size {
-		flags = flags[:size]
-		if out.NextPageToken, err = s.Tokens.Seal(purpose, flags[size-1].ID()); err != nil {
-			return nil, api.Status(err)
-		}
+	if flags, out.NextPageToken, err = api.Cut(page, flags, func(last *store.RiskFlag) any { return last.ID() }); err != nil {
+		return nil, api.Status(err)
 	}
 	for i := range flags {
 		out.Flags = append(out.Flags, flagToProto(&flags[i]))

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/alecthomas/kong"
+	"github.com/attune-rec/attune/features/flagfile"
 	"github.com/attune-rec/attune/models/release"
 )
 
@@ -39,7 +40,7 @@ func call(t *testing.T, args ...string) (out, errs string, err error) {
 		Rules     RulesCmd  `cmd:""`
 	}
 	var o, e bytes.Buffer
-	parser, err := kong.New(&p, kong.Name("trainer"), kong.Writers(&o, &e), kong.Configuration(Config), kong.Exit(func(int) { t.Error("exit") }))
+	parser, err := kong.New(&p, kong.Name("trainer"), kong.Writers(&o, &e), kong.Configuration(flagfile.Read), kong.Exit(func(int) { t.Error("exit") }))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +158,7 @@ func TestVariablesWinOverTheFile(t *testing.T) {
 		Config kong.ConfigFlag
 		List   List `cmd:""`
 	}
-	parser, err := kong.New(&p, kong.Name("trainer"), kong.DefaultEnvars("ATTUNE"), kong.Configuration(Config), kong.Exit(func(int) { t.Error("exit") }))
+	parser, err := kong.New(&p, kong.Name("trainer"), kong.DefaultEnvars("ATTUNE"), kong.Configuration(flagfile.Read), kong.Exit(func(int) { t.Error("exit") }))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/attune-rec/attune/features/dataset"
+	"github.com/attune-rec/attune/features/usage"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/kind"
 )
@@ -105,7 +106,7 @@ func (t *training) run(f *fitted, parts []models.Part) error {
 	defer bar.Done()
 	debug.FreeOSMemory()
 	resetPeak()
-	cpu, start := cpuTime(), time.Now()
+	cpu, start := usage.Processor(), time.Now()
 	checkpoint := ""
 	if t.flags.Checkpoints != "" {
 		checkpoint = filepath.Join(t.flags.Checkpoints, f.name+".safetensors")
@@ -115,7 +116,7 @@ func (t *training) run(f *fitted, parts []models.Part) error {
 		Workers: t.flags.Workers, Weights: t.flags.Weight, Parts: parts, Kinds: kind.Of, Checkpoint: checkpoint,
 		Progress: func(p models.Progress) { bar.Step(p.Step, p.Steps, p.Stage+figures(p.Figures)) },
 	})
-	f.cpu += cpuTime() - cpu
+	f.cpu += usage.Processor() - cpu
 	f.wall += time.Since(start)
 	f.peakRSS = max(f.peakRSS, peakRSS())
 	if err != nil {

@@ -7,7 +7,8 @@
 package filter
 
 import (
-	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models"
@@ -30,19 +31,13 @@ func makers() map[string]maker {
 }
 
 // Names lists the filters there are, in no order.
-func Names() []string {
-	var names []string
-	for name := range makers() {
-		names = append(names, name)
-	}
-	return names
-}
+func Names() []string { return slices.Collect(maps.Keys(makers())) }
 
 // Build makes the filter that spec names.
 func Build(spec models.ComponentSpec) (pipeline.Filter, error) {
-	mk, ok := makers()[spec.Name]
-	if !ok {
-		return nil, fmt.Errorf("unknown filter %q: expected one of %s", spec.Name, pipeline.List(Names()))
+	mk, err := pipeline.Pick(makers(), "filter", spec.Name)
+	if err != nil {
+		return nil, err
 	}
 	return mk(spec.Params)
 }

@@ -5,7 +5,8 @@
 package rank
 
 import (
-	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models"
@@ -25,19 +26,13 @@ func makers() map[string]maker {
 }
 
 // Names lists the rankers there are, in no order.
-func Names() []string {
-	var names []string
-	for name := range makers() {
-		names = append(names, name)
-	}
-	return names
-}
+func Names() []string { return slices.Collect(maps.Keys(makers())) }
 
 // Build makes the ranker that spec names.
 func Build(spec models.RankerSpec, env pipeline.Env) (pipeline.Ranker, error) {
-	mk, ok := makers()[spec.Ranker]
-	if !ok {
-		return nil, fmt.Errorf("unknown ranker %q: expected one of %s", spec.Ranker, pipeline.List(Names()))
+	mk, err := pipeline.Pick(makers(), "ranker", spec.Ranker)
+	if err != nil {
+		return nil, err
 	}
 	return mk(spec, env)
 }

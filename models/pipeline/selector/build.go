@@ -5,7 +5,8 @@
 package selector
 
 import (
-	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/pipeline"
@@ -26,19 +27,13 @@ func makers() map[string]maker {
 }
 
 // Names lists the selectors there are, in no order.
-func Names() []string {
-	var names []string
-	for name := range makers() {
-		names = append(names, name)
-	}
-	return names
-}
+func Names() []string { return slices.Collect(maps.Keys(makers())) }
 
 // Build makes the selector that spec names.
 func Build(spec models.ComponentSpec, env pipeline.Env) (pipeline.Selector, error) {
-	mk, ok := makers()[spec.Name]
-	if !ok {
-		return nil, fmt.Errorf("unknown selector %q: expected one of %s", spec.Name, pipeline.List(Names()))
+	mk, err := pipeline.Pick(makers(), "selector", spec.Name)
+	if err != nil {
+		return nil, err
 	}
 	return mk(spec, env)
 }

@@ -49,35 +49,13 @@ func (s *bought) anchors(r *features.Request, b *buffers) []features.Row {
 }
 
 // Remote implements pipeline.Remote.
-func (s *bought) Remote() bool { return s.near.lists == nil && remote(s.near.index) }
+func (s *bought) Remote() bool { return s.near.remote() }
 
 // Candidates implements pipeline.Source.
 func (s *bought) Candidates(ctx context.Context, r *features.Request, n int, dst []pipeline.Candidate) ([]pipeline.Candidate, error) {
 	b := s.pool.get()
 	defer s.pool.put(b)
-	b.reach(r.Eligible.Len())
-	var partly error
-	for _, item := range s.anchors(r, b) {
-		if ctx.Err() != nil {
-			break
-		}
-		err := s.near.of(ctx, r, item, s.params.Each, b)
-		if err != nil && !degraded(err) {
-			return dst, fmt.Errorf("neighbours: %w", err)
-		}
-		if err != nil {
-			partly = err
-		}
-		for _, x := range b.near {
-			if x.Score > 0 {
-				b.add(x.Row, x.Score)
-			}
-		}
-	}
-	if err := ctx.Err(); err != nil {
-		partly = err
-	}
-	return b.give(n, dst), partly
+	return s.near.around(ctx, r, s.anchors(r, b), s.params.Each, 1, b, n, dst)
 }
 
 // Reason implements pipeline.Reasoner: the item of the cart that the item gets

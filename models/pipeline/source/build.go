@@ -2,6 +2,8 @@ package source
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/pipeline"
@@ -29,20 +31,14 @@ func makers() map[string]maker {
 }
 
 // Names lists the sources there are, in no order.
-func Names() []string {
-	var names []string
-	for name := range makers() {
-		names = append(names, name)
-	}
-	return names
-}
+func Names() []string { return slices.Collect(maps.Keys(makers())) }
 
 // Build makes the source that spec names. The error says what is missing and
 // what there is.
 func Build(spec models.SourceSpec, env pipeline.Env) (pipeline.Source, error) {
-	mk, ok := makers()[spec.Source]
-	if !ok {
-		return nil, fmt.Errorf("unknown source %q: expected one of %s", spec.Source, pipeline.List(Names()))
+	mk, err := pipeline.Pick(makers(), "source", spec.Source)
+	if err != nil {
+		return nil, err
 	}
 	s, err := mk(spec, env)
 	if err != nil {

@@ -42,6 +42,9 @@ func newNeighbours(spec models.SourceSpec, env pipeline.Env) (*neighbours, error
 	return &neighbours{lists: lists}, nil
 }
 
+// remote reports whether the neighbours are waited for aside.
+func (n *neighbours) remote() bool { return n.lists == nil && remote(n.index) }
+
 // of leaves at most k eligible neighbours of item, itself not among them, in
 // b.near.
 func (n *neighbours) of(ctx context.Context, r *features.Request, item features.Row, k int, b *buffers) error {
@@ -68,6 +71,38 @@ func (n *neighbours) of(ctx context.Context, r *features.Request, item features.
 		}
 	}
 	return err
+}
+
+// around appends the eligible items that lie closest to items, as many as most:
+// each of items brings its first k neighbours and weighs decay times the one
+// before it. What was found comes beside an error that is degraded, or says that
+// the time is up.
+func (n *neighbours) around(ctx context.Context, r *features.Request, items []features.Row, k int, decay float32, b *buffers, most int, dst []pipeline.Candidate) ([]pipeline.Candidate, error) {
+	b.reach(r.Eligible.Len())
+	weight := float32(1)
+	var partly error
+	for _, item := range items {
+		if ctx.Err() != nil {
+			break
+		}
+		err := n.of(ctx, r, item, k, b)
+		if err != nil && !degraded(err) {
+			return dst, fmt.Errorf("neighbours: %w", err)
+		}
+		if err != nil {
+			partly = err
+		}
+		for _, x := range b.near {
+			if x.Score > 0 {
+				b.add(x.Row, weight*x.Score)
+			}
+		}
+		weight *= decay
+	}
+	if err := ctx.Err(); err != nil {
+		partly = err
+	}
+	return b.give(most, dst), partly
 }
 
 // trained reports whether the model has a vector of the item.

@@ -28,7 +28,7 @@ func newRelated(spec models.SourceSpec, env pipeline.Env) (pipeline.Source, erro
 }
 
 // Remote implements pipeline.Remote.
-func (s *related) Remote() bool { return s.near.lists == nil && remote(s.near.index) }
+func (s *related) Remote() bool { return s.near.remote() }
 
 // Candidates implements pipeline.Source.
 func (s *related) Candidates(ctx context.Context, r *features.Request, n int, dst []pipeline.Candidate) ([]pipeline.Candidate, error) {

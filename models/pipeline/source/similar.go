@@ -44,38 +44,14 @@ func makeSimilar(spec models.SourceSpec, env pipeline.Env, p similarParams) (*si
 }
 
 // Remote implements pipeline.Remote.
-func (s *similar) Remote() bool { return s.near.lists == nil && remote(s.near.index) }
+func (s *similar) Remote() bool { return s.near.remote() }
 
 // Candidates implements pipeline.Source.
 func (s *similar) Candidates(ctx context.Context, r *features.Request, n int, dst []pipeline.Candidate) ([]pipeline.Candidate, error) {
 	b := s.pool.get()
 	defer s.pool.put(b)
 	b.rows = newestItems(r.History(), s.params.Items, b.rows[:0])
-	b.reach(r.Eligible.Len())
-	weight := float32(1)
-	var partly error
-	for _, item := range b.rows {
-		if ctx.Err() != nil {
-			break
-		}
-		err := s.near.of(ctx, r, item, s.params.Each, b)
-		if err != nil && !degraded(err) {
-			return dst, fmt.Errorf("neighbours: %w", err)
-		}
-		if err != nil {
-			partly = err
-		}
-		for _, x := range b.near {
-			if x.Score > 0 {
-				b.add(x.Row, weight*x.Score)
-			}
-		}
-		weight *= float32(s.params.Decay)
-	}
-	if err := ctx.Err(); err != nil {
-		partly = err
-	}
-	return b.give(n, dst), partly
+	return s.near.around(ctx, r, b.rows, s.params.Each, float32(s.params.Decay), b, n, dst)
 }
 
 // Reason implements pipeline.Reasoner: the item of the history that the item

@@ -1,14 +1,15 @@
 //go:build unix
 
-package hybrid
+package usage
 
 import (
 	"syscall"
 	"time"
 )
 
-// processorTime is what the process has used of all cores; 0: not known.
-func processorTime() time.Duration {
+// Processor is the time that the process has used of all cores; 0 where that is
+// not told.
+func Processor() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		return 0
