@@ -4,22 +4,14 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/parquet-go/parquet-go"
-)
 
-// grown is how many bytes f allocates.
-func grown(f func()) uint64 {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	f()
-	runtime.ReadMemStats(&after)
-	return after.TotalAlloc - before.TotalAlloc
-}
+	"github.com/attune-rec/attune/features/allocated"
+)
 
 // mostOf is what a decoder may allocate for a file of some hundred bytes.
 const mostOf = 32 << 20
@@ -59,7 +51,7 @@ func TestLengthsThatLie(t *testing.T) {
 			for at := 0; at+5 < len(good); at += step {
 				file := bytes.Clone(good)
 				copy(file[at:], binary.AppendVarint(nil, 1<<31-1)) // lengths are zigzag varints
-				if n := grown(func() { open(file) }); n > mostOf {
+				if n := allocated.Bytes(func() { open(file) }); n > mostOf {
 					t.Errorf("%s, pages of version %d, a length of 2 GiB at byte %d of %d: %d bytes are allocated, want %d at most", name, version, at, len(file), n, mostOf)
 				}
 			}
@@ -68,7 +60,7 @@ func TestLengthsThatLie(t *testing.T) {
 	for kind, text := range map[string]string{
 		"csv": "u,t,q,p\n" + strings.Repeat("\"", 4001), "jsonl": strings.Repeat(`{"u":`, 2000), // deep
 	} {
-		n := grown(func() {
+		n := allocated.Bytes(func() {
 			s := &stream{under: io.NopCloser(strings.NewReader(text)), size: int64(len(text))}
 			if r, err := textReader(kind, Format{}, s, s); err == nil {
 				drain(t, r, []string{"p", "q", "t", "u"}, len(text)+1)

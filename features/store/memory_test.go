@@ -3,8 +3,9 @@ package store
 import (
 	"bytes"
 	"encoding/binary"
-	"runtime"
 	"testing"
+
+	"github.com/attune-rec/attune/features/allocated"
 )
 
 // Pages and records of some hundred bytes take no more memory than they should,
@@ -41,11 +42,7 @@ func TestLengthsThatLie(t *testing.T) {
 			for _, claim := range [][]byte{binary.AppendUvarint(nil, 1<<31), binary.AppendUvarint(nil, 1<<62), {0xff, 0xff, 0xff, 0xff}} {
 				b := append(bytes.Clone(c.good[:at]), claim...)
 				b = append(b, c.good[min(len(c.good), at+1):]...)
-				var before, after runtime.MemStats
-				runtime.ReadMemStats(&before)
-				c.read(b)
-				runtime.ReadMemStats(&after)
-				if n := after.TotalAlloc - before.TotalAlloc; n > 4<<20 {
+				if n := allocated.Bytes(func() { c.read(b) }); n > 4<<20 {
 					t.Errorf("%s, a claim of %x at byte %d: %d bytes are allocated for %d", name, claim, at, n, len(b))
 				}
 			}

@@ -3,18 +3,10 @@ package release
 import (
 	"bytes"
 	"encoding/binary"
-	"runtime"
 	"testing"
-)
 
-// grown is how many bytes f allocates.
-func grown(f func()) uint64 {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	f()
-	runtime.ReadMemStats(&after)
-	return after.TotalAlloc - before.TotalAlloc
-}
+	"github.com/attune-rec/attune/features/allocated"
+)
 
 // A table of some kilobytes takes no more memory than it should, whatever length
 // or number it claims anywhere in it.
@@ -31,7 +23,7 @@ func TestItemsWhoseLengthsLie(t *testing.T) {
 	for at := 0; at+5 < len(b); at += step {
 		file := bytes.Clone(b)
 		copy(file[at:], binary.AppendVarint(nil, 1<<31-1)) // lengths are zigzag varints
-		if n := grown(func() { _, _ = ReadItems(file) }); n > most {
+		if n := allocated.Bytes(func() { _, _ = ReadItems(file) }); n > most {
 			t.Errorf("a length of 2 GiB at byte %d of %d: %d bytes are allocated, want %d at most", at, len(file), n, most)
 		}
 	}

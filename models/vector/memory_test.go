@@ -3,9 +3,10 @@ package vector_test
 import (
 	"encoding/binary"
 	"math"
-	"runtime"
 	"slices"
 	"testing"
+
+	"github.com/attune-rec/attune/features/allocated"
 )
 
 // An index of some kilobytes takes no more memory than it should, whatever its
@@ -17,11 +18,7 @@ func TestFilesWhoseLengthsLie(t *testing.T) {
 				bad := slices.Clone(b)
 				binary.LittleEndian.PutUint64(bad[at:], claim)
 				bad = vouch(bad)
-				var before, after runtime.MemStats
-				runtime.ReadMemStats(&before)
-				_ = harmless(t, bad)
-				runtime.ReadMemStats(&after)
-				if n := after.TotalAlloc - before.TotalAlloc; n > 64<<20 {
+				if n := allocated.Bytes(func() { _ = harmless(t, bad) }); n > 64<<20 {
 					t.Errorf("%s, %d at byte %d: %d bytes are allocated for %d", name, claim, at, n, len(bad))
 				}
 			}

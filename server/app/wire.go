@@ -76,7 +76,7 @@ type Server struct {
 	stopping     context.Context // ends when nobody is let in any more, so that those who watch health go
 	leave        context.CancelFunc
 	events       *api.Events
-	outer, inner *grpc.Server // for callers, and for the gateway
+	outer, inner *grpc.Server // for callers, and for the gateway's streams
 	pipe         *bufconn.Listener
 	conn         *grpc.ClientConn
 	web, admin   *http.Server
@@ -298,8 +298,8 @@ func (s *Server) services() (rpc.Services, error) {
 	}, nil
 }
 
-// servers are the ways in: gRPC, REST over the gRPC server in the process, and
-// the operators' port.
+// servers are the ways in: gRPC, REST within the process, whose streams go to a
+// gRPC server of their own, and the operators' port.
 func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 	policies, err := auth.Methods()
 	if err != nil {
@@ -357,10 +357,7 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 		return fmt.Errorf("gateway: %w", err)
 	}
 	s.closing(s.conn.Close)
-	var inside grpc.ClientConnInterface = s.conn
-	if o.Traces == nil { // a trace begins where a connection is taken
-		inside = rpc.NewLocal(services, forREST, s.conn)
-	}
+	inside := rpc.NewLocal(services, forREST, s.conn)
 	rest, err := gateway.New(ctx, inside, gateway.Options{Memory: memory, MaxBody: int64(s.config.MaxMessage), Origins: s.config.Origins, Peer: peerOf(callers)})
 	if err != nil {
 		return err

@@ -3,11 +3,13 @@ package rpc
 import (
 	"context"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
 	"google.golang.org/protobuf/proto"
@@ -22,6 +24,7 @@ type Local struct {
 	methods map[string]local
 	streams grpc.ClientConnInterface
 	codec   codec
+	spans   stats.Handler // nil: nothing is traced
 }
 
 // local is a method of a service.
@@ -31,10 +34,9 @@ type local struct {
 }
 
 // NewLocal returns a caller of services, treated as a server with the options
-// treats its callers, save for traces and TLS. Streams go over a
-// connection.
+// treats its callers, save for TLS. Streams go over a connection.
 func NewLocal(s Services, o Options, streams grpc.ClientConnInterface) *Local {
-	l := &Local{chain: chain{o}, methods: map[string]local{}, streams: streams, codec: newCodec()}
+	l := &Local{chain: chain{o}, methods: map[string]local{}, streams: streams, codec: newCodec(), spans: o.spans()}
 	s.register(l)
 	return l
 }
@@ -54,7 +56,7 @@ func (l *Local) NewStream(ctx context.Context, d *grpc.StreamDesc, method string
 // Invoke implements grpc.ClientConnInterface. reply shares the memory of the
 // service's answer and is for reading. Errors are those that a caller over a
 // connection sees; options are not looked at.
-func (l *Local) Invoke(ctx context.Context, method string, args, reply any, _ ...grpc.CallOption) error {
+func (l *Local) Invoke(ctx context.Context, method string, args, reply any, _ ...grpc.CallOption) (err error) {
 	m, ok := l.methods[method]
 	if !ok {
 		return status.Errorf(codes.Unimplemented, "no method %s", strings.TrimPrefix(method, "/"))
@@ -77,6 +79,11 @@ func (l *Local) Invoke(ctx context.Context, method string, args, reply any, _ ..
 	ctx = metadata.NewIncomingContext(ctx, md)
 	if ctx, err = l.chain.o.accept(ctx, &tap.Info{FullMethodName: method}); err != nil {
 		return err
+	}
+	if l.spans != nil {
+		began := time.Now()
+		ctx = l.spans.TagRPC(ctx, &stats.RPCTagInfo{FullMethodName: method})
+		defer func() { l.spans.HandleRPC(ctx, &stats.End{BeginTime: began, EndTime: time.Now(), Error: err}) }()
 	}
 	message := incoming{ctx: ctx, memory: l.chain.o.Memory}
 	defer message.leave()

@@ -2,10 +2,13 @@ package rpc
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -69,6 +72,24 @@ func TestLocalCallsAreCounted(t *testing.T) {
 	}
 	if running, shed := g.Running(guard.Answer), g.Shed(guard.Answer); running != 0 || shed != 0 {
 		t.Errorf("got %d under way and %d turned away, want none of one after the other", running, shed)
+	}
+}
+
+// A call within the process has the span that one over a connection has.
+func TestLocalCallsAreTraced(t *testing.T) {
+	_, local, _, _ := both(t)
+	seen := tracetest.NewSpanRecorder()
+	local.spans = Options{Traces: sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(seen))}.spans()
+	const method = attunev1.RecommendationService_Recommend_FullMethodName
+	for _, r := range []*attunev1.RecommendRequest{{User: "fine"}, {User: "panic"}} {
+		_ = local.Invoke(context.Background(), method, r, &attunev1.RecommendResponse{})
+	}
+	var got []string
+	for _, s := range seen.Ended() {
+		got = append(got, s.Name()+" "+s.SpanKind().String()+" "+s.Status().Code.String())
+	}
+	if want := []string{method[1:] + " server Unset", method[1:] + " server Error"}; !slices.Equal(got, want) {
+		t.Errorf("got spans %q, want %q", got, want)
 	}
 }
 

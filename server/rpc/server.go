@@ -22,6 +22,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/tap"
 	"google.golang.org/protobuf/proto"
 
@@ -105,8 +106,8 @@ func New(s Services, o Options) *grpc.Server {
 		}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 	}
-	if o.Traces != nil {
-		opts = append(opts, grpc.StatsHandler(otelgrpc.NewServerHandler(otelgrpc.WithTracerProvider(o.Traces))))
+	if spans := o.spans(); spans != nil {
+		opts = append(opts, grpc.StatsHandler(spans))
 	}
 	if o.TLS != nil {
 		opts = append(opts, grpc.Creds(o.TLS))
@@ -117,6 +118,14 @@ func New(s Services, o Options) *grpc.Server {
 	healthpb.RegisterHealthServer(g, s.Health)
 	reflection.Register(server)
 	return server
+}
+
+// spans makes a span of each call; nil: nothing is traced.
+func (o Options) spans() stats.Handler {
+	if o.Traces == nil {
+		return nil
+	}
+	return otelgrpc.NewServerHandler(otelgrpc.WithTracerProvider(o.Traces))
 }
 
 // accept lets a call in, or says why not.

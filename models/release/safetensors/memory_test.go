@@ -2,9 +2,10 @@ package safetensors
 
 import (
 	"encoding/binary"
-	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/attune-rec/attune/features/allocated"
 )
 
 // A file of some bytes takes no more memory than it should, whatever it claims.
@@ -19,11 +20,8 @@ func TestLengthsThatLie(t *testing.T) {
 		"deep":            raw(`{"a":`+strings.Repeat(`[`, 1<<16), 8),
 	}
 	for name, b := range files {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		_, err := Parse(b)
-		runtime.ReadMemStats(&after)
-		if n := after.TotalAlloc - before.TotalAlloc; n > 8<<20 {
+		var err error
+		if n := allocated.Bytes(func() { _, err = Parse(b) }); n > 8<<20 {
 			t.Errorf("%s: %d bytes are allocated for %d", name, n, len(b))
 		}
 		if err == nil && name != "shape of zero" {
