@@ -13,6 +13,7 @@ import (
 //go:generate go run ./asm -family elementwise -out elementwise_amd64.s -stubs elementwise_amd64.go -pkg linalg
 //go:generate go run ./asm -family int8 -out int8_amd64.s -stubs int8_amd64.go -pkg linalg
 //go:generate go run ./asm -family sketch -out sketch_amd64.s -stubs sketch_amd64.go -pkg linalg
+//go:generate go run ./asm -family bits -out bits_amd64.s -stubs bits_amd64.go -pkg linalg
 
 // best returns the highest level that the machine and its operating system support.
 func best() level {
@@ -333,4 +334,12 @@ func adam(w, g, m, v []float32, c *adamCoefficients) {
 	default:
 		adamGeneric(w, g, m, v, c)
 	}
+}
+
+func bitsAt(words []uint64, rows []int32, out []uint64) {
+	if active == generic || len(words) == 0 {
+		bitsAtGeneric(words, rows, out)
+		return
+	}
+	bitsAtAVX2(words, rows, out)
 }

@@ -76,3 +76,5 @@ func expSum(dst, x []float32, shift float32) float32 { return expSumGeneric(dst,
 func largest(x []float32) float32 { return largestGeneric(x) }
 
 func adam(w, g, m, v []float32, c *adamCoefficients) { adamGeneric(w, g, m, v, c) }
+
+func bitsAt(words []uint64, rows []int32, out []uint64) { bitsAtGeneric(words, rows, out) }

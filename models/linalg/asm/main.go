@@ -22,11 +22,12 @@ func main() {
 		"tile":        tileFamily,
 		"int8":        int8Family,
 		"sketch":      sketchFamily,
+		"bits":        bitsFamily,
 		"factor":      factorFamily,
 		"elementwise": elementwiseFamily,
 		"cell":        cellFamily,
 	}
-	family := flag.String("family", "", "kernels to write: dot, vector, tile, factor, int8, sketch, elementwise or cell")
+	family := flag.String("family", "", "kernels to write: dot, vector, tile, factor, int8, sketch, bits, elementwise or cell")
 	flag.Parse()
 	emit, ok := families[*family]
 	if !ok {
