@@ -3,8 +3,6 @@ package profile
 import (
 	"fmt"
 	"math"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/attune-rec/attune/features"
@@ -86,15 +84,17 @@ func lifecycle(p *features.Profile, now time.Time) string {
 }
 
 func (s *State) interests(p *features.Profile, ref *Reference, now time.Time) {
-	var room [3][64]vote // what most shoppers need
-	categories, brands, words := board{room[0][:0]}, board{room[1][:0]}, board{room[2][:0]}
+	r := ref.room()
+	defer ref.rooms.Put(r)
+	categories, brands, words := &r[0], &r[1], &r[2]
+	ms := now.UnixMilli()
 	for i := range s.items {
 		it := &s.items[i]
 		at := ref.places[it.id]
 		if at == nil {
 			continue
 		}
-		w := it.weight * decay(max(0, now.UnixMilli()-it.at))
+		w := it.weight * decay(max(0, ms-it.at))
 		if at.leaf >= 0 {
 			categories.add(at.leaf, w)
 		}
@@ -108,54 +108,58 @@ func (s *State) interests(p *features.Profile, ref *Reference, now time.Time) {
 	p.Categories, p.Brands, p.Words = categories.top(ref.names), brands.top(ref.names), words.top(ref.names)
 }
 
-// board sums weights by name.
-type board struct{ votes []vote }
+// board sums weights by name, in the order in which they come.
+type board struct {
+	places []int32 // of each name among the votes, from 1; 0: none
+	votes  []vote
+}
 
-// vote is a weight for a name, by its number.
+// vote is the weight of a name, by its number.
 type vote struct {
 	number int32
 	weight float64
 }
 
-func (b *board) add(number int32, w float64) { b.votes = append(b.votes, vote{number, w}) }
-
-// sums is the weight of each name, by its number; what is added up is so in the
-// order in which it came.
-func (b *board) sums() []vote {
-	slices.SortStableFunc(b.votes, func(x, y vote) int { return int(x.number) - int(y.number) })
-	sums := b.votes[:0]
-	for _, v := range b.votes {
-		if n := len(sums); n > 0 && sums[n-1].number == v.number {
-			sums[n-1].weight += v.weight
-		} else {
-			sums = append(sums, v)
-		}
+func (b *board) add(number int32, w float64) {
+	if at := b.places[number]; at > 0 {
+		b.votes[at-1].weight += w
+		return
 	}
-	return sums
+	b.votes = append(b.votes, vote{number, w})
+	b.places[number] = int32(len(b.votes)) // #nosec G115 -- as many as there are names
 }
 
-// top is the names of most weight, as shares of all that is above nothing.
+// top is the names of most weight, as shares of all that is above nothing. It
+// leaves the board empty.
 func (b *board) top(names []string) []features.Weighted {
-	liked := slices.DeleteFunc(b.sums(), func(v vote) bool { return v.weight <= 0 })
-	slices.SortFunc(liked, func(a, b vote) int {
-		switch {
-		case a.weight > b.weight:
-			return -1
-		case a.weight < b.weight:
-			return 1
-		}
-		return strings.Compare(names[a.number], names[b.number])
-	})
+	var room [interests]vote
+	best := room[:0]
 	sum := 0.0
-	for _, v := range liked {
+	for _, v := range b.votes {
+		b.places[v.number] = 0
+		if v.weight <= 0 {
+			continue
+		}
 		sum += v.weight
+		at := len(best)
+		for at > 0 && (best[at-1].weight < v.weight || best[at-1].weight == v.weight && names[v.number] < names[best[at-1].number]) {
+			at--
+		}
+		switch {
+		case at == interests:
+			continue
+		case len(best) < interests:
+			best = best[:len(best)+1]
+		}
+		copy(best[at+1:], best[at:])
+		best[at] = v
 	}
-	liked = liked[:min(len(liked), interests)]
-	if len(liked) == 0 {
+	b.votes = b.votes[:0]
+	if len(best) == 0 {
 		return nil
 	}
-	out := make([]features.Weighted, len(liked))
-	for i, v := range liked {
+	out := make([]features.Weighted, len(best))
+	for i, v := range best {
 		out[i] = features.Weighted{Name: names[v.number], Weight: v.weight / sum}
 	}
 	return out
@@ -197,12 +201,13 @@ func (s *State) prices(p *features.Profile, ref *Reference) {
 		}
 		lines := float64(b.lines)
 		price := float64(b.paid) / float64(b.pieces) / 1e6
-		if level, ok := ref.level(at, price); ok {
+		level, ok := at.level(price)
+		if ok {
 			levels += level * lines
 			compared += lines
 		}
 		n += lines
-		for m, yes := range ref.speaks(at, price) {
+		for m, yes := range at.speaks(price, level, ok) {
 			if yes && m == value {
 				hits[m] += lines - float64(b.told)
 			} else if yes {
@@ -240,27 +245,30 @@ var (
 
 // scene says when and with what a shopper comes.
 func (s *State) scene(p *features.Profile) {
-	tag := func(name, when string, hits int64, atLeast float64) {
-		n := float64(s.visits)
-		if n < minPiece || float64(hits)/n < atLeast {
+	n := float64(s.visits)
+	if n < minPiece {
+		return
+	}
+	tag := func(name string, hits int64, atLeast float64, when func() string) {
+		if float64(hits)/n < atLeast {
 			return
 		}
 		p.Tags = append(p.Tags, features.Tag{
 			Name: name, Confidence: normal((float64(hits) - n*atLeast/1.5) / math.Sqrt(n*.25)), Since: clock(s.first),
-			Evidence: fmt.Sprintf("%d of %d visits %s", hits, s.visits, when),
+			Evidence: fmt.Sprintf("%d of %d visits %s", hits, s.visits, when()),
 		})
 	}
 	for i, name := range partTags {
-		tag(name, fmt.Sprintf("from %d to %d o'clock", 6*i, 6*i+6), s.parts[i], .6)
+		tag(name, s.parts[i], .6, func() string { return fmt.Sprintf("from %d to %d o'clock", 6*i, 6*i+6) })
 	}
-	tag("weekend", "on Saturday or Sunday", s.weekend, .5)
+	tag("weekend", s.weekend, .5, func() string { return "on Saturday or Sunday" })
 	if s.last-s.first >= 300*day.Milliseconds() {
 		for i, name := range seasonTags {
-			tag(name, "in "+name, s.seasons[i], .5)
+			tag(name, s.seasons[i], .5, func() string { return "in " + name })
 		}
 	}
 	if d := most(s.devices); d.n > 0 {
-		tag("device:"+d.name, "with "+d.name, d.n, .6)
+		tag("device:"+d.name, d.n, .6, func() string { return "with " + d.name })
 	}
 }
 

@@ -117,7 +117,7 @@ func Ahead(histories [][]features.Event, items features.Catalog, at, until time.
 				bought++
 				yes, told := discounted(e)
 				if at := ref.place(e.Item); !told && at != nil {
-					yes = ref.speaks(at, e.Price.Units())[value]
+					yes = at.speaks(e.Price.Units(), 0, false)[value]
 				}
 				if yes {
 					cut++

@@ -4,6 +4,7 @@ import (
 	"iter"
 	"math"
 	"slices"
+	"sync"
 	"unicode/utf8"
 	"unique"
 
@@ -27,6 +28,19 @@ type Reference struct {
 	bare   bool                 // no item has a category
 	base   [motives]float64     // share of all sales that speak for each motive
 	names  []string             // of categories, brands and words, by number
+	rooms  sync.Pool            // *[3]board, empty
+}
+
+// room is a board each for categories, brands and words.
+func (ref *Reference) room() *[3]board {
+	if r, ok := ref.rooms.Get().(*[3]board); ok {
+		return r
+	}
+	r := new([3]board)
+	for i := range r {
+		r[i].places = make([]int32, len(ref.names))
+	}
+	return r
 }
 
 // place is where an item stands among the shop's goods.
@@ -34,8 +48,9 @@ type place struct {
 	categories  []string
 	usual       float64 // list price, or the median price paid; 0: unknown
 	rare        bool
-	leaf, brand int32  // numbers of the last category and the brand; -1: none
-	words       []word // of the title, as far as they say something; none where goods have categories
+	leaf, brand int32     // numbers of the last category and the brand; -1: none
+	words       []word    // of the title, as far as they say something; none where goods have categories
+	among       []float64 // prices ascending that the item's compares with
 }
 
 // place is where an item stands; nil when the shop does not have it.
@@ -108,6 +123,12 @@ func NewReference(cat features.Catalog, sales iter.Seq[features.Event]) *Referen
 	for _, list := range ref.levels {
 		slices.Sort(list)
 	}
+	for _, p := range ref.places {
+		names := levelsOf(p)
+		if p.among = ref.levels[names[len(names)-1]]; len(p.among) < minInLevel {
+			p.among = ref.levels[""]
+		}
+	}
 	ref.measure(sales)
 	return ref
 }
@@ -177,7 +198,8 @@ func (ref *Reference) measure(sales iter.Seq[features.Event]) {
 			continue
 		}
 		n++
-		speaks := ref.speaks(at, e.Price.Units())
+		level, ok := at.level(e.Price.Units())
+		speaks := at.speaks(e.Price.Units(), level, ok)
 		if cut, told := discounted(&e); told {
 			speaks[value] = cut
 		}
@@ -199,27 +221,21 @@ func (ref *Reference) measure(sales iter.Seq[features.Event]) {
 // or among all goods when the category has few; ok is false when there is
 // nothing to compare with.
 func (ref *Reference) Level(id string, price float64) (level float64, ok bool) {
-	return ref.level(ref.place(id), price)
+	return ref.place(id).level(price)
 }
 
-func (ref *Reference) level(p *place, price float64) (level float64, ok bool) {
-	if p == nil || price <= 0 {
+func (p *place) level(price float64) (level float64, ok bool) {
+	if p == nil || price <= 0 || len(p.among) == 0 {
 		return 0, false
 	}
-	names := levelsOf(p)
-	list := ref.levels[names[len(names)-1]]
-	if len(list) < minInLevel {
-		list = ref.levels[""]
-	}
-	if len(list) == 0 {
-		return 0, false
-	}
-	below, _ := slices.BinarySearch(list, price)
-	upto := below
-	for upto < len(list) && list[upto] == price {
-		upto++
-	}
-	return (float64(below) + float64(upto)) / 2 / float64(len(list)), true
+	below, _ := slices.BinarySearch(p.among, price)
+	upto, _ := slices.BinarySearchFunc(p.among[below:], price, func(x, price float64) int {
+		if x > price {
+			return 1
+		}
+		return -1
+	})
+	return float64(2*below+upto) / 2 / float64(len(p.among)), true
 }
 
 // The motives.
@@ -230,9 +246,9 @@ const (
 	motives
 )
 
-// speaks says for which motives a purchase at the price speaks.
-func (ref *Reference) speaks(p *place, price float64) [motives]bool {
-	level, ok := ref.level(p, price)
+// speaks says for which motives a purchase at the price speaks, which is at a
+// level where ok.
+func (p *place) speaks(price, level float64, ok bool) [motives]bool {
 	return [motives]bool{
 		value:         p.usual > 0 && price <= (1-discount)*p.usual,
 		quality:       ok && level >= dear,

@@ -206,6 +206,9 @@ type pendingLog struct {
 	hashes []*idHash
 	calls  []*appending // those that bring links
 	links  int
+
+	linked   [][2]features.UserKey // links that were stored, to wait
+	linkedAt int64                 // milliseconds
 }
 
 func (l *shopLog) pending() *pendingLog {
@@ -288,5 +291,6 @@ func (l *shopLog) publish(p *pendingLog) {
 	}
 	l.end = p.end
 	l.mu.Unlock()
+	l.fresh.add(p.linked, p.end, p.linkedAt)
 	l.store.wantSealing(l)
 }

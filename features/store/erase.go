@@ -95,14 +95,14 @@ func (s *Store) erase(ctx context.Context, e erasure, until time.Time) (*Certifi
 	c.User = c.Keys[0]
 	s.sealing.Lock() // nothing is sealed that is being cleaned
 	defer s.sealing.Unlock()
-	if err := s.eraseRows(ctx, c); err != nil {
+	l, err := s.knownShop(ctx, e.Shop)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.eraseRows(ctx, l, c); err != nil {
 		return nil, err
 	}
 	if err := s.opts.seam("rows erased"); err != nil {
-		return nil, err
-	}
-	l, err := s.knownShop(ctx, e.Shop)
-	if err != nil {
 		return nil, err
 	}
 	pages, err := l.erasePages(ctx, c)
@@ -145,10 +145,13 @@ var erasedRows = []struct{ place, query string }{
 	{"data keys", `UPDATE data_keys SET wrapped = x'', destroyed = ?4 WHERE shop = ?1 AND user_key = ?2 AND length(wrapped) > 0 AND created <= ?3`},
 }
 
-func (s *Store) eraseRows(ctx context.Context, c *Certificate) error {
+func (s *Store) eraseRows(ctx context.Context, l *shopLog, c *Certificate) error {
 	removed := make([]int64, len(erasedRows))
 	err := s.writer.doThen(ctx, func(tx *transaction) error {
 		clear(removed)
+		if err := tx.settle(l); err != nil {
+			return err
+		}
 		for _, k := range c.Keys {
 			for i := range erasedRows {
 				r, err := tx.exec(erasedRows[i].query, string(c.Shop), k[:], c.until.UnixMilli(), c.Time.UnixMilli())

@@ -39,6 +39,9 @@ func (s *Store) Link(ctx context.Context, shop features.ShopID, alias, user feat
 	l.mu.RUnlock()
 	now := s.now().UnixMilli()
 	err = s.writer.do(ctx, func(tx *transaction) error {
+		if err := tx.settle(l); err != nil {
+			return err
+		}
 		if _, err := tx.exec(`UPDATE identities SET undone = ? WHERE shop = ? AND alias_key = ? AND undone = 0`,
 			now, string(shop), alias[:]); err != nil {
 			return err
@@ -72,7 +75,14 @@ func (s *Store) Unlink(ctx context.Context, shop features.ShopID, alias features
 	if err := s.writable(); err != nil {
 		return fmt.Errorf("unlink: %w", err)
 	}
-	err := s.writer.do(ctx, func(tx *transaction) error {
+	l, err := s.knownShop(ctx, shop)
+	if err != nil {
+		return fmt.Errorf("unlink %s: %w", alias, err)
+	}
+	err = s.writer.do(ctx, func(tx *transaction) error {
+		if err := tx.settle(l); err != nil {
+			return err
+		}
 		r, err := tx.exec(`UPDATE identities SET undone = ? WHERE shop = ? AND alias_key = ? AND undone = 0`,
 			s.now().UnixMilli(), string(shop), alias[:])
 		if err != nil {
@@ -103,9 +113,17 @@ func (s *Store) Resolve(ctx context.Context, shop features.ShopID, key features.
 
 // follow goes from link to link, as far as they lead or until it meets stop.
 func (s *Store) follow(ctx context.Context, shop features.ShopID, key, stop features.UserKey) (features.UserKey, error) {
+	fresh, err := s.fresh(ctx, shop)
+	if err != nil {
+		return key, fmt.Errorf("resolve %s: %w", key, err)
+	}
 	for range maxLinks {
 		if key == stop {
 			return key, nil
+		}
+		if to, ok := fresh.find(key); ok {
+			key = to
+			continue
 		}
 		var b []byte
 		err := s.read.QueryRowContext(ctx, resolveQuery, string(shop), key[:]).Scan(&b)
@@ -148,12 +166,16 @@ const aliasesQuery = `SELECT alias_key FROM identities INDEXED BY identities_by_
 
 // directAliases are the keys that are linked to user itself, ascending.
 func (s *Store) directAliases(ctx context.Context, shop features.ShopID, user features.UserKey) ([]features.UserKey, error) {
+	fresh, err := s.fresh(ctx, shop)
+	if err != nil {
+		return nil, err
+	}
+	all := fresh.aliases(user)
 	rows, err := s.read.QueryContext(ctx, aliasesQuery, string(shop), user[:])
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var all []features.UserKey
 	for rows.Next() {
 		var b []byte
 		if err := rows.Scan(&b); err != nil {
@@ -166,5 +188,5 @@ func (s *Store) directAliases(ctx context.Context, shop features.ShopID, user fe
 		all = append(all, k)
 	}
 	slices.SortFunc(all, func(a, b features.UserKey) int { return bytes.Compare(a[:], b[:]) })
-	return all, rows.Err()
+	return slices.Compact(all), rows.Err() // one may have gone from the ones to the others meanwhile
 }

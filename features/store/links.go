@@ -20,7 +20,16 @@ func (s *Store) LinkMany(ctx context.Context, shop features.ShopID, pairs [][2]f
 	at := l.end
 	l.mu.RUnlock()
 	now := s.now().UnixMilli()
-	err = s.writer.do(ctx, func(tx *transaction) error { return putLinks(tx, shop, pairs, at, now) })
+	err = s.writer.do(ctx, func(tx *transaction) error {
+		if err := tx.settle(l); err != nil {
+			return err
+		}
+		k, err := checkLinks(tx, l, pairs, now)
+		if err != nil {
+			return err
+		}
+		return k.store(at, now)
+	})
 	if err != nil {
 		return fmt.Errorf("link: %w", err)
 	}
@@ -37,9 +46,23 @@ func (l *shopLog) writeLinks(tx *transaction, p *pendingLog) (spoilt error) {
 	for _, a := range p.calls {
 		pairs = append(pairs, a.links...)
 	}
+	now := l.store.now().UnixMilli()
 	failed, spoilt := tx.isolate(func(tx *transaction) error {
-		return putLinks(tx, l.shop, pairs, p.end, l.store.now().UnixMilli())
+		if l.fresh.due(now) {
+			if err := tx.settle(l); err != nil {
+				return err
+			}
+		}
+		k, err := checkLinks(tx, l, pairs, now)
+		if err != nil {
+			return err
+		}
+		p.linked, p.linkedAt = k.pairs, now
+		return tx.putFresh(l.shop, k.pairs, p.end, now)
 	})
+	if failed != nil {
+		p.linked = nil
+	}
 	for _, a := range p.calls {
 		a.failed = failed
 	}
@@ -66,25 +89,27 @@ func linkRows(n int) string {
 // linking is links on their way into one transaction.
 type linking struct {
 	tx    *transaction
+	log   *shopLog
 	shop  features.ShopID
 	known map[features.UserKey]features.UserKey // whom a key is linked to now; zero: nobody
 	fresh map[features.UserKey]int              // place in pairs
 	pairs [][2]features.UserKey                 // to be stored
 }
 
-// putLinks stores links in order, save those that hold already or would close a
-// circle.
-func putLinks(tx *transaction, shop features.ShopID, pairs [][2]features.UserKey, at, now int64) error {
-	k := &linking{tx: tx, shop: shop, known: make(map[features.UserKey]features.UserKey, 2*len(pairs)), fresh: make(map[features.UserKey]int, len(pairs))}
+// checkLinks is the links in order that are to be stored: those that hold
+// already or would close a circle are left out, and those that they replace are
+// undone.
+func checkLinks(tx *transaction, l *shopLog, pairs [][2]features.UserKey, now int64) (*linking, error) {
+	k := &linking{tx: tx, log: l, shop: l.shop, known: make(map[features.UserKey]features.UserKey, 2*len(pairs)), fresh: make(map[features.UserKey]int, len(pairs))}
 	if err := k.lookUp(pairs); err != nil {
-		return err
+		return nil, err
 	}
 	for _, p := range pairs {
 		if err := k.add(p[0], p[1], now); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return k.store(at, now)
+	return k, nil
 }
 
 // lookUp finds whom the keys of the pairs are linked to.
@@ -92,8 +117,11 @@ func (k *linking) lookUp(pairs [][2]features.UserKey) error {
 	var unknown []features.UserKey
 	for _, p := range pairs {
 		for _, key := range p {
-			if _, ok := k.known[key]; !ok && !key.IsZero() {
-				k.known[key] = features.UserKey{}
+			if _, ok := k.known[key]; ok || key.IsZero() {
+				continue
+			}
+			to, waits := k.tx.waits(k.log, key)
+			if k.known[key] = to; !waits {
 				unknown = append(unknown, key)
 			}
 		}
@@ -136,10 +164,14 @@ func (k *linking) read(args []any) error {
 // to is whom a key is linked to; the zero key when it is not.
 func (k *linking) to(key features.UserKey) (to features.UserKey, err error) {
 	to, ok := k.known[key]
-	if !ok {
-		if to, err = linkedTo(k.tx, k.shop, key); err == nil {
-			k.known[key] = to
-		}
+	if ok {
+		return to, nil
+	}
+	if to, ok = k.tx.waits(k.log, key); !ok {
+		to, err = linkedTo(k.tx, k.shop, key)
+	}
+	if err == nil {
+		k.known[key] = to
 	}
 	return to, err
 }
@@ -163,6 +195,9 @@ func (k *linking) add(alias, user features.UserKey, now int64) error {
 	case again:
 		k.pairs[at][1] = user
 	case !k.known[alias].IsZero():
+		if err := k.tx.settle(k.log); err != nil {
+			return err
+		}
 		if _, err := k.tx.exec(`UPDATE identities SET undone = ? WHERE shop = ? AND alias_key = ? AND undone = 0`, now, string(k.shop), alias[:]); err != nil {
 			return err
 		}
@@ -175,6 +210,7 @@ func (k *linking) add(alias, user features.UserKey, now int64) error {
 	return nil
 }
 
+// store puts the links into the table.
 func (k *linking) store(at, now int64) error {
 	args := make([]any, 0, 3+2*linksAtOnce)
 	for some := range slices.Chunk(k.pairs, linksAtOnce) {

@@ -1,10 +1,13 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/attune-rec/attune/features"
@@ -119,6 +122,11 @@ func (s *Store) marketConsents(ctx context.Context, shop features.ShopID, into m
 // Links reads all links of a shop at once: from each alias to the one it is
 // linked to.
 func (s *Store) Links(ctx context.Context, shop features.ShopID) (map[features.UserKey]features.UserKey, error) {
+	fresh, err := s.fresh(ctx, shop)
+	if err != nil {
+		return nil, fmt.Errorf("links: %w", err)
+	}
+	waiting := fresh.all()
 	rows, err := s.read.QueryContext(ctx, `SELECT alias_key, user_key FROM identities WHERE shop = ? AND undone = 0`, string(shop))
 	if err != nil {
 		return nil, fmt.Errorf("links: %w", err)
@@ -138,12 +146,20 @@ func (s *Store) Links(ctx context.Context, shop features.ShopID) (map[features.U
 			return nil, err
 		}
 	}
+	for alias, l := range waiting {
+		all[alias] = l.user
+	}
 	return all, rows.Err()
 }
 
 // Touched is whose history as a whole was changed since a time: who was linked,
 // unlinked or erased. What was concluded of them before no longer holds.
 func (s *Store) Touched(ctx context.Context, shop features.ShopID, since time.Time) ([]features.UserKey, error) {
+	fresh, err := s.fresh(ctx, shop)
+	if err != nil {
+		return nil, fmt.Errorf("touched: %w", err)
+	}
+	waiting := fresh.all()
 	rows, err := s.read.QueryContext(ctx, `SELECT alias_key FROM identities WHERE shop = ?1 AND (time >= ?2 OR undone >= ?2)
 		UNION SELECT user_key FROM identities WHERE shop = ?1 AND (time >= ?2 OR undone >= ?2)
 		UNION SELECT user_key FROM tombstones WHERE shop = ?1 AND time >= ?2`, string(shop), since.UnixMilli())
@@ -151,7 +167,12 @@ func (s *Store) Touched(ctx context.Context, shop features.ShopID, since time.Ti
 		return nil, fmt.Errorf("touched: %w", err)
 	}
 	defer rows.Close()
-	var all []features.UserKey
+	touched := map[features.UserKey]bool{}
+	for alias, l := range waiting {
+		if l.time >= since.UnixMilli() {
+			touched[alias], touched[l.user] = true, true
+		}
+	}
 	for rows.Next() {
 		var key []byte
 		if err := rows.Scan(&key); err != nil {
@@ -161,7 +182,7 @@ func (s *Store) Touched(ctx context.Context, shop features.ShopID, since time.Ti
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, k)
+		touched[k] = true
 	}
-	return all, rows.Err()
+	return slices.SortedFunc(maps.Keys(touched), func(a, b features.UserKey) int { return bytes.Compare(a[:], b[:]) }), rows.Err()
 }

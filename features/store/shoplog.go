@@ -30,6 +30,7 @@ type shopLog struct {
 	retired  []*segment // replaced, and maybe still being read
 	starts   []int64    // first numbers of the pages, ascending
 	page     pageWriter // of the writer's goroutine
+	fresh    freshLinks // where the store is not only read
 }
 
 // knownShop is the shop's log; ErrNotFound when nothing was ever stored for it.
@@ -99,6 +100,9 @@ func (s *Store) loadAll(ctx context.Context) error {
 		l := &shopLog{store: s, shop: shop, end: 1, tailFrom: 1}
 		if err := l.catchUp(ctx); err != nil {
 			return fmt.Errorf("read the log of shop %s: %w", shop, err)
+		}
+		if err := l.fresh.read(ctx, s, shop); err != nil {
+			return fmt.Errorf("read the links of shop %s: %w", shop, err)
 		}
 		var next int64
 		if err := s.read.QueryRowContext(ctx, `SELECT next_seq FROM shops WHERE shop = ?`, string(shop)).Scan(&next); err != nil {

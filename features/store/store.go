@@ -42,8 +42,9 @@ type Store struct {
 	keys   *keyring
 	writer *writer // nil: read-only
 
-	mu    sync.Mutex
-	shops map[features.ShopID]*shopLog
+	mu        sync.Mutex
+	shops     map[features.ShopID]*shopLog
+	freshRead map[features.ShopID]freshRead // where the store is only read
 
 	closing sync.Once
 	closed  error

@@ -241,13 +241,21 @@ func (s *Store) Consent(ctx context.Context, shop features.ShopID, key features.
 // linked to did. Who said nothing has the default of their home market, of the
 // market they are in now where they have none, or of the shop.
 func (s *Store) ConsentIn(ctx context.Context, shop features.ShopID, key features.UserKey, market string) (features.Purposes, error) {
+	fresh, err := s.fresh(ctx, shop)
+	if err != nil {
+		return 0, fmt.Errorf("consent: %w", err)
+	}
+	var linked any
+	if user, ok := fresh.find(key); ok {
+		linked = user[:]
+	}
 	var p sql.NullInt64
-	err := s.read.QueryRowContext(ctx, `WITH who AS (SELECT consent, market FROM users WHERE shop = ?1 AND user_key IN (?2,
-		(SELECT user_key FROM identities WHERE shop = ?1 AND alias_key = ?2 AND undone = 0 ORDER BY seq DESC LIMIT 1)))
+	err = s.read.QueryRowContext(ctx, `WITH who AS (SELECT consent, market FROM users WHERE shop = ?1 AND user_key IN (?2,
+		coalesce(?4, (SELECT user_key FROM identities WHERE shop = ?1 AND alias_key = ?2 AND undone = 0 ORDER BY seq DESC LIMIT 1))))
 		SELECT coalesce((SELECT min(consent) & max(consent) FROM who WHERE consent IS NOT NULL),
 		(SELECT consent FROM market_consents WHERE shop = ?1 AND market = coalesce((SELECT max(market) FROM who WHERE market <> ''), ?3)),
 		(SELECT consent FROM shops WHERE shop = ?1))`,
-		string(shop), key[:], market).Scan(&p)
+		string(shop), key[:], market, linked).Scan(&p)
 	if err != nil {
 		return 0, fmt.Errorf("consent: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 )
 
@@ -34,7 +35,10 @@ type job struct {
 }
 
 // transaction is what a job may do; it is valid while the job runs.
-type transaction struct{ w *writer }
+type transaction struct {
+	w       *writer
+	settled map[*shopLog]bool // whose links that waited are in the table
+}
 
 func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 	conn, err := db.Conn(ctx)
@@ -143,8 +147,12 @@ type group struct {
 }
 
 func (g *group) commit() {
-	err := full(g.run())
+	tx := &transaction{w: g.w}
+	err := full(g.run(tx))
 	if err == nil {
+		for l := range tx.settled {
+			l.fresh.clear()
+		}
 		for l, p := range g.pending {
 			l.publish(p)
 		}
@@ -163,8 +171,7 @@ func (g *group) commit() {
 	clear(g.jobs)
 }
 
-func (g *group) run() error {
-	tx := &transaction{g.w}
+func (g *group) run(tx *transaction) error {
 	if _, err := tx.exec("BEGIN IMMEDIATE"); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
@@ -221,7 +228,9 @@ func (tx *transaction) isolate(f func(*transaction) error) (failed, spoilt error
 	if _, err := tx.exec("SAVEPOINT job"); err != nil {
 		return nil, err
 	}
+	settled := maps.Clone(tx.settled)
 	if failed = f(tx); failed != nil {
+		tx.settled = settled
 		if _, err := tx.exec("ROLLBACK TO job"); err != nil {
 			return failed, errors.Join(failed, err)
 		}

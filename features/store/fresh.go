@@ -1,0 +1,230 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/attune-rec/attune/features"
+)
+
+// Links that come with events wait in rows of their own until so many, or so
+// old, go to the table of identities together: keys are random, so that each of
+// few costs a page of the table and one of its index to write, and many share
+// pages.
+const (
+	mostFresh = 16 << 10
+	freshFor  = 10 * time.Second
+
+	pairBytes = 2 * len(features.UserKey{})
+)
+
+// freshLink is whom an alias was linked to, and when.
+type freshLink struct {
+	user      features.UserKey
+	seq, time int64
+}
+
+// freshLinks are the links of a shop that wait. An alias has one of them at
+// most, which is newer than what the table says. Who looks for a link looks
+// here first and then into the table, so that none is missed on its way. It is
+// safe for concurrent use; the zero value is empty.
+type freshLinks struct {
+	mu     sync.RWMutex
+	to     map[features.UserKey]freshLink
+	of     map[features.UserKey][]features.UserKey // aliases by user
+	oldest int64                                   // milliseconds
+}
+
+func (f *freshLinks) add(pairs [][2]features.UserKey, seq, ms int64) {
+	if len(pairs) == 0 {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.to) == 0 {
+		f.to, f.of, f.oldest = map[features.UserKey]freshLink{}, map[features.UserKey][]features.UserKey{}, ms
+	}
+	for _, p := range pairs {
+		f.to[p[0]] = freshLink{p[1], seq, ms}
+		f.of[p[1]] = append(f.of[p[1]], p[0])
+	}
+}
+
+func (f *freshLinks) clear() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.to, f.of = nil, nil
+}
+
+// find is whom an alias was linked to.
+func (f *freshLinks) find(alias features.UserKey) (features.UserKey, bool) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	l, ok := f.to[alias]
+	return l.user, ok
+}
+
+// aliases are those linked to a user.
+func (f *freshLinks) aliases(user features.UserKey) []features.UserKey {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return slices.Clone(f.of[user])
+}
+
+func (f *freshLinks) all() map[features.UserKey]freshLink {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return maps.Clone(f.to)
+}
+
+// due reports whether it is time for them to go.
+func (f *freshLinks) due(now int64) bool {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return len(f.to) >= mostFresh || len(f.to) > 0 && now-f.oldest >= freshFor.Milliseconds()
+}
+
+// read takes in what the rows of a shop say.
+func (f *freshLinks) read(ctx context.Context, s *Store, shop features.ShopID) error {
+	rows, err := s.read.QueryContext(ctx, `SELECT seq, time, body FROM fresh_links WHERE shop = ? ORDER BY id`, string(shop))
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var seq, ms int64
+		var body []byte
+		if err := rows.Scan(&seq, &ms, &body); err != nil {
+			return err
+		}
+		if len(body)%pairBytes != 0 {
+			return fmt.Errorf("%w: links of shop %s have %d bytes", ErrCorrupt, shop, len(body))
+		}
+		pairs := make([][2]features.UserKey, 0, len(body)/pairBytes)
+		for b := range slices.Chunk(body, pairBytes) {
+			pairs = append(pairs, [2]features.UserKey{features.UserKey(b[:pairBytes/2]), features.UserKey(b[pairBytes/2:])})
+		}
+		f.add(pairs, seq, ms)
+	}
+	return rows.Err()
+}
+
+// freshRead is what a store that only reads has read of a shop's.
+type freshRead struct {
+	first, last int64 // rows
+	links       *freshLinks
+}
+
+// fresh are the links of a shop that are not in the table, or are on their way
+// there.
+func (s *Store) fresh(ctx context.Context, shop features.ShopID) (*freshLinks, error) {
+	if s.writer != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if l := s.shops[shop]; l != nil {
+			return &l.fresh, nil
+		}
+		return &freshLinks{}, nil
+	}
+	now := freshRead{links: &freshLinks{}}
+	err := s.read.QueryRowContext(ctx, `SELECT (SELECT coalesce(min(id), 0) FROM fresh_links WHERE shop = ?1), (SELECT coalesce(max(id), 0) FROM fresh_links WHERE shop = ?1)`,
+		string(shop)).Scan(&now.first, &now.last)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	before, ok := s.freshRead[shop]
+	s.mu.Unlock()
+	if ok && before.first == now.first && before.last == now.last {
+		return before.links, nil
+	}
+	if now.last > 0 {
+		if err := now.links.read(ctx, s, shop); err != nil {
+			return nil, err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.freshRead == nil {
+		s.freshRead = map[features.ShopID]freshRead{}
+	}
+	s.freshRead[shop] = now
+	return now.links, nil
+}
+
+// settlesQuery takes shop, then alias, user, number and time of each.
+var settlesQuery, settleQuery = settleRows(linksAtOnce), settleRows(1)
+
+func settleRows(n int) string {
+	return `INSERT INTO identities (shop, alias_key, user_key, seq, time) VALUES (?1, ?, ?, ?, ?)` +
+		strings.Repeat(`, (?1, ?, ?, ?, ?)`, n-1) +
+		` ON CONFLICT (shop, alias_key, seq) DO UPDATE SET user_key = excluded.user_key, time = excluded.time, undone = 0`
+}
+
+// settle puts the links of a shop that wait into the table, in its order: who
+// changes the table otherwise does so first.
+func (tx *transaction) settle(l *shopLog) error {
+	if tx.settled[l] {
+		return nil
+	}
+	waiting := l.fresh.all()
+	if len(waiting) == 0 {
+		return nil
+	}
+	aliases := slices.SortedFunc(maps.Keys(waiting), func(a, b features.UserKey) int { return bytes.Compare(a[:], b[:]) })
+	args := make([]any, 0, 1+4*linksAtOnce)
+	for some := range slices.Chunk(aliases, linksAtOnce) {
+		if len(some) < linksAtOnce {
+			for i := range some {
+				w := waiting[some[i]]
+				if _, err := tx.exec(settleQuery, string(l.shop), some[i][:], w.user[:], w.seq, w.time); err != nil {
+					return err
+				}
+			}
+			continue
+		}
+		args = append(args[:0], string(l.shop))
+		for i := range some {
+			w := waiting[some[i]]
+			args = append(args, some[i][:], w.user[:], w.seq, w.time)
+		}
+		if _, err := tx.exec(settlesQuery, args...); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.exec(`DELETE FROM fresh_links WHERE shop = ?`, string(l.shop)); err != nil {
+		return err
+	}
+	if tx.settled == nil {
+		tx.settled = map[*shopLog]bool{}
+	}
+	tx.settled[l] = true
+	return nil
+}
+
+// waits is whom an alias was linked to by a link that waits.
+func (tx *transaction) waits(l *shopLog, alias features.UserKey) (features.UserKey, bool) {
+	if tx.settled[l] {
+		return features.UserKey{}, false
+	}
+	return l.fresh.find(alias)
+}
+
+// putFresh stores links in a row of their own.
+func (tx *transaction) putFresh(shop features.ShopID, pairs [][2]features.UserKey, at, now int64) error {
+	if len(pairs) == 0 {
+		return nil
+	}
+	body := make([]byte, 0, len(pairs)*pairBytes)
+	for _, p := range pairs {
+		body = append(append(body, p[0][:]...), p[1][:]...)
+	}
+	_, err := tx.exec(`INSERT INTO fresh_links (shop, seq, time, body) VALUES (?, ?, ?, ?)`, string(shop), at, now, body)
+	return err
+}
