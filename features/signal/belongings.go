@@ -104,16 +104,33 @@ func (d *desk) own(feature, user string, c features.Catalog) {
 	}
 	d.mine = d.mine[:size]
 	clear(d.mine)
+	d.maybe = [len(d.maybe)]uint64{}
 	for id, cell := range items {
-		if row, ok := c.Row(id); ok {
-			i := d.place(row)
-			d.mine[i] = places{row: row, used: true, cell: cell}
+		row := features.Row(cell.row.Load() - 1)
+		if row < 0 || c.ID(row) != id {
+			var ok bool
+			if row, ok = c.Row(id); !ok {
+				continue
+			}
+			cell.row.Store(int32(row) + 1)
 		}
+		i := d.place(row)
+		d.mine[i] = places{row: row, used: true, cell: cell}
+		d.maybe[uint32(row)/64%maybes] |= 1 << (uint32(row) % 64)
 	}
 }
 
 // of is the shopper's cell of row's item; nil where there is none.
-func (d *desk) of(row features.Row) *cell { return d.mine[d.place(row)].cell }
+func (d *desk) of(row features.Row) *cell {
+	if d.maybe[uint32(row)/64%maybes]>>(uint32(row)%64)&1 == 0 {
+		return nil
+	}
+	return d.mine[d.place(row)].cell
+}
+
+// maybes is how many words tell of most rows at a glance that they are not the
+// shopper's.
+const maybes = 32
 
 func (d *desk) place(row features.Row) int {
 	mask := len(d.mine) - 1

@@ -23,6 +23,7 @@ type desk struct {
 	kinds   tally
 	brands  tally
 	mine    []places // of the shopper's own, open addressing
+	maybe   [maybes]uint64
 	touched float64  // of no use but to have looked
 }
 

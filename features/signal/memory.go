@@ -34,7 +34,10 @@ type Memory struct {
 
 // cell is the numbers of one subject. It stays the same while its numbers are
 // replaced; nil: nothing was folded yet.
-type cell struct{ numbers atomic.Pointer[[]float64] }
+type cell struct {
+	numbers atomic.Pointer[[]float64]
+	row     atomic.Int32 // of a pair: 1 and the row that its item had when it was last looked for
+}
 
 func (c *cell) read() []float64 {
 	if c == nil {

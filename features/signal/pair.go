@@ -65,7 +65,11 @@ func (f Pair) byGood(r *features.Request, d *desk, out []float32, stride int) {
 	now := r.Now.UnixMilli()
 	d.own(f.Name(), user, r.Catalog)
 	for i, row := range d.items {
-		dealings(d.of(row).read(), now, out[i*stride:i*stride+4])
+		v := out[i*stride : i*stride+4]
+		v[0], v[1], v[2], v[3] = 0, 0, 0, unknown
+		if c := d.of(row); c != nil {
+			dealings(c.read(), now, v)
+		}
 	}
 }
 

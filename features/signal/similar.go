@@ -60,13 +60,14 @@ func (Similar) Value(r *features.Request, items []features.Row, out []float32) {
 
 func (Similar) byGood(r *features.Request, d *desk, out []float32, stride int) {
 	var last [lastItems]*good
+	var first, brand, group [lastItems]int32
 	n, history := 0, r.History()
 	for i := len(history) - 1; i >= 0 && n < lastItems; i-- {
 		if !history[i].Type.Interest() {
 			continue
 		}
 		if g := d.m.good(r.Catalog, history[i].Row); g.item != nil {
-			last[n] = g
+			last[n], first[n], brand[n], group[n] = g, g.path[0], g.brand, g.group
 			n++
 		}
 	}
@@ -77,7 +78,10 @@ func (Similar) byGood(r *features.Request, d *desk, out []float32, stride int) {
 			continue
 		}
 		most, all := 0., 0.
-		for _, other := range last[:n] {
+		for k, other := range last[:n] {
+			if g.path[0] != first[k] && g.brand != brand[k] && g.group != group[k] && g.item != other.item {
+				continue // nothing in common
+			}
 			if l := alike(g, other); l > 0 {
 				most, all = max(most, l), all+l
 			}

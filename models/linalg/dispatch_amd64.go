@@ -283,6 +283,17 @@ func reluGrad(dst, y, grad []float32) {
 	}
 }
 
+func standardise(dst, x, mean, scale []float32, limit float32) {
+	switch active {
+	case avx512:
+		standardiseAVX512(dst, x, mean, scale, limit)
+	case avx2:
+		standardiseAVX2(dst, x, mean, scale, limit)
+	default:
+		standardiseGeneric(dst, x, mean, scale, limit)
+	}
+}
+
 func sigmoid(dst, x []float32) {
 	switch active {
 	case avx512:

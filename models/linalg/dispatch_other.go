@@ -67,6 +67,10 @@ func relu(dst, x []float32) { reluGeneric(dst, x) }
 
 func reluGrad(dst, y, grad []float32) { reluGradGeneric(dst, y, grad) }
 
+func standardise(dst, x, mean, scale []float32, limit float32) {
+	standardiseGeneric(dst, x, mean, scale, limit)
+}
+
 func sigmoid(dst, x []float32) { sigmoidGeneric(dst, x) }
 
 func tanh(dst, x []float32) { tanhGeneric(dst, x) }

@@ -30,6 +30,13 @@ func MulAddTo(dst, a, b []float32) {
 	mulAddTo(dst, a, b)
 }
 
+// Standardise sets dst to (x - mean)·scale, brought within -limit and limit, and to 0 where that is NaN.
+func Standardise(dst, x, mean, scale []float32, limit float32) {
+	checkThree("Standardise", dst, x, mean)
+	checkLen("Standardise", len(scale), len(dst))
+	standardise(dst, x, mean, scale, limit)
+}
+
 // ReLU sets dst to x where x > 0 and to 0 elsewhere.
 func ReLU(dst, x []float32) {
 	checkLen("ReLU", len(x), len(dst))
@@ -138,6 +145,20 @@ func reluGeneric(dst, x []float32) {
 	for i, v := range x {
 		if v < 0 {
 			v = 0
+		}
+		dst[i] = v
+	}
+}
+
+func standardiseGeneric(dst, x, mean, scale []float32, limit float32) {
+	for i, v := range x {
+		switch v = (v - mean[i]) * scale[i]; {
+		case v != v:
+			v = 0
+		case v > limit:
+			v = limit
+		case v < -limit:
+			v = -limit
 		}
 		dst[i] = v
 	}

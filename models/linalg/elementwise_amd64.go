@@ -42,6 +42,11 @@ func sigmoidAVX512(dst []float32, x []float32)
 //go:noescape
 func tanhAVX512(dst []float32, x []float32)
 
+// standardiseAVX512 sets dst = (x - mean)·scale within -limit and limit, 0 where that is NaN.
+//
+//go:noescape
+func standardiseAVX512(dst []float32, x []float32, mean []float32, scale []float32, limit float32)
+
 // expSumAVX512 sets dst = exp(x-shift), element by element, and returns the sum.
 //
 //go:noescape
@@ -96,6 +101,11 @@ func sigmoidAVX2(dst []float32, x []float32)
 //
 //go:noescape
 func tanhAVX2(dst []float32, x []float32)
+
+// standardiseAVX2 sets dst = (x - mean)·scale within -limit and limit, 0 where that is NaN.
+//
+//go:noescape
+func standardiseAVX2(dst []float32, x []float32, mean []float32, scale []float32, limit float32)
 
 // expSumAVX2 sets dst = exp(x-shift), element by element, and returns the sum.
 //

@@ -1099,6 +1099,113 @@ done:
 	VZEROUPPER
 	RET
 
+// func standardiseAVX512(dst []float32, x []float32, mean []float32, scale []float32, limit float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·standardiseAVX512(SB), NOSPLIT, $0-100
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         x_base+24(FP), CX
+	MOVQ         mean_base+48(FP), DX
+	MOVQ         scale_base+72(FP), BX
+	MOVQ         dst_len+8(FP), SI
+	VBROADCASTSS limit+96(FP), Z8
+	VPXORD       Z9, Z9, Z9
+	VSUBPS       Z8, Z9, Z9
+	MOVQ         SI, DI
+	SHRQ         $0x04, DI
+	ANDQ         $0x0000000f, SI
+
+four:
+	CMPQ      DI, $0x04
+	JLT       one
+	VMOVUPS   (CX), Z0
+	VMOVUPS   (DX), Z1
+	VMOVUPS   (BX), Z2
+	VSUBPS    Z1, Z0, Z0
+	VMULPS    Z2, Z0, Z0
+	VCMPPS    $0x07, Z0, Z0, K2
+	VMINPS    Z8, Z0, Z0
+	VMAXPS    Z9, Z0, Z0
+	VMOVAPS.Z Z0, K2, Z0
+	VMOVUPS   Z0, (AX)
+	VMOVUPS   64(CX), Z0
+	VMOVUPS   64(DX), Z1
+	VMOVUPS   64(BX), Z2
+	VSUBPS    Z1, Z0, Z0
+	VMULPS    Z2, Z0, Z0
+	VCMPPS    $0x07, Z0, Z0, K2
+	VMINPS    Z8, Z0, Z0
+	VMAXPS    Z9, Z0, Z0
+	VMOVAPS.Z Z0, K2, Z0
+	VMOVUPS   Z0, 64(AX)
+	VMOVUPS   128(CX), Z0
+	VMOVUPS   128(DX), Z1
+	VMOVUPS   128(BX), Z2
+	VSUBPS    Z1, Z0, Z0
+	VMULPS    Z2, Z0, Z0
+	VCMPPS    $0x07, Z0, Z0, K2
+	VMINPS    Z8, Z0, Z0
+	VMAXPS    Z9, Z0, Z0
+	VMOVAPS.Z Z0, K2, Z0
+	VMOVUPS   Z0, 128(AX)
+	VMOVUPS   192(CX), Z0
+	VMOVUPS   192(DX), Z1
+	VMOVUPS   192(BX), Z2
+	VSUBPS    Z1, Z0, Z0
+	VMULPS    Z2, Z0, Z0
+	VCMPPS    $0x07, Z0, Z0, K2
+	VMINPS    Z8, Z0, Z0
+	VMAXPS    Z9, Z0, Z0
+	VMOVAPS.Z Z0, K2, Z0
+	VMOVUPS   Z0, 192(AX)
+	ADDQ      $0x00000100, AX
+	ADDQ      $0x00000100, CX
+	ADDQ      $0x00000100, DX
+	ADDQ      $0x00000100, BX
+	SUBQ      $0x04, DI
+	JMP       four
+
+one:
+	TESTQ     DI, DI
+	JZ        tail
+	VMOVUPS   (CX), Z0
+	VMOVUPS   (DX), Z1
+	VMOVUPS   (BX), Z2
+	VSUBPS    Z1, Z0, Z0
+	VMULPS    Z2, Z0, Z0
+	VCMPPS    $0x07, Z0, Z0, K2
+	VMINPS    Z8, Z0, Z0
+	VMAXPS    Z9, Z0, Z0
+	VMOVAPS.Z Z0, K2, Z0
+	VMOVUPS   Z0, (AX)
+	ADDQ      $0x00000040, AX
+	ADDQ      $0x00000040, CX
+	ADDQ      $0x00000040, DX
+	ADDQ      $0x00000040, BX
+	DECQ      DI
+	JMP       one
+
+tail:
+	TESTQ     SI, SI
+	JZ        done
+	MOVQ      $0x00000001, DI
+	SHLXQ     SI, DI, DI
+	DECQ      DI
+	KMOVW     DI, K1
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (DX), K1, Z1
+	VMOVUPS.Z (BX), K1, Z2
+	VSUBPS    Z1, Z0, Z0
+	VMULPS    Z2, Z0, Z0
+	VCMPPS    $0x07, Z0, Z0, K2
+	VMINPS    Z8, Z0, Z0
+	VMAXPS    Z9, Z0, Z0
+	VMOVAPS.Z Z0, K2, Z0
+	VMOVUPS   Z0, K1, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
 // func expSumAVX512(dst []float32, x []float32, shift float32) float32
 // Requires: AVX, AVX512F, BMI2, SSE
 TEXT ·expSumAVX512(SB), NOSPLIT, $0-60
@@ -2642,6 +2749,112 @@ tail:
 	VADDPS       elementConstAVX2<>+512(SB), Y3, Y4
 	VDIVPS       Y4, Y3, Y0
 	VMASKMOVPS   Y0, Y15, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func standardiseAVX2(dst []float32, x []float32, mean []float32, scale []float32, limit float32)
+// Requires: AVX
+TEXT ·standardiseAVX2(SB), NOSPLIT, $0-100
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         x_base+24(FP), CX
+	MOVQ         mean_base+48(FP), DX
+	MOVQ         scale_base+72(FP), BX
+	MOVQ         dst_len+8(FP), SI
+	VBROADCASTSS limit+96(FP), Y8
+	VXORPS       Y9, Y9, Y9
+	VSUBPS       Y8, Y9, Y9
+	MOVQ         SI, DI
+	SHRQ         $0x03, DI
+	ANDQ         $0x00000007, SI
+
+four:
+	CMPQ    DI, $0x04
+	JLT     one
+	VMOVUPS (CX), Y0
+	VMOVUPS (DX), Y1
+	VMOVUPS (BX), Y2
+	VSUBPS  Y1, Y0, Y0
+	VMULPS  Y2, Y0, Y0
+	VCMPPS  $0x07, Y0, Y0, Y3
+	VMINPS  Y8, Y0, Y0
+	VMAXPS  Y9, Y0, Y0
+	VANDPS  Y3, Y0, Y0
+	VMOVUPS Y0, (AX)
+	VMOVUPS 32(CX), Y0
+	VMOVUPS 32(DX), Y1
+	VMOVUPS 32(BX), Y2
+	VSUBPS  Y1, Y0, Y0
+	VMULPS  Y2, Y0, Y0
+	VCMPPS  $0x07, Y0, Y0, Y3
+	VMINPS  Y8, Y0, Y0
+	VMAXPS  Y9, Y0, Y0
+	VANDPS  Y3, Y0, Y0
+	VMOVUPS Y0, 32(AX)
+	VMOVUPS 64(CX), Y0
+	VMOVUPS 64(DX), Y1
+	VMOVUPS 64(BX), Y2
+	VSUBPS  Y1, Y0, Y0
+	VMULPS  Y2, Y0, Y0
+	VCMPPS  $0x07, Y0, Y0, Y3
+	VMINPS  Y8, Y0, Y0
+	VMAXPS  Y9, Y0, Y0
+	VANDPS  Y3, Y0, Y0
+	VMOVUPS Y0, 64(AX)
+	VMOVUPS 96(CX), Y0
+	VMOVUPS 96(DX), Y1
+	VMOVUPS 96(BX), Y2
+	VSUBPS  Y1, Y0, Y0
+	VMULPS  Y2, Y0, Y0
+	VCMPPS  $0x07, Y0, Y0, Y3
+	VMINPS  Y8, Y0, Y0
+	VMAXPS  Y9, Y0, Y0
+	VANDPS  Y3, Y0, Y0
+	VMOVUPS Y0, 96(AX)
+	ADDQ    $0x00000080, AX
+	ADDQ    $0x00000080, CX
+	ADDQ    $0x00000080, DX
+	ADDQ    $0x00000080, BX
+	SUBQ    $0x04, DI
+	JMP     four
+
+one:
+	TESTQ   DI, DI
+	JZ      tail
+	VMOVUPS (CX), Y0
+	VMOVUPS (DX), Y1
+	VMOVUPS (BX), Y2
+	VSUBPS  Y1, Y0, Y0
+	VMULPS  Y2, Y0, Y0
+	VCMPPS  $0x07, Y0, Y0, Y3
+	VMINPS  Y8, Y0, Y0
+	VMAXPS  Y9, Y0, Y0
+	VANDPS  Y3, Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DX
+	ADDQ    $0x00000020, BX
+	DECQ    DI
+	JMP     one
+
+tail:
+	TESTQ      SI, SI
+	JZ         done
+	LEAQ       maskTableAVX2<>+0(SB), DI
+	NEGQ       SI
+	VMOVUPS    32(DI)(SI*4), Y15
+	VMASKMOVPS (CX), Y15, Y0
+	VMASKMOVPS (DX), Y15, Y1
+	VMASKMOVPS (BX), Y15, Y2
+	VSUBPS     Y1, Y0, Y0
+	VMULPS     Y2, Y0, Y0
+	VCMPPS     $0x07, Y0, Y0, Y3
+	VMINPS     Y8, Y0, Y0
+	VMAXPS     Y9, Y0, Y0
+	VANDPS     Y3, Y0, Y0
+	VMASKMOVPS Y0, Y15, (AX)
 
 done:
 	VZEROUPPER

@@ -54,6 +54,41 @@ func TestCombine(t *testing.T) {
 	}
 }
 
+func TestStandardise(t *testing.T) {
+	check(t, func(t *rapid.T, s *sample) {
+		n := size(t, "n", 300)
+		x, mean, scale, dst := s.vec(n), s.vec(n), s.vec(n), s.guarded(n)
+		for i := range x {
+			switch s.r.IntN(6) {
+			case 0:
+				x[i] = float32(math.NaN())
+			case 1:
+				x[i] = float32(math.Inf(1 - 2*s.r.IntN(2)))
+			case 2:
+				scale[i] *= 1000
+			case 3:
+				scale[i] = 0
+			}
+		}
+		const limit = 1.5
+		Standardise(dst, x, mean, scale, limit)
+		for i, got := range dst {
+			want := float32(math.Max(-limit, math.Min(limit, float64((x[i]-mean[i])*scale[i]))))
+			if want != want {
+				want = 0
+			}
+			if got != want {
+				t.Fatalf("element %d of %d: got %g, want %g", i, n, got, want)
+			}
+		}
+		checkGuard(t, dst)
+		Standardise(x, x, mean, scale, limit)
+		if !equal32(x, dst) {
+			t.Fatalf("in place: got %v, want %v", x, dst)
+		}
+	})
+}
+
 // ulps is the error of got in units of the last place of want.
 func ulps(got float32, want float64) float64 {
 	w := float32(want)

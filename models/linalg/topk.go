@@ -32,12 +32,16 @@ type TopK struct {
 	k    int
 	heap []Scored // the worst at the root
 	keys []uint64 // memory of Sorted
+
+	many    selection
+	inOrder bool // the heap is sorted, worst first
 }
 
 // Reset forgets everything and sets the number to keep; k below 1 keeps nothing.
 func (t *TopK) Reset(k int) {
 	t.k = max(k, 0)
 	t.heap = t.heap[:0]
+	t.inOrder = false
 }
 
 // Len returns how many are kept at present.
@@ -62,6 +66,7 @@ func (t *TopK) Push(index int32, score float32) bool {
 		return false
 	}
 	if len(t.heap) < t.k {
+		t.inOrder = false
 		t.heap = append(t.heap, s)
 		t.up(len(t.heap) - 1)
 		return true
@@ -69,6 +74,7 @@ func (t *TopK) Push(index int32, score float32) bool {
 	if t.k == 0 || !s.before(t.heap[0]) {
 		return false
 	}
+	t.inOrder = false
 	t.heap[0] = s
 	t.down(0)
 	return true
@@ -77,7 +83,7 @@ func (t *TopK) Push(index int32, score float32) bool {
 // PushBlock offers scores[i] under index base+i for every i. Scores below the threshold are passed
 // over many at a time.
 func (t *TopK) PushBlock(base int32, scores []float32) {
-	if t.k == 0 {
+	if t.k == 0 || t.block(base, scores) {
 		return
 	}
 	i := 0
@@ -106,6 +112,9 @@ func (t *TopK) PushBlock(base int32, scores []float32) {
 // PushGather offers scores[i] under index indices[i] for every i.
 func (t *TopK) PushGather(indices []int32, scores []float32) {
 	checkLen("TopK.PushGather", len(indices), len(scores))
+	if t.gather(indices, scores) {
+		return
+	}
 	for i, s := range scores {
 		t.Push(indices[i], s)
 	}
@@ -120,14 +129,20 @@ func (t *TopK) Merge(other *TopK) {
 
 // Sorted appends what is kept to dst, best first, and returns it. It leaves what is kept as it is.
 func (t *TopK) Sorted(dst []Scored) []Scored {
+	if t.inOrder {
+		for _, s := range slices.Backward(t.heap) {
+			dst = append(dst, s)
+		}
+		return dst
+	}
 	// Numbers that ascend as scored things rank are sorted several times faster than those are.
 	t.keys = t.keys[:0]
 	for _, s := range t.heap {
-		t.keys = append(t.keys, uint64(descending(s.Score))<<32|uint64(uint32(s.Index)^1<<31))
+		t.keys = append(t.keys, s.key())
 	}
-	slices.Sort(t.keys)
+	t.keys = t.many.sort(t.keys, 0)
 	for _, k := range t.keys {
-		dst = append(dst, Scored{Index: int32(uint32(k) ^ 1<<31), Score: ascending(uint32(k >> 32))})
+		dst = append(dst, scoredOf(k))
 	}
 	return dst
 }

@@ -20,7 +20,12 @@ type Model struct {
 	inputs *Inputs
 	keys   []int // what memoises what a part's moments rest on: the address of an element
 	inner  linalg.Matrix
+
+	mean, scale []float32 // of tiled rows, one after the other
 }
+
+// tiled is how many rows are standardised at a time.
+const tiled = 16
 
 var (
 	_ models.Model     = (*Model)(nil)
@@ -65,6 +70,7 @@ func New(p Params, parts []models.Part) (*Model, error) {
 		m.inner = linalg.MatrixOf(inputs.Width(), p.Hidden, p.Inner)
 	}
 	m.keys = make([]int, len(inputs.parts))
+	m.mean, m.scale = slices.Repeat(p.Mean, tiled), slices.Repeat(p.Scale, tiled)
 	return m, nil
 }
 
@@ -103,19 +109,23 @@ func (m *Model) ScoreFrom(r *features.Request, items []features.Row, from []uint
 	}
 	m.inputs.fill(r, items, from, kept[parts+n:], kept[:parts])
 	x := r.Scratch.Floats(n * width)
-	copy(x, kept[parts+n:])
-	m.score(x, r.Scratch.Floats(n*m.params.Hidden), out)
+	m.score(x, kept[parts+n:], r.Scratch.Floats(n*m.params.Hidden), out)
 }
 
 // ScoreInputs scores candidates by inputs that Inputs.Fill gave, row by row.
 func (m *Model) ScoreInputs(x []float32) []float32 {
 	out := make([]float32, len(x)/m.inputs.Width())
-	m.score(slices.Clone(x), make([]float32, len(out)*m.params.Hidden), out)
+	m.score(make([]float32, len(x)), x, make([]float32, len(out)*m.params.Hidden), out)
 	return out
 }
 
-func (m *Model) score(x, hidden, out []float32) {
-	m.params.standardise(x)
+// score sets out to what candidates score whose inputs are given, and x to those
+// on the scale of training.
+func (m *Model) score(x, inputs, hidden, out []float32) {
+	for at := 0; at < len(x); at += len(m.mean) {
+		some := min(len(m.mean), len(x)-at)
+		linalg.Standardise(x[at:at+some], inputs[at:at+some], m.mean[:some], m.scale[:some], extreme)
+	}
 	m.apply(x, hidden, out)
 	for i, v := range out {
 		out[i] = float32(1 / (1 + math.Exp(-m.params.Slope*float64(v)-m.params.Shift)))
@@ -152,18 +162,7 @@ func (p *Params) standardise(x []float32) {
 	width := len(p.Mean)
 	for at := 0; at < len(x); at += width {
 		row := x[at : at+width]
-		for k, v := range row {
-			switch v = (v - p.Mean[k]) * p.Scale[k]; {
-			case v != v:
-				row[k] = 0
-			case v > extreme:
-				row[k] = extreme
-			case v < -extreme:
-				row[k] = -extreme
-			default:
-				row[k] = v
-			}
-		}
+		linalg.Standardise(row, row, p.Mean, p.Scale, extreme)
 	}
 }
 

@@ -100,7 +100,7 @@ func (x *Exact) ready() {
 		run := i / runRows
 		x.runOff[run] = max(x.runOff[run], x.off[i])
 		x.runNorm[run] = max(x.runNorm[run], x.norm[i])
-		x.mostNorm = max(x.mostNorm, x.norm[i])
+		x.mostOff, x.mostNorm = max(x.mostOff, x.off[i]), max(x.mostNorm, x.norm[i])
 	}
 }
 
@@ -182,14 +182,14 @@ func (x *Exact) Search(ctx context.Context, vec []float32, k int, w models.Where
 		}
 		return s.hits(dst), nil
 	}
-	if allowed*gatherShare <= x.n || allowed <= k {
+	bound := queryBounds(vec, &s.query)
+	if allowed*gatherShare <= x.n || allowed <= k || x.overflows(bound.off) {
 		s.top.Reset(k)
 		if err := x.gather(ctx, vec, s); err != nil {
 			return dst, err
 		}
 		return s.hits(dst), nil
 	}
-	bound := queryBounds(vec, &s.query)
 	if err := x.scanCodes(ctx, s); err != nil {
 		return dst, err
 	}
@@ -331,40 +331,34 @@ func sink(scores []float32, m uint64) {
 func (x *Exact) rerank(vec []float32, k int, b bounds, s *scan) bool {
 	s.top.Reset(k)
 	s.top.PushBlock(0, s.scores)
-	s.best = s.top.Sorted(s.best[:0])
-	bar := float32(math.Inf(1))
-	for _, c := range s.best {
-		bar = min(bar, c.Score-b.of(x.off[c.Index], x.norm[c.Index]))
-	}
-	if bar == minusInf || bar != bar { // a score overflowed, or fewer than k are allowed: look at all
-		bar = -math.MaxFloat32
+	bar := s.top.Threshold() // of the codes' scores; none of the k is further off than the largest bounds say
+	if bar = bar - b.of(x.mostOff, x.mostNorm); s.top.Len() < k || bar == minusInf || bar != bar {
+		bar = -math.MaxFloat32 // a score overflowed, or fewer than k are allowed: look at all
 	}
 	limit := k + x.n/8
 	if b.off == 0 {
 		limit = x.n // by numbers there is nothing better to fall back to
 	}
-	s.rows = s.rows[:0]
+	s.picked, s.packed = s.picked[:0], s.packed[:0]
 	for run := range x.runOff {
 		lo, hi := run*runRows, min((run+1)*runRows, x.n)
-		floor := bar - b.of(x.runOff[run], x.runNorm[run])
-		for i, score := range s.scores[lo:hi] {
-			if score < floor {
-				continue
-			}
-			if at := lo + i; score != minusInf && score+b.of(x.off[at], x.norm[at]) >= bar || score != score {
-				s.rows = append(s.rows, features.Row(at))
+		off, norm := x.runOff[run], x.runNorm[run]
+		scores := s.scores[lo:hi]
+		below := math.Nextafter32(bar-b.of(off, norm), minusInf)
+		for i := linalg.IndexAbove(scores, below); i < len(scores); i += 1 + linalg.IndexAbove(scores[i+1:], below) {
+			if at := lo + i; scores[i]+b.of(x.off[at], x.norm[at]) >= bar && (s.mask == nil || s.mask[run]>>uint(i)&1 != 0) {
+				s.picked = append(s.picked, int32(at))
 			}
 		}
-		if len(s.rows) > limit {
+		if len(s.picked) > limit {
 			return false
 		}
 	}
-	s.top.Reset(k)
-	for _, row := range s.rows {
-		if s.mask == nil || s.mask[row>>6]&(1<<(uint(row)&63)) != 0 {
-			s.top.Push(int32(row), linalg.Dot(vec, x.vecs[int(row)*x.dim:][:x.dim]))
-		}
+	for _, row := range s.picked {
+		s.packed = append(s.packed, linalg.Dot(vec, x.vecs[int(row)*x.dim:][:x.dim]))
 	}
+	s.top.Reset(k)
+	s.top.PushGather(s.picked, s.packed)
 	return true
 }
 

@@ -39,6 +39,7 @@ func elementwiseFamily(s isa) {
 		VDIVPS(x, s.v(8), x)
 	})
 	s.transform("tanh", "dst = tanh(x)", func(x reg.VecPhysical) { s.tanh(c, x) })
+	s.standardise()
 	s.expSum(c)
 	s.largest(c)
 	s.adam(c)
@@ -127,6 +128,38 @@ func (s isa) transform(name, doc string, body func(x reg.VecPhysical)) {
 	s.each(n, []reg.GPVirtual{dst, x}, func(r, disp int, m *mask) {
 		s.load(Mem{Base: x, Disp: disp}, m, s.v(0))
 		body(s.v(0))
+		s.store(s.v(0), m, Mem{Base: dst, Disp: disp})
+	})
+	VZEROUPPER()
+	RET()
+}
+
+func (s isa) standardise() {
+	s.text("standardise", "func(dst, x, mean, scale []float32, limit float32)",
+		"standardise"+s.name+" sets dst = (x - mean)·scale within -limit and limit, 0 where that is NaN.")
+	dst, x, mean, scale, n := base("dst"), base("x"), base("mean"), base("scale"), length("dst")
+	const ordered = 7
+	s.scalar("limit", 8)
+	zero(s.v(9))
+	VSUBPS(s.v(8), s.v(9), s.v(9))
+	s.each(n, []reg.GPVirtual{dst, x, mean, scale}, func(_, disp int, m *mask) {
+		s.load(Mem{Base: x, Disp: disp}, m, s.v(0))
+		s.load(Mem{Base: mean, Disp: disp}, m, s.v(1))
+		s.load(Mem{Base: scale, Disp: disp}, m, s.v(2))
+		VSUBPS(s.v(1), s.v(0), s.v(0))
+		VMULPS(s.v(2), s.v(0), s.v(0))
+		if s.wide() {
+			VCMPPS(U8(ordered), s.v(0), s.v(0), opmask[2])
+		} else {
+			VCMPPS(U8(ordered), s.v(0), s.v(0), s.v(3))
+		}
+		VMINPS(s.v(8), s.v(0), s.v(0))
+		VMAXPS(s.v(9), s.v(0), s.v(0))
+		if s.wide() {
+			VMOVAPS_Z(s.v(0), opmask[2], s.v(0))
+		} else {
+			VANDPS(s.v(3), s.v(0), s.v(0))
+		}
 		s.store(s.v(0), m, Mem{Base: dst, Disp: disp})
 	})
 	VZEROUPPER()

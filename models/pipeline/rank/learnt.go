@@ -16,8 +16,9 @@ import (
 // models/ltr. It sees which of the sources it learnt with proposed a candidate.
 type learnt struct {
 	model  *ltr.Model
-	bits   []int // by source of the recipe: the bit the model knows it by; below 0: it does not
-	direct bool  // bits[i] is i
+	bits   []int  // by source of the recipe: the bit the model knows it by; below 0: it does not
+	same   uint64 // sources whose bit in the model is the recipe's
+	direct bool   // those are all that the model knows
 	pool   *sync.Pool
 }
 
@@ -42,7 +43,10 @@ func (k *learnt) Among(sources []string) pipeline.Ranker {
 	for i, name := range sources {
 		bit := slices.Index(known, name)
 		bound.bits = append(bound.bits, bit)
-		bound.direct = bound.direct && bit == i
+		if bit == i {
+			bound.same |= 1 << i
+		}
+		bound.direct = bound.direct && (bit == i || bit < 0)
 	}
 	return bound
 }
@@ -67,7 +71,7 @@ func (k *learnt) Rank(_ context.Context, r *features.Request, cs []pipeline.Cand
 // from is a candidate's sources as the model knows them.
 func (k *learnt) from(bits uint64) uint64 {
 	if k.direct {
-		return bits
+		return bits & k.same
 	}
 	known := uint64(0)
 	for i, bit := range k.bits {
