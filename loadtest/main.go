@@ -20,6 +20,7 @@ type cli struct {
 	Simulate simulateCmd `cmd:"" help:"Ask the pipeline and the models about shops whose truth is known; needs no server."`
 	Ingest   ingestCmd   `cmd:"" help:"Measure the way of events: durable events a second, profiles, size, start and training reads."`
 	Shop     shopCmd     `cmd:"" help:"Make a shop, with a release, to load a server with."`
+	Steady   steadyCmd   `cmd:"" help:"Put a server to overload, swaps, events and a stop, and say what held."`
 	Shopper  shopperCmd  `cmd:"" help:"Send simulated shoppers, whose tastes are known, and judge what they were recommended."`
 }
 

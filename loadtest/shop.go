@@ -19,6 +19,7 @@ type shopCmd struct {
 	Events   int    `default:"20" help:"Events of each shopper, at least."`
 	Factors  int    `default:"64" help:"Length of the items' vectors."`
 	Seed     uint64 `default:"1" help:"Of everything random."`
+	Another  string `help:"Only publish one more release of a shop that was made with the same sizes and seed: with items of its own, which this name tells from those of others. It is not promoted." placeholder:"NAME"`
 	Rules    bool   `help:"Only put the rules of home-full into the store of a shop that is there."`
 }
 
@@ -27,21 +28,34 @@ func (c *shopCmd) Run(ctx context.Context) error {
 	if c.Rules {
 		return c.rules(ctx)
 	}
+	if c.Another != "" {
+		version, err := shop.Another(ctx, c.Data, c.size(), c.Factors, c.Another, told)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Println(version)
+		return err
+	}
 	if c.Items < 100 || c.Shoppers < 100 || c.Events < 8 {
 		return errors.New("expected at least 100 items, 100 shoppers and 8 events of each")
 	}
 	if left, err := os.ReadDir(c.Data); err == nil && len(left) > 0 {
 		return fmt.Errorf("%s is not empty: name a new folder with --data", c.Data)
 	}
-	size := shop.Size{Items: c.Items, Shoppers: c.Shoppers, Events: c.Events, Seed: c.Seed}
-	err := shop.Make(ctx, c.Data, size, c.Factors, func(stage string, took time.Duration) {
-		fmt.Fprintf(os.Stderr, "%-28s %8.1f s\n", stage, took.Seconds())
-	})
+	err := shop.Make(ctx, c.Data, c.size(), c.Factors, told)
 	if err != nil {
 		return err
 	}
 	_, err = fmt.Printf("a shop of %d items and %d shoppers is in %s; serve it with 'server --data %s'\n", c.Items, c.Shoppers, c.Data, c.Data)
 	return err
+}
+
+func (c *shopCmd) size() shop.Size {
+	return shop.Size{Items: c.Items, Shoppers: c.Shoppers, Events: c.Events, Seed: c.Seed}
+}
+
+func told(stage string, took time.Duration) {
+	fmt.Fprintf(os.Stderr, "%-28s %8.1f s\n", stage, took.Seconds())
 }
 
 func (c *shopCmd) rules(ctx context.Context) error {

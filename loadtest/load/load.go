@@ -41,7 +41,12 @@ type Plan struct {
 	Length   time.Duration // of the counted part
 	WarmUp   time.Duration // before it, not counted
 	InFlight int           // requests under way at most; one more is not sent and counted as Unsent
+	Saw      Saw           // told of each request that counts; nil: nobody
 }
+
+// Saw is told what became of a request: when it was due, what was sent, and how
+// long after that it ended. Several goroutines call it.
+type Saw func(due time.Time, op, code string, took time.Duration)
 
 // ErrPlan is returned for a plan that cannot be carried out.
 var ErrPlan = errors.New("bad plan")
@@ -126,8 +131,11 @@ func Run(ctx context.Context, p Plan, start Start) (*Result, error) {
 		underWay.Add(1)
 		wg.Add(1)
 		start(ctx, n, func(op, code string) {
-			if counts {
-				rec.add(op, code, time.Since(due))
+			if took := time.Since(due); counts {
+				rec.add(op, code, took)
+				if p.Saw != nil {
+					p.Saw(due, op, code, took)
+				}
 			}
 			underWay.Add(-1)
 			wg.Done()

@@ -20,8 +20,13 @@ import (
 	"github.com/attune-rec/attune/models/vector"
 )
 
-// SurfaceOne is a surface of one model source, for the floor.
-const SurfaceOne = "one"
+// SurfaceOne is a surface of one model source, for the floor. SurfaceScored is
+// the same, with the model's scores in the answer, so that they can be worked
+// out again.
+const (
+	SurfaceOne    = "one"
+	SurfaceScored = "one-scored"
+)
 
 // fits is the models of the release and their parameters.
 func fits(factors int) []struct{ name, kind, params string } {
@@ -53,51 +58,60 @@ func Make(ctx context.Context, dir string, s Size, factors int, tell func(stage 
 		return err
 	}
 	stage(fmt.Sprintf("store %d events", len(acts)))
-	d, err := s.data(goods, acts)
+	to := release.NewFolder(filepath.Join(dir, "releases"))
+	version, err := s.publish(ctx, to, factors, goods, acts, stage)
 	if err != nil {
 		return err
+	}
+	if _, err := release.Promote(ctx, to, features.DefaultShop, version, release.Change{By: "loadtest"}); err != nil {
+		return err
+	}
+	return nil
+}
+
+// publish learns a release of goods from acts and publishes it.
+func (s Size) publish(ctx context.Context, to release.Store, factors int, goods []features.Item, acts []act, stage func(string)) (version string, err error) {
+	d, err := s.data(goods, acts)
+	if err != nil {
+		return "", err
 	}
 	var parts []models.Part
 	for _, f := range fits(factors) {
 		k, err := kind.Of(f.kind)
 		if err != nil {
-			return err
+			return "", err
 		}
 		m, err := k.Fit(ctx, models.FitInput{Train: d, Params: json.RawMessage(f.params), Seed: s.Seed})
 		if err != nil {
-			return fmt.Errorf("fit %s: %w", f.name, err)
+			return "", fmt.Errorf("fit %s: %w", f.name, err)
 		}
 		parts = append(parts, models.Part{Name: f.name, Model: m})
 		stage("fit " + f.name)
 	}
 	ranker, err := learn(ctx, d, parts, acts, goods)
 	if err != nil {
-		return err
+		return "", err
 	}
 	parts = append(parts, models.Part{Name: pipeline.ModelRanker, Model: ranker})
 	stage("learn the ranker")
 	index, err := vector.Files(ctx, parts, vector.Options{})
 	if err != nil {
-		return err
+		return "", err
 	}
 	recipes := pipeline.Defaults()
 	for i := range recipes {
 		recipes[i] = pipeline.Trim(recipes[i], func(name string) bool { return name != pipeline.ModelHybrid })
 	}
-	recipes = append(recipes, pipeline.Full(), one())
-	to := release.NewFolder(filepath.Join(dir, "releases"))
+	recipes = append(recipes, pipeline.Full(), one(), scored())
 	m, err := release.Publish(ctx, to, release.Draft{
 		Shop: features.DefaultShop, Items: goods, Models: parts, Recipes: recipes, Index: index,
 		Lineage: release.Lineage{Events: int64(len(acts)), Users: s.Shoppers, Seed: s.Seed},
 	})
 	if err != nil {
-		return err
+		return "", err
 	}
-	if _, err := release.Promote(ctx, to, features.DefaultShop, m.Version, release.Change{By: "loadtest"}); err != nil {
-		return err
-	}
-	stage("publish")
-	return nil
+	stage("publish a release")
+	return m.Version, nil
 }
 
 func one() models.Recipe {
@@ -107,6 +121,12 @@ func one() models.Recipe {
 		Filters: []models.ComponentSpec{{Name: "hidden"}, {Name: "seen"}},
 		Ranker:  models.RankerSpec{Ranker: "source"},
 	}
+}
+
+func scored() models.Recipe {
+	r := one()
+	r.Surface, r.Ranker = SurfaceScored, models.RankerSpec{Ranker: "model", Model: pipeline.ModelFactors}
+	return r
 }
 
 func stock(ctx context.Context, st *store.Store, goods []features.Item) error {
