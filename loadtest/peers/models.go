@@ -194,7 +194,7 @@ func (r *modelsRun) squares(ctx context.Context, solver string, dim, iterations,
 		return err
 	}
 	var t turns
-	worst := 0.
+	worst := math.Inf(-1)
 	for range rounds {
 		a, err := r.ours(ctx, fitJob{Kind: mf.KindIALS, Folder: r.folder, Params: params, Warm: warm, Out: mine})
 		if err != nil {
@@ -214,9 +214,9 @@ func (r *modelsRun) squares(ctx context.Context, solver string, dim, iterations,
 		if t.theirValue, err = r.value(other, dim, stretch); err != nil {
 			return err
 		}
-		worst = max(worst, math.Abs(t.ourValue/t.theirValue-1))
+		worst = max(worst, t.ourValue/t.theirValue-1)
 	}
-	t.agreement = fmt.Sprintf("objective %.6f, ours %.6f, apart %.1e", t.theirValue, t.ourValue, worst)
+	t.agreement = fmt.Sprintf("objective %.6f, ours %.6f (%+.1e)", t.theirValue, t.ourValue, worst)
 	r.line(fmt.Sprintf("iALS, %s, k = %d, an iteration", solver, dim), &t, fmt.Sprintf("%.1f", aim))
 	return nil
 }

@@ -11,7 +11,7 @@ type sorter struct {
 	dealt  []uint64
 }
 
-const sortBits = 9
+const sortBits = 8
 
 func (s *sorter) sort(keys []uint64) {
 	if len(keys) < 48 {

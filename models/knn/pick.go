@@ -19,6 +19,7 @@ type picker struct {
 	pile []uint64
 	// counts is by the leading bits of the magnitudes.
 	counts [1 << (32 - coarse)]uint32
+	ahead  []int32 // places of votes that may win, one longer, for what is written in vain
 }
 
 // coarse is how many bits of a magnitude, shifted as the sign is dropped, are
@@ -42,21 +43,36 @@ func (p *picker) offer(from int32, v float32) {
 func (p *picker) offerAll(rows []int32, votes []float32, except int32) {
 	if len(votes) > 2*p.k && len(p.pile) == 0 {
 		clear(p.counts[:])
+		most := uint32(0)
 		for _, v := range votes {
-			p.counts[math.Float32bits(v)<<1>>coarse]++
+			at := math.Float32bits(v) << 1 >> coarse
+			p.counts[at]++
+			most = max(most, at)
 		}
 		// NaN stands in the highest counts and never wins; one more than k may
 		// win, since one may be left out.
 		left := p.k + 1
-		at := uint32(math.MaxUint8) << 24 >> coarse
+		at := min(most+1, uint32(math.MaxUint8)<<24>>coarse)
 		for at > 0 && left > 0 {
 			at--
 			left -= int(p.counts[at])
 		}
 		p.bar = max(p.bar, at<<coarse)
 	}
+	if cap(p.ahead) < len(votes)+1 {
+		p.ahead = make([]int32, 2*len(votes)+1)
+	}
+	// Which vote wins is hard to foretell, so it decides how far the list grows
+	// instead of a branch. The bar may rise on the way.
+	ahead, n, bar := p.ahead[:len(votes)+1], 0, p.bar
 	for i, v := range votes {
-		if math.Float32bits(v)<<1 >= p.bar && rows[i] != except {
+		ahead[n] = int32(i) // #nosec G115 -- places among rows, which are int32 by contract
+		if math.Float32bits(v)<<1 >= bar {
+			n++
+		}
+	}
+	for _, i := range ahead[:n] {
+		if v := votes[i]; math.Float32bits(v)<<1 >= p.bar && rows[i] != except {
 			p.add(rows[i], v)
 		}
 	}

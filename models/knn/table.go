@@ -96,14 +96,18 @@ func (t *table) neighbours(row features.Row, k int, allow *features.Bitmap, dst 
 // vote; the largest magnitudes stay. fill gets the worker's number, below
 // workers. The table does not depend on workers.
 func fillColumns(items, k, workers int, fill func(worker, item int, votes *picker)) *table {
-	votes := make([][]uint64, items)
-	linalg.ParallelN(items, 32, workers, func(worker, lo, hi int) {
-		var best picker
+	const chunk = 32
+	votes, ends := make([][]uint64, (items+chunk-1)/chunk), make([]int32, items) // of each chunk's items, and where each item's end
+	pickers, piles := make([]picker, max(workers, 1)), make([][]uint64, max(workers, 1))
+	linalg.ParallelN(items, chunk, workers, func(worker, lo, hi int) {
+		best, pile := &pickers[worker], piles[worker][:0]
 		for item := lo; item < hi; item++ {
 			best.reset(k)
-			fill(worker, item, &best)
-			votes[item] = slices.Clone(best.picked())
+			fill(worker, item, best)
+			pile = append(pile, best.picked()...)
+			ends[item] = int32(len(pile)) // #nosec G115 -- at most a chunk's items times all of them
 		}
+		votes[lo/chunk], piles[worker] = slices.Clone(pile), pile
 	})
 	t := &table{items: items, ptr: make([]int64, items+1)}
 	for _, all := range votes {
@@ -117,13 +121,17 @@ func fillColumns(items, k, workers int, fill func(worker, item int, votes *picke
 	}
 	rows := make([]uint64, t.ptr[items])
 	next := slices.Clone(t.ptr[:items])
-	for item, all := range votes {
-		for _, key := range all {
+	for part, all := range votes {
+		item := int32(part * chunk) // #nosec G115 -- rows are int32 by contract
+		for at, key := range all {
+			for int32(at) >= ends[item] { // #nosec G115 -- as above
+				item++
+			}
 			from, v := unpacked(key)
-			rows[next[from]] = rank(int32(item), v)
+			rows[next[from]] = rank(item, v)
 			next[from]++
 		}
-		votes[item] = nil
+		votes[part] = nil
 	}
 	t.cols, t.vals = make([]int32, len(rows)), make([]float32, len(rows))
 	linalg.ParallelN(items, 256, workers, func(_, lo, hi int) {

@@ -46,9 +46,8 @@ func (s *side) row(row int) ([]int32, []float32) {
 // worker is the memory of one goroutine.
 type worker struct {
 	scratch features.Scratch
-	matrix  linalg.Matrix
-	cg      linalg.CG
-	failed  int // the row of err
+	own     []float32 // rows side by side
+	failed  int       // the row of err
 	err     error
 }
 
@@ -125,45 +124,6 @@ func (s *side) solveRow(w *worker, y *system, row, steps int) (float64, error) {
 	out.value += float64(s.reg[row]) * float64(linalg.Dot(prior, prior)-2*linalg.Dot(prior, x)-linalg.Dot(prior, more))
 	linalg.Axpy(1, more, x)
 	return out.value, nil
-}
-
-// gradient takes steps of conjugate gradient from x and returns the value
-// there, summed term by term, since it is not the minimum's.
-func (w *worker) gradient(y *system, rows []int32, weights []float32, reg float32, x, prior []float32, steps int) float64 {
-	n, dim := len(rows), y.fixed.Cols
-	magnitudes, likes, right := w.scratch.Floats(n), w.scratch.Floats(n), w.scratch.Floats(dim)
-	for i, v := range weights {
-		magnitudes[i], likes[i] = max(v, -v), max(v, 0)
-	}
-	linalg.AxpyGather(likes, y.fixed.Data, rows, right)
-	if prior != nil {
-		linalg.Axpy(reg, prior, right)
-	}
-	if w.matrix.Rows != dim {
-		w.matrix = linalg.NewMatrix(dim, dim)
-	}
-	for k, v := range y.spectrum {
-		w.matrix.Data[k*dim+k] = v + reg
-	}
-	w.cg.Solve(w.matrix, y.fixed, rows, magnitudes, right, x, steps, 0)
-	scores := w.scratch.Floats(n)
-	linalg.DotGather(x, y.fixed.Data, rows, scores)
-	var value float64
-	for i, score := range scores {
-		left := float64(score)
-		if weights[i] > 0 {
-			left--
-		}
-		value += float64(magnitudes[i]) * left * left
-	}
-	for k, v := range x {
-		off := v
-		if prior != nil {
-			off -= prior[k]
-		}
-		value += float64(y.spectrum[k])*float64(v)*float64(v) + float64(reg)*float64(off)*float64(off)
-	}
-	return value
 }
 
 // penalty is Σ reg·|x|² over the vectors.
