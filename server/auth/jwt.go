@@ -63,7 +63,8 @@ type tokens struct {
 	o      OIDC
 	now    func() time.Time
 	client *http.Client
-	parser *jwt.Parser
+	parser *jwt.Parser    // form and signature
+	claims *jwt.Validator // issuer, audience, expiry and start
 
 	mu    sync.Mutex
 	known map[string]crypto.PublicKey // by kid
@@ -83,7 +84,8 @@ func newTokens(o OIDC, now func() time.Time) (*tokens, error) {
 	}
 	return &tokens{
 		o: o, now: now, client: &http.Client{Timeout: 5 * time.Second},
-		parser: jwt.NewParser(jwt.WithValidMethods([]string{"RS256", "ES256"}), jwt.WithIssuer(o.Issuer), jwt.WithAudience(o.Audience),
+		parser: jwt.NewParser(jwt.WithValidMethods([]string{"RS256", "ES256"}), jwt.WithoutClaimsValidation()),
+		claims: jwt.NewValidator(jwt.WithIssuer(o.Issuer), jwt.WithAudience(o.Audience),
 			jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(leeway), jwt.WithTimeFunc(now)),
 	}, nil
 }
@@ -98,12 +100,25 @@ func (t *tokens) caller(ctx context.Context, text string) (*Caller, error) {
 	switch {
 	case errors.Is(err, errIssuer):
 		return nil, err
+	case err != nil:
+		return nil, t.invalid()
+	}
+	return t.named(claims)
+}
+
+func (t *tokens) invalid() error {
+	return refuse("TOKEN_INVALID", "the token is not valid: it must be signed by "+t.o.Issuer+" with RS256 or ES256 and name issuer, audience and expiry")
+}
+
+// named is whom claims name that the issuer signed.
+func (t *tokens) named(claims jwt.MapClaims) (*Caller, error) {
+	switch err := t.claims.Validate(claims); {
 	case errors.Is(err, jwt.ErrTokenExpired):
 		return nil, refuse("TOKEN_EXPIRED", "the token has expired: get a new one from "+t.o.Issuer)
 	case errors.Is(err, jwt.ErrTokenInvalidAudience):
 		return nil, refuse("TOKEN_AUDIENCE", "the token is for another service: ask for the audience "+t.o.Audience)
 	case err != nil:
-		return nil, refuse("TOKEN_INVALID", "the token is not valid: it must be signed by "+t.o.Issuer+" with RS256 or ES256 and name issuer, audience and expiry")
+		return nil, t.invalid()
 	}
 	subject, err := claims.GetSubject()
 	if err != nil || subject == "" {
