@@ -321,13 +321,9 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 	if err != nil {
 		return err
 	}
-	within, err := guard.NewMemory(s.config.MessageMemory) // of what REST calls send on, who had their turn
-	if err != nil {
-		return err
-	}
 	s.metrics.MustRegister(memory)
 	o := rpc.Options{
-		Memory: within, Callers: callers, Audit: &privacy.Auditor{Policies: policies, Names: shopper.NewNames(s.store), Log: s.store, Logger: s.log, Alarm: privacy.NewAlarm(s.config.BulkReads, s.config.BulkWindow, s.metrics)},
+		Callers: callers, Audit: &privacy.Auditor{Policies: policies, Names: shopper.NewNames(s.store), Log: s.store, Logger: s.log, Alarm: privacy.NewAlarm(s.config.BulkReads, s.config.BulkWindow, s.metrics)},
 		Validate: validate, Logger: s.log, MaxMessage: s.config.MaxMessage,
 		Calls: rpc.NewCalls(s.metrics, telemetry.Buckets()), Refused: s.events.Refused, Stopping: s.stopping,
 	}
@@ -338,6 +334,7 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 		return err
 	}
 	forREST := o
+	forREST.Memory = memory.Inside() // REST calls had their turn when their bodies were read
 	s.inner = rpc.New(services, forREST)
 	if certificate != nil {
 		o.TLS = credentials.NewTLS(certificate)

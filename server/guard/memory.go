@@ -39,7 +39,7 @@ type Memory struct {
 	pool     mem.BufferPool
 	bytes    int64
 	held     atomic.Int64
-	shed     atomic.Int64
+	shed     *atomic.Int64
 	messages *semaphore.Weighted
 	bodies   *semaphore.Weighted
 	refusal  error
@@ -62,9 +62,18 @@ func NewMemory(bytes int64) (*Memory, error) {
 		return nil, fmt.Errorf("guard: %w", err)
 	}
 	return &Memory{
-		pool: mem.DefaultBufferPool(), bytes: bytes, refusal: s.Err(),
+		pool: mem.DefaultBufferPool(), bytes: bytes, shed: new(atomic.Int64), refusal: s.Err(),
 		messages: semaphore.NewWeighted(bytes), bodies: semaphore.NewWeighted(bytes),
 	}, nil
+}
+
+// Inside returns a bound of as many bytes, of what requests that have had their
+// turn send on within the process. Whom it turns away counts as Shed of m.
+func (m *Memory) Inside() *Memory {
+	return &Memory{
+		pool: m.pool, bytes: m.bytes, shed: m.shed, refusal: m.refusal,
+		messages: semaphore.NewWeighted(m.bytes), bodies: semaphore.NewWeighted(m.bytes),
+	}
 }
 
 // Get implements mem.BufferPool. It waits for room, a second at most: those who

@@ -38,6 +38,27 @@ func TestMemoryCountsWhatIsHeld(t *testing.T) {
 	}
 }
 
+// Whom the bound within turns away is counted, and takes nothing of the others.
+func TestMemoryInsideCountsWithin(t *testing.T) {
+	m := memory(t, 1<<20)
+	in := m.Inside()
+	end, err := in.Message(context.Background(), 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer end()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := in.Message(ctx, 1); status.Code(err) != codes.ResourceExhausted || m.Shed() != 1 {
+		t.Errorf("got %v and %d turned away, want ResourceExhausted and 1", err, m.Shed())
+	}
+	free, err := m.Message(context.Background(), 1<<20)
+	if err != nil {
+		t.Fatalf("got %v of the bound itself, want its turn", err)
+	}
+	free()
+}
+
 // With all taken, a large frame waits until another is given back, or for a
 // second; a small one does not wait, and calls are let in.
 func TestMemoryMakesLargeFramesWait(t *testing.T) {
