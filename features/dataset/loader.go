@@ -3,7 +3,6 @@ package dataset
 import (
 	"fmt"
 	"io"
-	"strings"
 )
 
 // Format is how a file of interactions is written. Any of them may be packed
@@ -112,14 +111,4 @@ func (l *Loader) LoadNegatives(path string) (*Negatives, error) {
 // it after the last file is read, so that all datasets share one list.
 func (l *Loader) Dataset(rows *Rows) *Dataset {
 	return rows.t.dataset(l.users.list, l.items.list, l.markets.list)
-}
-
-// ParseFormat reads a format's name.
-func ParseFormat(s string) (Format, error) {
-	for _, f := range Formats() {
-		if string(f) == strings.ToLower(s) {
-			return f, nil
-		}
-	}
-	return "", fmt.Errorf("unknown format %q: expected one of %v", s, Formats())
 }

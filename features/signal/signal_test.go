@@ -182,7 +182,7 @@ func TestReplayEqualsLive(t *testing.T) {
 					t.Fatal(err)
 				}
 				var err error
-				if m, err = Load(set, &b); err != nil {
+				if m, err = Decode(set, b.Bytes()); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -332,17 +332,17 @@ func TestSnapshotsThatAreNone(t *testing.T) {
 	if err := m.Save(&b); err != nil {
 		t.Fatal(err)
 	}
-	back, err := Load(set, bytes.NewReader(b.Bytes()))
+	back, err := Decode(set, b.Bytes())
 	if err != nil || back.Seq() != 50 || back.Len() != m.Len() {
 		t.Fatalf("got %v, want the memory back", err)
 	}
 	for i := range b.Len() {
 		bad := bytes.Clone(b.Bytes())
 		bad[i] ^= 0x10
-		if _, err := Load(set, bytes.NewReader(bad)); !errors.Is(err, ErrSnapshot) {
+		if _, err := Decode(set, bad); !errors.Is(err, ErrSnapshot) {
 			t.Fatalf("byte %d changed: got %v, want ErrSnapshot", i, err)
 		}
-		if _, err := Load(set, bytes.NewReader(bad[:i])); !errors.Is(err, ErrSnapshot) {
+		if _, err := Decode(set, bad[:i]); !errors.Is(err, ErrSnapshot) {
 			t.Fatalf("cut at %d: got %v, want ErrSnapshot", i, err)
 		}
 	}
@@ -359,7 +359,7 @@ func FuzzLoad(f *testing.F) {
 	body := b.Bytes()[len(magic) : b.Len()-4]
 	f.Add(body)
 	f.Fuzz(func(t *testing.T, body []byte) {
-		m, err := Load(set, bytes.NewReader(sealed(body)))
+		m, err := Decode(set, sealed(body))
 		if err != nil {
 			if !errors.Is(err, ErrSnapshot) {
 				t.Fatalf("got %v, want ErrSnapshot", err)
@@ -370,7 +370,7 @@ func FuzzLoad(f *testing.F) {
 		if err := m.Save(&once); err != nil {
 			t.Fatal(err)
 		}
-		again, err := Load(set, bytes.NewReader(once.Bytes()))
+		again, err := Decode(set, once.Bytes())
 		if err != nil {
 			t.Fatal(err)
 		}

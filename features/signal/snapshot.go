@@ -92,18 +92,9 @@ func appendText(dst []byte, s string) []byte {
 	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
 }
 
-// Load is the memory of the set's signals that Save wrote. It reports
-// ErrSnapshot for anything else.
-func Load(set *Set, r io.Reader) (*Memory, error) {
-	all, err := io.ReadAll(r)
-	if err != nil {
-		return nil, fmt.Errorf("load signals: %w", err)
-	}
-	return Decode(set, all)
-}
-
-// Decode is Load from memory, which the result keeps: what a user has had to do
-// with items is taken out of it when it is first asked for.
+// Decode is the memory of the set's signals that Save wrote. It reports
+// ErrSnapshot for anything else, and keeps all: what a user has had to do with
+// items is taken out of it when it is first asked for.
 func Decode(set *Set, all []byte) (*Memory, error) {
 	if len(all) < len(magic)+4 || string(all[:len(magic)]) != magic {
 		return nil, fmt.Errorf("%w: it does not begin as one", ErrSnapshot)

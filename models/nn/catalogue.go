@@ -133,13 +133,6 @@ func SampledSoftmax[F Float](scores Mat[F], logQ []F, weight F) float64 {
 	return loss
 }
 
-// Calibration is the exponent of GBCE for negatives samples out of items and a
-// calibration t of 0 (plain) to 1 (Petrov, Macdonald 2023, eq. 14).
-func Calibration(negatives, items int, t float64) float64 {
-	alpha := float64(negatives) / float64(max(items-1, 1))
-	return alpha * (t*(1-1/alpha) + 1/alpha)
-}
-
 // GBCE is the generalised binary cross-entropy of gSASRec (Petrov, Macdonald
 // 2023): -beta·log σ(target) - Σ log(1-σ(sample)). A beta of 1 is the binary
 // cross-entropy of SASRec.

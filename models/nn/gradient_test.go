@@ -122,12 +122,6 @@ func layerNorm[F Float]() *problem[F] {
 	return layered(input[F]("x", 3, 6), l.Params(), l.Forward, l.Backward)
 }
 
-func batchNorm[F Float]() *problem[F] {
-	b := NewBatchNorm[F]("norm", 3)
-	b.Gain.Normal(random(), 1)
-	return layered(input[F]("x", 5, 3), b.Params(), func(x Mat[F]) Mat[F] { return b.Forward(x, false) }, b.Backward)
-}
-
 func relu[F Float]() *problem[F] {
 	r := new(ReLU[F])
 	return layered(input[F]("x", 3, 4), nil, r.Forward, r.Backward)
@@ -277,7 +271,6 @@ func uncertain[F Float]() *problem[F] {
 func TestGradients(t *testing.T) {
 	checkGradient(t, "dense", dense[float64], dense[float32])
 	checkGradient(t, "layer norm", layerNorm[float64], layerNorm[float32])
-	checkGradient(t, "batch norm", batchNorm[float64], batchNorm[float32])
 	checkGradient(t, "relu", relu[float64], relu[float32])
 	checkGradient(t, "gelu", gelu[float64], gelu[float32])
 	checkGradient(t, "dropout", dropout[float64], dropout[float32])

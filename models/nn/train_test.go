@@ -264,19 +264,3 @@ func TestStepEqualsForward(t *testing.T) {
 		at += n
 	}
 }
-
-// At serving the running moments stand for the batch's.
-func TestBatchNormApplies(t *testing.T) {
-	b := NewBatchNorm[float64]("norm", 2)
-	b.Momentum = 1
-	x := MatOf(4, 2, []float64{1, 10, 2, 30, 3, 20, 6, 0})
-	y := b.Forward(x, true)
-	dst := make([]float64, 2)
-	b.Apply(x.Row(3), dst)
-	// The running variance is that of a sample: 4/3 of the batch's.
-	for k := range dst {
-		if want := y.Row(3)[k] * math.Sqrt(3./4); math.Abs(dst[k]-want) > 1e-4 {
-			t.Fatalf("column %d: got %v, want %v", k, dst[k], want)
-		}
-	}
-}

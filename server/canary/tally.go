@@ -39,9 +39,6 @@ func (t *Tally) Add(o Outcome) {
 	t.times[bucket(o.Took)]++
 }
 
-// Answers is how many were counted.
-func (t *Tally) Answers() int64 { return t.n }
-
 func (t *Tally) sum(o *Tally) {
 	t.n, t.failed, t.empty = t.n+o.n, t.failed+o.failed, t.empty+o.empty
 	for i := range t.times {
