@@ -5,8 +5,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"math/rand/v2"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -135,89 +133,6 @@ type hand struct {
 	picked       []int32
 }
 
-// pickTop takes the longest rows, which are often the best whatever the query
-// is, and which few others are near to; and one of each stretch of rows.
-func (b *builder) pickTop() {
-	h := b.h
-	t := min(topRows, (h.n+topShare-1)/topShare)
-	long := make([]ranked, h.n)
-	for i := range long {
-		long[i] = ranked{b.extra[i], int32(i)}
-	}
-	slices.SortFunc(long, func(x, y ranked) int {
-		return cmp.Or(cmp.Compare(x.score, y.score), cmp.Compare(x.row, y.row))
-	})
-	var in seen
-	in.reset(h.n)
-	for _, c := range long[:t/2] {
-		in.add(c.row)
-		h.top = append(h.top, c.row)
-	}
-	rng := rand.New(rand.NewPCG(uint64(h.n), 7))
-	for i, rest := 0, t-t/2; i < rest; i++ {
-		lo, hi := i*h.n/rest, (i+1)*h.n/rest
-		if row := int32(lo + rng.IntN(hi-lo)); in.add(row) {
-			h.top = append(h.top, row)
-		}
-	}
-	h.copyTop()
-	b.topEx = make([]float32, len(h.top))
-	for i, row := range h.top {
-		b.topEx[i] = b.extra[row]
-	}
-}
-
-// copyTop puts the codes of the top layer side by side.
-func (h *HNSW) copyTop() {
-	h.topQ8 = linalg.Quantised{N: len(h.top), D: h.dim, Codes: make([]uint8, 0, len(h.top)*h.dim)}
-	for _, row := range h.top {
-		h.topQ8.Codes = append(h.topQ8.Codes, h.q8.Codes[int(row)*h.dim:][:h.dim]...)
-		h.topQ8.Scale = append(h.topQ8.Scale, h.q8.Scale[row])
-	}
-}
-
-// linkTop links the rows of the top layer with each other: each is compared
-// with all.
-func (b *builder) linkTop() {
-	h := b.h
-	hands := make([]hand, b.o.Workers)
-	linalg.ParallelN(len(h.top), 64, b.o.Workers, func(worker, lo, hi int) {
-		w := &hands[worker]
-		for i := lo; i < hi; i++ {
-			row := h.top[i]
-			b.scanTop(row, b.o.BuildWidth+1, w)
-			w.sorted = w.sorted[:0]
-			for _, c := range w.best {
-				if to := h.top[c.Index]; to != row {
-					w.sorted = append(w.sorted, ranked{c.Score, to})
-				}
-			}
-			b.pick(w, b.o.M)
-			b.write(row, w.picked)
-		}
-	})
-	w := &hands[0]
-	for _, row := range h.top {
-		w.list = b.read(row, w.list[:0])
-		for _, to := range slices.Clone(w.list) {
-			b.link(to, row, w)
-		}
-	}
-}
-
-// scanTop leaves the best of the top layer for row in w.best, and row in
-// w.query.
-func (b *builder) scanTop(row int32, k int, w *hand) {
-	h := b.h
-	h.q8.Query(int(row), &w.query)
-	w.scores = resize(w.scores, len(h.top))
-	linalg.DotInt8Rows(&w.query, h.topQ8, 0, w.scores)
-	linalg.Axpy(b.extra[row], b.topEx, w.scores)
-	w.top.Reset(k)
-	w.top.PushBlock(0, w.scores)
-	w.best = w.top.Sorted(w.best[:0])
-}
-
 // insertAll puts the other rows in, in an order that mixes those that lie
 // together: what is inserted at the same time does not see each other.
 func (b *builder) insertAll(ctx context.Context) error {
@@ -334,88 +249,6 @@ func (b *builder) score(row int32, w *hand) {
 	for i, to := range w.near {
 		w.scores[i] += ex * b.extra[to]
 	}
-}
-
-// pick chooses up to m of w.sorted, best first, into w.picked: not a row that is
-// much nearer to one that was chosen than to the one whose links they are (the
-// paper's algorithm 4), so that links lead in different directions.
-func (b *builder) pick(w *hand, m int) {
-	w.picked = w.picked[:0]
-	for _, c := range w.sorted {
-		if len(w.picked) == m {
-			return
-		}
-		if len(w.picked) > 0 && b.crowded(c, w) {
-			continue
-		}
-		w.picked = append(w.picked, c.row)
-	}
-}
-
-// crowded says whether one of w.picked takes the place of c; d² = 2(M²-score).
-func (b *builder) crowded(c ranked, w *hand) bool {
-	b.h.q8.Query(int(c.row), &w.other)
-	w.scores = resize(w.scores, len(w.picked))
-	linalg.DotInt8Gather(&w.other, b.h.q8, w.picked, w.scores)
-	ex := b.extra[c.row]
-	for i, to := range w.picked {
-		if crowding*(b.most-w.scores[i]-ex*b.extra[to]) < b.most-c.score {
-			return true
-		}
-	}
-	return false
-}
-
-// link adds a link from one row to another; a full list is chosen anew.
-func (b *builder) link(from, to int32, w *hand) {
-	b.lock(from)
-	defer b.unlock(from)
-	w.near = b.read(from, w.near[:0])
-	if slices.Contains(w.near, to) {
-		return
-	}
-	if len(w.near) < b.h.degree {
-		atomic.StoreInt32(&b.h.links[int(from)*b.h.degree+len(w.near)], to)
-		return
-	}
-	w.near = append(w.near, to)
-	b.h.q8.Query(int(from), &w.query)
-	b.score(from, w)
-	w.sorted = w.sorted[:0]
-	for i, row := range w.near {
-		w.sorted = append(w.sorted, ranked{w.scores[i], row})
-	}
-	slices.SortFunc(w.sorted, func(x, y ranked) int {
-		return cmp.Or(cmp.Compare(y.score, x.score), cmp.Compare(x.row, y.row))
-	})
-	b.pick(w, b.h.degree)
-	b.write(from, w.picked)
-}
-
-func (b *builder) lock(row int32)   { b.locks[uint32(row)%lockStripes].Lock() }
-func (b *builder) unlock(row int32) { b.locks[uint32(row)%lockStripes].Unlock() }
-
-// write sets a list.
-func (b *builder) write(row int32, rows []int32) {
-	list := b.h.list(row)
-	for i := range list {
-		to := int32(noLink)
-		if i < len(rows) {
-			to = rows[i]
-		}
-		atomic.StoreInt32(&list[i], to)
-	}
-}
-
-// read appends a list to dst; the row is locked, or nobody writes.
-func (b *builder) read(row int32, dst []int32) []int32 {
-	for _, to := range b.h.list(row) {
-		if to == noLink {
-			break
-		}
-		dst = append(dst, to)
-	}
-	return dst
 }
 
 // reach makes rows that no path leads to beginnings, so that each row can be

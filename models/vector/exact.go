@@ -162,6 +162,7 @@ type scan struct {
 	floor      float32   // some k rows are as good
 	bars       []float32
 	passed     []uint64
+	word       [1]uint64
 }
 
 // Search implements models.Index. Inner products are linalg.Dot's.

@@ -2,6 +2,7 @@ package vector
 
 import (
 	"math"
+	"math/bits"
 	"slices"
 
 	"github.com/attune-rec/attune/models/linalg"
@@ -35,18 +36,20 @@ type plan struct {
 	seeds   []linalg.Scored
 	seed    int
 	sown    float32 // rows that pass in the seeds looked at
-	aimed   bool
+	aims    int
 	seen    []uint64
+	looked  []int32   // runs that are seen
 	z, far  []float32 // of each live group, see zOf
 	upper   []float32 // of each live group the bar up to which it is worth a look
 	at      int       // live groups before it are done with
 	some    []int32
-	hits    []int32
+	bits    []uint64
+	hits    []uint8
 	alike   float32 // how alike the rows of a group fare: 0 at random, 1 entirely
 }
 
 const (
-	lossShare = .03
+	lossShare = .045
 	// spreadTimes allows for tails that are longer than normal ones; beyond
 	// hopeless standard deviations nothing is expected.
 	spreadTimes, lowest, hopeless = 1.1, -8, 7
@@ -66,9 +69,14 @@ const (
 	// nearGroups are looked at whatever is known of them.
 	nearGroups = 4
 	// firstRows, times k, above the bar that they set are looked for first.
-	firstRows = 2
+	firstRows = 1
+	// The runs left are weighed so often; what is expected of them is mended by what those
+	// seen turned out to hold, this many times at most.
+	mostAims, mostTrust = 3, 4
 	// aimedGroups tell what all hold. someRuns are looked at at a time.
 	aimedGroups, someRuns = 96, 32
+	// A filter that treats the rows of a group no more alike than that is taken for one by chance.
+	byChance, leastAlike = .03, 1e-4
 	// Fewer than leastShare are none.
 	leastShare = 1e-6
 )
@@ -90,7 +98,7 @@ func (p *plan) begin(r *runs, q *linalg.QuantisedQuery, length float32, mask []u
 		p.estimate(mask, overall)
 	}
 	p.seen = append(p.seen[:0], make([]uint64, (count+63)/64)...)
-	p.seed, p.seeds, p.sown, p.aimed, p.at = 0, p.seeds[:0], 0, false, 0
+	p.seed, p.seeds, p.sown, p.aims, p.at, p.looked = 0, p.seeds[:0], 0, 0, 0, p.looked[:0]
 	p.first = resize(p.first, groups)
 	for g := range p.first {
 		p.first[g] = p.means[r.runAt[g]]
@@ -115,70 +123,81 @@ func (p *plan) begin(r *runs, q *linalg.QuantisedQuery, length float32, mask []u
 
 // estimate sets the share of rows that pass in each group.
 func (p *plan) estimate(mask []uint64, overall float32) {
-	p.hits = slices.Grow(p.hits[:0], 2*len(p.share))[:2*len(p.share)]
-	hits, again := p.hits[:len(p.share)], p.hits[len(p.share):]
-	count := func(rows []int32) (hits uint64) {
-		for _, row := range rows {
+	groups := len(p.share)
+	// The correlation within groups, by the variance of a beta-binomial.
+	p.alike = p.likeness(mask, overall, aimedGroups)
+	if p.alike < walkAlike { // to be sure
+		p.alike = p.likeness(mask, overall, 4*aimedGroups)
+	}
+	if p.alike < byChance {
+		penalty := float32(-2 * math.Log(float64(overall)))
+		for g := range groups {
+			p.share[g], p.live, p.penalty = overall, append(p.live, int32(g)), append(p.penalty, penalty)
+		}
+		p.met = groups
+		return
+	}
+	p.bits = slices.Grow(p.bits[:0], (groupSample*groups+63)/64)[:(groupSample*groups+63)/64]
+	linalg.BitsAt(mask, p.r.sample, p.bits)
+	p.hits = slices.Grow(p.hits[:0], groups)[:groups]
+	// Groups of which the first of the sample knows none stand for each other: where they
+	// are many, each by itself says too little.
+	var none, met int
+	for g := range groups {
+		word := uint32(p.bits[g/(64/groupSample)] >> (g % (64 / groupSample) * groupSample) & (1<<groupSample - 1))
+		p.hits[g] = uint8(bits.OnesCount32(word))
+		if word<<(32-firstSample) == 0 {
+			none += againSample
+			met += int(p.hits[g])
+		}
+	}
+	prior := (1 - p.alike) / p.alike
+	var share, penalty [groupSample + 1]float32
+	for i := range share {
+		share[i] = (float32(i) + overall*prior) / (groupSample + prior)
+	}
+	share[0] = min((float32(met)+overall*prior)/(float32(none)+prior), share[0])
+	for i, s := range share {
+		penalty[i] = float32(-2 * math.Log(float64(s)))
+	}
+	for g, met := range p.hits {
+		if p.share[g] = leastShare; met > 0 {
+			p.share[g], p.live, p.penalty = share[met], append(p.live, int32(g)), append(p.penalty, penalty[met])
+		}
+	}
+	if p.met = len(p.live); p.met == 0 { // a filter of all but the sample
+		share[0], penalty[0] = overall, float32(-2*math.Log(float64(overall)))
+	}
+	if share[0] <= leastShare {
+		return
+	}
+	for g, met := range p.hits {
+		if met == 0 {
+			p.share[g], p.live, p.penalty = share[0], append(p.live, int32(g)), append(p.penalty, penalty[0])
+		}
+	}
+}
+
+// likeness is how alike the rows of a group fare, by about count groups.
+func (p *plan) likeness(mask []uint64, overall float32, count int) float32 {
+	const n = firstSample
+	chance := n * overall * (1 - overall)
+	if chance <= 0 {
+		return leastAlike
+	}
+	var square float32
+	step := max(len(p.share)/count, 1)
+	asked := 0
+	for g := 0; g < len(p.share); g += step {
+		hits := uint64(0)
+		for _, row := range p.r.sample[g*groupSample:][:n] {
 			hits += mask[uint32(row)>>6] >> (uint32(row) & 63) & 1
 		}
-		return hits
-	}
-	// The correlation within groups, by the variance of a beta-binomial.
-	const n = groupSample
-	chance := n * overall * (1 - overall)
-	var square float32
-	for g := range hits {
-		hits[g] = int32(count(p.r.sample[g*n:][:n]))
-		d := float32(hits[g]) - n*overall
+		d := float32(hits) - n*overall
 		square += d*d - chance
+		asked++
 	}
-	p.alike = 0
-	if chance > 0 {
-		p.alike = square / float32(len(hits)) / ((n - 1) * chance)
-	}
-	p.alike = min(max(p.alike, 1e-4), 1-1e-4)
-	prior := (1 - p.alike) / p.alike
-	// Groups of which the sample knows none are asked again, and stand for each other:
-	// where they are many, each by itself says too little.
-	none, met := float32(0), float32(0)
-	for g := range hits {
-		again[g] = int32(count(p.r.again[g*againSample:][:againSample]))
-		if hits[g] == 0 {
-			none += againSample
-			met += float32(again[g])
-		}
-	}
-	rare := (met + overall*prior) / (none + prior)
-	share := func(met float32) float32 { return (met + overall*prior) / (n + againSample + prior) }
-	for g := range hits {
-		p.share[g] = leastShare
-		if met := hits[g] + again[g]; met > 0 {
-			p.put(g, share(float32(met)))
-		}
-	}
-	p.met = len(p.live)
-	if rare = min(rare, share(0)); p.met == 0 { // a filter of all but the sample
-		rare = overall
-	}
-	if rare > leastShare {
-		for g := range hits {
-			if hits[g]+again[g] == 0 {
-				p.put(g, rare)
-			}
-		}
-	}
-}
-
-// put makes g a live group of that share.
-func (p *plan) put(g int, share float32) {
-	p.share[g], p.live = share, append(p.live, int32(g))
-	p.penalty = append(p.penalty, -2*float32(math.Ln2)*log2(share))
-}
-
-// log2 is within .09 of the logarithm of x > 0.
-func log2(x float32) float32 {
-	b := math.Float32bits(x)
-	return float32(int32(b>>23)-127) + float32(b&(1<<23-1))/(1<<23)
+	return min(max(square/float32(asked)/((n-1)*chance), leastAlike), 1-leastAlike)
 }
 
 // sow takes the next runs that are looked at without a bar.
@@ -229,9 +248,8 @@ func (p *plan) seedRun(bar float32) int {
 
 // aim decides which runs are worth a look at that bar, as far as some of them tell,
 // and returns about how many they are. First those that hold most of the rows that
-// pass and are above the bar, since they will raise it; when few are left or
-// it is asked the second time, as many that the others hold lossShare of k together,
-// and last is true.
+// pass and are above the bar, since they will raise it; when few are left, as many
+// that the others hold lossShare of k together, and last is true.
 func (p *plan) aim(bar float32) (count int, last bool) {
 	var hold, met [planBuckets]float32
 	ask := func(lo, hi int) {
@@ -252,16 +270,16 @@ func (p *plan) aim(bar float32) (count int, last bool) {
 	}
 	ask(0, p.met)
 	ask(p.met, len(p.live))
-	left, at := lossShare*float32(p.k), planBuckets-1
+	trust := p.trust(bar)
+	left, at := lossShare*float32(p.k)/trust, planBuckets-1
 	for ; at > 0 && left >= hold[at]; at-- {
 		left -= hold[at]
 	}
 	// Some may tell too little: the groups that hold most may not be among them.
 	at = max(at, int((slices.Min(p.penalty)+surely*surely-lowestBucket)*(1/bucketStep)))
 	at, last = min(at, planBuckets-1), true
-	if !p.aimed {
-		p.aimed = true
-		most := firstRows * float32(p.k)
+	if p.aims++; p.aims < mostAims {
+		most := firstRows * float32(p.k) / trust
 		for b := range at {
 			if most -= hold[b]; most < 0 {
 				at, last = b, false
@@ -274,6 +292,18 @@ func (p *plan) aim(bar float32) (count int, last bool) {
 	}
 	p.reach(float32(lowestBucket) + bucketStep*float32(at+1))
 	return count, last
+}
+
+// trust is how many rows above the bar the runs seen hold, which is k, by how many are
+// expected of them: neighbourhoods hold more or fewer far from their middle than a normal
+// distribution has there.
+func (p *plan) trust(bar float32) float32 {
+	var hold float32
+	for _, run := range p.looked {
+		_, z := p.promise(int(run), bar)
+		hold += p.rows(int(run)) * above(z)
+	}
+	return min(max(float32(p.k)/hold, 1/mostTrust), mostTrust)
 }
 
 // promise is by how many standard deviations the bar is above a run's mean, z, and
@@ -364,6 +394,7 @@ func (p *plan) has(run int) bool { return p.seen[run>>6]&(1<<(uint(run)&63)) != 
 
 func (p *plan) mark(run int) {
 	p.seen[run>>6] |= 1 << (uint(run) & 63)
+	p.looked = append(p.looked, int32(run))
 }
 
 // The share of a normal distribution above z, from aboveFrom in steps.

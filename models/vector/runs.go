@@ -22,7 +22,6 @@ type runs struct {
 	// What follows from the rest.
 	scatter []float32 // of a product with a query of length 1: spread, with an allowance
 	sample  []int32   // groupSample rows of each group
-	again   []int32   // againSample others of each
 	firstOf []int32   // the run of each place that is a multiple of runRows
 	runAt   []int32   // the first run of each group, and how many runs there are
 	groupOf []int32   // of each run
@@ -84,9 +83,10 @@ func newRuns(vecs []float32, q8 linalg.Quantised, o order, workers int) *runs {
 const (
 	// A group is the runs of a block, groupRuns at most.
 	groupRuns = 8
-	// groupSample rows stand for their group, and againSample others where those are
-	// not enough.
-	groupSample, againSample = 6, 4
+	// groupSample rows stand for their group: firstSample of them, and againSample others
+	// where those are not enough.
+	firstSample, againSample = 12, 4
+	groupSample              = firstSample + againSample
 )
 
 // ready sets what follows from the rest.
@@ -109,11 +109,11 @@ func (r *runs) ready() {
 		}
 		r.runAt = append(r.runAt, int32(run))
 		lo, hi := int(r.start[run]), int(r.start[next])
-		for i := range groupSample {
-			r.sample = append(r.sample, r.rowAt[lo+(hi-lo)*(2*i+1)/(2*groupSample)])
+		for i := range firstSample {
+			r.sample = append(r.sample, r.rowAt[lo+(hi-lo)*(2*i+1)/(2*firstSample)])
 		}
 		for i := range againSample {
-			r.again = append(r.again, r.rowAt[lo+(hi-lo)*(3*i+1)/(3*againSample)])
+			r.sample = append(r.sample, r.rowAt[lo+(hi-lo)*(3*i+1)/(3*againSample)])
 		}
 		run = next
 	}

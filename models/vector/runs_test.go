@@ -141,7 +141,7 @@ func TestSampleThatTellsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	others := features.FullBitmap(n)
-	for _, row := range slices.Concat(x.runs.sample, x.runs.again) {
+	for _, row := range x.runs.sample {
 		others.Clear(features.Row(row))
 	}
 	q := vecs[5*dim:][:dim]
@@ -225,11 +225,6 @@ func TestAbove(t *testing.T) {
 	}
 	if got := above(float32(math.NaN())); got != 1 {
 		t.Errorf("above NaN: got %v, want 1", got)
-	}
-	for _, x := range []float32{1e-6, .03, .5, 1, 3} {
-		if got, want := float64(log2(x)), math.Log2(float64(x)); math.Abs(got-want) > .09 {
-			t.Errorf("log2 of %v: got %v, want %v", x, got, want)
-		}
 	}
 }
 

@@ -74,9 +74,9 @@ const sketchTimes = 1.2
 
 // compare keeps the rows of runs whose sketches say that they may be among the
 // best in s.picked, and scores them by their codes when there are many. A search of
-// a mapped file without a filter does with the codes, which take less memory.
+// a mapped file does with the codes: sketches would take half as much memory again.
 func (x *body) compare(runs []int32, err bounds, allow slack, s *scan) {
-	if s.mask == nil && x.numbers != nil {
+	if x.numbers != nil {
 		for _, run := range runs {
 			x.look(int(run), err, s)
 		}

@@ -142,12 +142,10 @@ func (x *body) probe(run int, err bounds, s *scan) {
 }
 
 // passing has a bit for each row of a run that passes.
-func (x *body) passing(run int, s *scan) (word uint64) {
+func (x *body) passing(run int, s *scan) uint64 {
 	lo, hi := x.runs.span(run)
-	for i, row := range x.runs.rowAt[lo:hi] {
-		word |= (s.mask[uint32(row)>>6] >> (uint32(row) & 63) & 1) << i
-	}
-	return word
+	linalg.BitsAt(s.mask, x.runs.rowAt[lo:hi], s.word[:])
+	return s.word[0]
 }
 
 // pick looks at the rows that pass one by one: for filters that let few through.
