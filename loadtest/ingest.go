@@ -18,6 +18,7 @@ type ingestCmd struct {
 	Users  int           `help:"Shoppers." default:"200000"`
 	Length time.Duration `help:"Of each phase." default:"15s"`
 	Reads  int           `help:"Profiles read a second." default:"20000"`
+	Fill   bool          `help:"Only fill the data directory, so that a later run measures at once."`
 	Write  string        `help:"Write the page to this file." placeholder:"FILE"`
 	Pprof  string        `help:"Write a CPU profile of the server in each phase to this directory." placeholder:"DIR"`
 	JSON   bool          `name:"json" help:"Print JSON."`
@@ -33,10 +34,14 @@ func (c *ingestCmd) Run(ctx context.Context) error {
 		}
 		defer os.RemoveAll(dir)
 	}
-	r, err := ingest.Run(ctx, ingest.Options{
+	o := ingest.Options{
 		Server: c.Server, Dir: dir, Events: c.Events, Users: c.Users, Length: c.Length, Reads: c.Reads, Profiles: c.Pprof,
 		Tell: func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) },
-	})
+	}
+	if c.Fill {
+		return ingest.Fill(ctx, o)
+	}
+	r, err := ingest.Run(ctx, o)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/attune-rec/attune/features"
 )
@@ -23,6 +24,9 @@ type appending struct {
 	links  [][2]features.UserKey
 	out    []Appended
 	failed error // why the links were not stored
+
+	stands  []int64 // number of the event that had the id before, 0: none; nil: no id was met
+	checked int64   // end of the log when the ids were looked up
 }
 
 // Append stores the events of one shop in order and returns, once they are
@@ -104,7 +108,48 @@ func (s *Store) appending(ctx context.Context, shop features.ShopID, events []fe
 	if err := s.encryptEvents(ctx, shop, a.events, private); err != nil {
 		return nil, fmt.Errorf("append: %w", err)
 	}
+	a.lookUp()
 	return a, nil
+}
+
+// lookUp looks for the ids in the log as it is, so that the writer has to look
+// only at what was stored since. What it cannot look up is left to the writer.
+func (a *appending) lookUp() {
+	l := a.log
+	var maybe []int // places of ids that may be in a segment
+	met := func(i int, seq int64) {
+		if a.stands == nil {
+			a.stands = make([]int64, len(a.events))
+		}
+		a.stands[i] = seq
+	}
+	l.mu.RLock()
+	a.checked = l.end
+	for i := range a.events {
+		if a.events[i].ID == "" {
+			continue
+		}
+		if seq, ok := l.findTail(a.ids[i]); ok {
+			met(i, seq)
+		} else if len(l.segments) > 0 && l.summary.has(a.ids[i].a) {
+			maybe = append(maybe, i)
+		}
+	}
+	var segments []*segment
+	if len(maybe) > 0 {
+		segments = slices.Clone(l.segments)
+	}
+	l.mu.RUnlock()
+	for _, i := range maybe {
+		seq, ok, err := l.findIn(segments, a.ids[i])
+		if err != nil {
+			a.checked = 0
+			return
+		}
+		if ok {
+			met(i, seq)
+		}
+	}
 }
 
 func checkEvent(e *features.Event) error {
@@ -226,7 +271,7 @@ func (p *pendingLog) take(a *appending) error {
 		var id *idHash
 		if e.ID != "" {
 			id = &a.ids[i]
-			seq, ok, err := p.find(*id)
+			seq, ok, err := p.find(a, i)
 			if err != nil {
 				return err
 			}
@@ -245,16 +290,40 @@ func (p *pendingLog) take(a *appending) error {
 	return nil
 }
 
-func (p *pendingLog) find(id idHash) (int64, bool, error) {
+// find is the event that had the id of the i-th one before.
+func (p *pendingLog) find(a *appending, i int) (int64, bool, error) {
+	if a.stands != nil && a.stands[i] > 0 {
+		return a.stands[i], true, nil
+	}
+	id := a.ids[i]
 	if seq, ok := p.ids[id]; ok {
 		return seq, true, nil
 	}
-	for i := len(p.log.tail) - 1; i >= 0; i-- {
-		if seq, ok := p.log.tail[i].find(id); ok {
+	l := p.log
+	from := l.end
+	for k := len(l.lately) - 1; k >= 0 && from > a.checked; k-- {
+		if seq, ok := l.lately[k].ids[id]; ok {
 			return seq, true, nil
 		}
+		from = l.lately[k].from
 	}
-	return p.log.findSealed(id)
+	if from <= a.checked {
+		return 0, false, nil
+	}
+	if seq, ok := l.findTail(id); ok {
+		return seq, true, nil
+	}
+	return l.findSealed(id)
+}
+
+// commitsKept is how many commits are remembered by their ids: a call seldom
+// waits for more.
+const commitsKept = 16
+
+// committed is a commit's ids.
+type committed struct {
+	from int64 // end of the log before it
+	ids  map[idHash]int64
 }
 
 // write puts the pending events into the transaction.
@@ -289,6 +358,10 @@ func (l *shopLog) publish(p *pendingLog) {
 		}
 		l.index(&e.Event, p.hashes[i])
 	}
+	if len(l.lately) == commitsKept {
+		l.lately = append(l.lately[:0], l.lately[1:]...)
+	}
+	l.lately = append(l.lately, committed{l.end, p.ids})
 	l.end = p.end
 	l.mu.Unlock()
 	l.fresh.add(p.linked, p.end, p.linkedAt)

@@ -78,7 +78,12 @@ type generation struct {
 	heads map[features.UserKey]int32
 	links []link
 	ids   map[idHash]uint32
+	seen  filter // of the ids, once they are many: it stays in the processor's cache
+	room  int    // ids it would have room for
 }
+
+// manyIDs is how many ids a generation has before it has a filter.
+const manyIDs = 16 << 10
 
 // link is an event in the chain of a subject's events, newest first.
 type link struct {
@@ -86,8 +91,9 @@ type link struct {
 	prev int32  // -1: none
 }
 
-func newGeneration(first int64) *generation {
-	return &generation{first: first, next: first, heads: map[features.UserKey]int32{}, ids: map[idHash]uint32{}}
+// newGeneration begins a generation of so many events at first.
+func newGeneration(first int64, events int) *generation {
+	return &generation{first: first, next: first, room: events, heads: map[features.UserKey]int32{}, ids: map[idHash]uint32{}}
 }
 
 // add takes in the next event; id is nil when it has none.
@@ -99,8 +105,22 @@ func (g *generation) add(e *features.Event, id *idHash) {
 	}
 	if id != nil {
 		g.ids[*id] = row
+		g.see(*id)
 	}
 	g.next = e.Seq + 1
+}
+
+// see puts an id among those that the filter has, all of them when it is made.
+func (g *generation) see(id idHash) {
+	switch {
+	case len(g.seen.blocks) > 0:
+		g.seen.add(id.a)
+	case len(g.ids) >= manyIDs:
+		g.seen = newFilter(g.room)
+		for id := range g.ids {
+			g.seen.add(id.a)
+		}
+	}
 }
 
 func (g *generation) chain(k features.UserKey, row uint32) {
@@ -130,6 +150,9 @@ func (g *generation) newest(k features.UserKey, from int64, limit int, dst []int
 
 // find is where an event with this id is stored.
 func (g *generation) find(id idHash) (seq int64, ok bool) {
+	if len(g.seen.blocks) > 0 && !g.seen.has(id.a) {
+		return 0, false
+	}
 	row, ok := g.ids[id]
 	return g.first + int64(row), ok
 }

@@ -169,14 +169,29 @@ func (l *shopLog) close() {
 	l.segments, l.retired = nil, nil
 }
 
+// findTail looks an id up in what lies in pages.
+func (l *shopLog) findTail(id idHash) (int64, bool) {
+	for i := len(l.tail) - 1; i >= 0; i-- {
+		if seq, ok := l.tail[i].find(id); ok {
+			return seq, true
+		}
+	}
+	return 0, false
+}
+
 // findSealed looks an id up in the segments within the dedupe window.
 func (l *shopLog) findSealed(id idHash) (int64, bool, error) {
 	if len(l.segments) == 0 || !l.summary.has(id.a) {
 		return 0, false, nil
 	}
+	return l.findIn(l.segments, id)
+}
+
+// findIn looks an id up in those segments that are within the dedupe window.
+func (l *shopLog) findIn(segments []*segment, id idHash) (int64, bool, error) {
 	oldest := l.store.now().Add(-l.store.opts.DedupeWindow)
-	for i := len(l.segments) - 1; i >= 0; i-- {
-		g := l.segments[i]
+	for i := len(segments) - 1; i >= 0; i-- {
+		g := segments[i]
 		if g.Newest.Before(oldest) {
 			continue
 		}

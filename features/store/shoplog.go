@@ -25,12 +25,13 @@ type shopLog struct {
 	end      int64 // the next event's number
 	tailFrom int64 // events from here lie in pages, those before in segments
 	tail     []*generation
-	segments []*segment // by first number
-	summary  summary    // of the ids in segments
-	retired  []*segment // replaced, and maybe still being read
-	starts   []int64    // first numbers of the pages, ascending
-	page     pageWriter // of the writer's goroutine
-	fresh    freshLinks // where the store is not only read
+	segments []*segment  // by first number
+	summary  summary     // of the ids in segments
+	retired  []*segment  // replaced, and maybe still being read
+	starts   []int64     // first numbers of the pages, ascending
+	page     pageWriter  // of the writer's goroutine
+	lately   []committed // likewise: the newest commits, oldest first
+	fresh    freshLinks  // where the store is not only read
 }
 
 // knownShop is the shop's log; ErrNotFound when nothing was ever stored for it.
@@ -168,7 +169,7 @@ func idOf(e *features.Event) *idHash {
 func (l *shopLog) index(e *features.Event, id *idHash) {
 	n := len(l.tail)
 	if n == 0 || e.Seq-l.tail[n-1].first >= int64(l.store.opts.SegmentRows) {
-		l.tail = append(l.tail, newGeneration(e.Seq))
+		l.tail = append(l.tail, newGeneration(e.Seq, l.store.opts.SegmentRows))
 		n++
 	}
 	l.tail[n-1].add(e, id)

@@ -42,24 +42,28 @@ type Result struct {
 	Memory       int64        `json:"peak_memory_bytes"`
 }
 
-// Run measures. It takes as long as the filling, about a minute for 10 million
-// events, and seven phases.
-func Run(ctx context.Context, o Options) (r *Result, err error) {
+// Fill brings the data directory up to the events that a run wants stored.
+func Fill(ctx context.Context, o Options) error {
 	if o.Users < 1000 || o.Events < 0 || o.Length <= 0 {
-		return nil, fmt.Errorf("ingest: expected at least 1000 users, 0 events and a length: got %d, %d, %v", o.Users, o.Events, o.Length)
+		return fmt.Errorf("ingest: expected at least 1000 users, 0 events and a length: got %d, %d, %v", o.Users, o.Events, o.Length)
 	}
-	r = &Result{}
 	last := time.Now()
 	o.Tell("filling %s up to %d events", o.Dir, o.Events)
-	err = fill(ctx, o.Dir, o.Events, o.Users, func(done int64) {
+	return fill(ctx, o.Dir, o.Events, o.Users, func(done int64) {
 		if time.Since(last) > 5*time.Second {
 			last = time.Now()
 			o.Tell("  %d", done)
 		}
 	})
-	if err != nil {
+}
+
+// Run measures. It takes as long as the filling, about a minute for 10 million
+// events, and seven phases.
+func Run(ctx context.Context, o Options) (r *Result, err error) {
+	if err := Fill(ctx, o); err != nil {
 		return nil, err
 	}
+	r = &Result{}
 	if err := os.RemoveAll(filepath.Join(o.Dir, "profiles")); err != nil { // made anew, and timed
 		return nil, err
 	}

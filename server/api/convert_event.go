@@ -9,9 +9,39 @@ import (
 	"github.com/attune-rec/attune/features"
 )
 
+// pseudonyms makes keys of a shop's own ids: *features.Pseudonyms does.
+type pseudonyms interface {
+	User(id string) features.UserKey
+	Session(id string) features.UserKey
+}
+
+// sameAgain remembers the last user and session: the events of a visit come
+// side by side.
+type sameAgain struct {
+	*features.Pseudonyms
+	user, session       string
+	userKey, sessionKey features.UserKey
+}
+
+// User is that of the shop.
+func (s *sameAgain) User(id string) features.UserKey {
+	if id != s.user {
+		s.user, s.userKey = id, s.Pseudonyms.User(id)
+	}
+	return s.userKey
+}
+
+// Session is that of the shop.
+func (s *sameAgain) Session(id string) features.UserKey {
+	if id != s.session {
+		s.session, s.sessionKey = id, s.Pseudonyms.Session(id)
+	}
+	return s.sessionKey
+}
+
 // eventFromProto is the event as the domain knows it: the person's id becomes a
 // pseudonym here, at the edge, and goes no further.
-func eventFromProto(shop features.ShopID, e *attunev1.Event, names *features.Pseudonyms, now time.Time) features.Event {
+func eventFromProto(shop features.ShopID, e *attunev1.Event, names pseudonyms, now time.Time) features.Event {
 	c := e.GetContext()
 	out := features.Event{
 		Shop: shop, ID: e.GetId(), Type: features.EventType(e.GetType()), // #nosec G115 -- the enum is validated

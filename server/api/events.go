@@ -85,7 +85,7 @@ type taking struct {
 	s      *Events
 	shop   features.ShopID
 	source string
-	names  *features.Pseudonyms
+	names  *sameAgain
 	out    attunev1.CollectBatchResponse
 
 	events   []features.Event
@@ -102,7 +102,7 @@ func (s *Events) take(ctx context.Context, shop features.ShopID, source string) 
 	if err != nil {
 		return nil, err
 	}
-	return &taking{s: s, shop: shop, source: source, names: names}, nil
+	return &taking{s: s, shop: shop, source: source, names: &sameAgain{Pseudonyms: names}}, nil
 }
 
 // expect makes room for so many events.
