@@ -31,6 +31,10 @@ func (q quick) Validate(m proto.Message, options ...protovalidate.ValidationOpti
 // characters.
 func plain(m proto.Message) bool {
 	switch m := m.(type) {
+	case *attunev1.RecommendRequest:
+		return plainRecommend(m)
+	case *attunev1.SimilarItemsRequest:
+		return plainShop(m.GetShop()) && plainID(m.GetItem()) && plainLimit(m.GetLimit()) && plainContext(m.GetContext())
 	case *attunev1.Event:
 		return plainEvent(m)
 	case *attunev1.CollectRequest:
@@ -50,6 +54,41 @@ func plain(m proto.Message) bool {
 		return plainShop(m.GetShop()) && len(m.GetIds()) >= 1 && len(m.GetIds()) <= 1000
 	}
 	return false
+}
+
+func plainRecommend(m *attunev1.RecommendRequest) bool {
+	if !plainShop(m.GetShop()) || len(m.GetUser()) > 256 || len(m.GetSession()) > 256 || !plainSurface(m.GetSurface()) ||
+		len(m.GetItem()) > 256 || len(m.GetQuery()) > 512 || len(m.GetPageToken()) > 4096 || !plainLimit(m.GetLimit()) {
+		return false
+	}
+	from, to := m.GetPriceFrom(), m.GetPriceTo()
+	if !(from >= 0 && from <= math.MaxFloat64 && to >= 0 && to <= math.MaxFloat64) || to != 0 && from > to {
+		return false
+	}
+	return plainList(m.GetCart(), 200, 256) && plainList(m.GetExclude(), 1000, 256) && plainList(m.GetCategories(), 32, 1024) &&
+		plainContext(m.GetContext())
+}
+
+// plainList takes at most so many texts that are not empty nor too long.
+func plainList(all []string, most, length int) bool {
+	for _, s := range all {
+		if s == "" || len(s) > length {
+			return false
+		}
+	}
+	return len(all) <= most
+}
+
+func plainLimit(n int32) bool { return n >= 0 && n <= 200 }
+
+func plainSurface(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (i == 0 || (c < '0' || c > '9') && c != '_' && c != '-') {
+			return false
+		}
+	}
+	return len(s) <= 64
 }
 
 func plainID(s string) bool { return s != "" && len(s) <= 256 }

@@ -23,6 +23,12 @@ func plainMessages() []proto.Message {
 			RecommendationId: "r", Position: 3, Attributes: map[string]string{"size": "L"},
 			Context: &attunev1.Context{Market: "DE", Locale: "de-DE", Currency: "EUR", Channel: "web", Device: "phone"},
 		},
+		&attunev1.RecommendRequest{
+			Shop: "mugs", User: "ann", Session: "s", Surface: "home-full_2", Item: "mug", Cart: []string{"cup"}, Query: "mugs", Limit: 10, PageToken: "t",
+			Exclude: []string{"jug"}, PriceFrom: 1, PriceTo: 5, Categories: []string{"home/mugs"},
+			Context: &attunev1.Context{Market: "DE", Locale: "de-DE", Currency: "EUR", Channel: "web", Device: "phone"},
+		},
+		&attunev1.SimilarItemsRequest{Shop: "mugs", Item: "mug", Limit: 10, Context: &attunev1.Context{Locale: "de"}},
 		&attunev1.Event{Type: attunev1.EventType_EVENT_TYPE_SEARCH, Session: "s", Text: "mugs", Context: &attunev1.Context{Locale: "de"}},
 		&attunev1.CollectRequest{Shop: "mugs", Event: &attunev1.Event{Type: attunev1.EventType_EVENT_TYPE_VIEW, User: "ann", Item: "mug"}},
 		&attunev1.CollectBatchRequest{Shop: "a-1", Events: []*attunev1.Event{{}}},
@@ -50,7 +56,7 @@ func spoil(rng *rand.Rand, m protoreflect.Message) {
 		}
 		n := 1
 		if rng.IntN(50) == 0 {
-			n = []int{998, 1000, 9_999}[rng.IntN(3)]
+			n = []int{31, 32, 199, 200, 998, 1000, 9_999}[rng.IntN(7)]
 		}
 		for range n {
 			if f.Kind() == protoreflect.StringKind {
@@ -70,7 +76,7 @@ func spoil(rng *rand.Rand, m protoreflect.Message) {
 	case f.Kind() == protoreflect.EnumKind:
 		m.Set(f, protoreflect.ValueOfEnum(protoreflect.EnumNumber(rng.IntN(29)-1)))
 	case f.Kind() == protoreflect.Int32Kind:
-		m.Set(f, protoreflect.ValueOfInt32([]int32{-1, 0, 1, 10_000, 10_001, 1_000_000, 1_000_001, math.MinInt32, math.MaxInt32}[rng.IntN(9)]))
+		m.Set(f, protoreflect.ValueOfInt32([]int32{-1, 0, 1, 200, 201, 10_000, 10_001, 1_000_000, 1_000_001, math.MinInt32, math.MaxInt32}[rng.IntN(11)]))
 	case f.Kind() == protoreflect.Int64Kind:
 		m.Set(f, protoreflect.ValueOfInt64([]int64{-1, 0, 1, math.MinInt64, math.MaxInt64}[rng.IntN(5)]))
 	case f.Kind() == protoreflect.DoubleKind:
@@ -80,11 +86,11 @@ func spoil(rng *rand.Rand, m protoreflect.Message) {
 
 // word is a string at the edge of some rule.
 func word(rng *rand.Rand) string {
-	words := []string{"", "x", "EUR", "eur", "E1R", "EURO", "de", "d", "de-", "de-AT", "1e", "de_AT", "-a", "a-", "A", "a.b", "shop\n", "é"}
+	words := []string{"", "x", "EUR", "eur", "E1R", "EURO", "de", "d", "de-", "de-AT", "1e", "de_AT", "-a", "a-", "A", "a.b", "shop\n", "é", "home_2-a", "2", "_"}
 	if n := rng.IntN(2 * len(words)); n < len(words) {
 		return words[n]
 	}
-	length := []int{35, 36, 62, 63, 64, 65, 128, 129, 256, 257, 512, 513, 4096, 4097}[rng.IntN(14)]
+	length := []int{35, 36, 62, 63, 64, 65, 128, 129, 256, 257, 512, 513, 1024, 1025, 4096, 4097}[rng.IntN(16)]
 	return strings.Repeat([]string{"a", "é"}[rng.IntN(2)], length)
 }
 

@@ -33,11 +33,18 @@ type Journal struct {
 	opts    Options
 	store   store.Journal
 	log     *slog.Logger
-	queue   chan record
 	quit    chan struct{}
 	done    chan struct{}
 	once    sync.Once
 	records *prometheus.CounterVec
+
+	mu     sync.Mutex
+	queue  [][]record // batches that wait, the last of them being filled
+	spare  []record   // memory of a batch
+	size   int        // records that wait
+	closed bool
+	first  chan struct{} // told of the first record of all that wait
+	full   chan struct{} // and of a full batch
 }
 
 type record struct {
@@ -64,7 +71,7 @@ func New(st store.Journal, o Options) *Journal {
 	}
 	j := &Journal{
 		opts: o, store: st, log: o.Logger,
-		queue: make(chan record, o.Queue), quit: make(chan struct{}), done: make(chan struct{}),
+		quit: make(chan struct{}), done: make(chan struct{}), first: make(chan struct{}, 1), full: make(chan struct{}, 1),
 		records: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "attune_served_records_total",
 			Help: "Records of answers: written, dropped because the queue was full, or failed to write.",
@@ -72,7 +79,11 @@ func New(st store.Journal, o Options) *Journal {
 	}
 	waiting := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "attune_served_records_waiting", Help: "Records of answers that wait to be written.",
-	}, func() float64 { return float64(len(j.queue)) })
+	}, func() float64 {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		return float64(j.size)
+	})
 	for _, outcome := range []string{written, dropped, failed} {
 		j.records.WithLabelValues(outcome)
 	}
@@ -88,21 +99,73 @@ const written, dropped, failed = "written", "dropped", "failed"
 // Put takes a record, which the journal owns from then on. It never waits: a
 // record that finds the queue full or the journal closed is dropped and counted.
 func (j *Journal) Put(shop features.ShopID, s store.Served) {
-	select {
-	case <-j.quit:
-	default:
-		select {
-		case j.queue <- record{shop, s}:
-			return
-		default:
-		}
+	if !j.add(record{shop, s}) {
+		j.records.WithLabelValues(dropped).Inc()
 	}
-	j.records.WithLabelValues(dropped).Inc()
+}
+
+// add puts a record into the queue. The writer is woken for the first one and
+// for a full batch: to wake it for each would cost more than the writing.
+func (j *Journal) add(r record) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed || j.size >= j.opts.Queue {
+		return false
+	}
+	last := len(j.queue) - 1
+	if last < 0 || len(j.queue[last]) == j.opts.Batch {
+		batch := j.spare
+		if j.spare = nil; batch == nil {
+			batch = make([]record, 0, j.opts.Batch)
+		}
+		j.queue = append(j.queue, batch)
+		last++
+	}
+	j.queue[last] = append(j.queue[last], r)
+	if j.size++; j.size == 1 {
+		tell(j.first)
+	}
+	if j.size == j.opts.Batch {
+		tell(j.full)
+	}
+	return true
+}
+
+func tell(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// take is the batch that waits longest; nil when none does. It gives back the
+// memory of the one before.
+func (j *Journal) take(before []record) []record {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if before != nil {
+		j.spare = before[:0]
+	}
+	if len(j.queue) == 0 {
+		return nil
+	}
+	batch := j.queue[0]
+	j.queue[0] = nil
+	if j.queue = j.queue[1:]; len(j.queue) == 0 {
+		j.queue = nil
+	}
+	j.size -= len(batch)
+	return batch
 }
 
 // Close writes what waits, for as long as ctx lasts, and stops.
 func (j *Journal) Close(ctx context.Context) error {
-	j.once.Do(func() { close(j.quit) })
+	j.once.Do(func() {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.closed = true
+		close(j.quit)
+	})
 	select {
 	case <-j.done:
 		return nil
@@ -113,53 +176,52 @@ func (j *Journal) Close(ctx context.Context) error {
 
 func (j *Journal) run() {
 	defer close(j.done)
-	batch := make([]record, 0, j.opts.Batch)
 	complaint := time.NewTicker(10 * time.Second)
 	defer complaint.Stop()
 	var said float64
 	for {
 		select {
-		case r := <-j.queue:
-			batch = j.fill(append(batch, r))
-			j.write(batch)
-			batch = batch[:0]
+		case <-j.first:
+			j.linger()
+			j.drain()
 		case <-complaint.C:
 			if n := value(j.records.WithLabelValues(dropped)); n > said {
 				j.log.Warn("records of answers were dropped: the store does not keep up", "dropped", n-said, "queue", j.opts.Queue)
 				said = n
 			}
 		case <-j.quit:
-			for {
-				select {
-				case r := <-j.queue:
-					if batch = append(batch, r); len(batch) == cap(batch) {
-						j.write(batch)
-						batch = batch[:0]
-					}
-				default:
-					j.write(batch)
-					return
-				}
-			}
+			j.drain()
+			return
 		}
 	}
 }
 
-// fill adds what comes within the linger.
-func (j *Journal) fill(batch []record) []record {
+// linger waits for more records, until a batch is full.
+func (j *Journal) linger() {
+	select {
+	case <-j.full: // maybe of what was written since
+	default:
+	}
+	j.mu.Lock()
+	enough := j.size >= j.opts.Batch
+	j.mu.Unlock()
+	if enough {
+		return
+	}
 	timer := time.NewTimer(j.opts.Linger)
 	defer timer.Stop()
-	for len(batch) < j.opts.Batch {
-		select {
-		case r := <-j.queue:
-			batch = append(batch, r)
-		case <-timer.C:
-			return batch
-		case <-j.quit:
-			return batch
-		}
+	select {
+	case <-j.full:
+	case <-timer.C:
+	case <-j.quit:
 	}
-	return batch
+}
+
+// drain writes what waits.
+func (j *Journal) drain() {
+	for batch := j.take(nil); batch != nil; batch = j.take(batch) {
+		j.write(batch)
+	}
 }
 
 // write stores a batch shop by shop.

@@ -66,10 +66,19 @@ func (in *incoming) leave() {
 	}
 }
 
-// codec is gRPC's own, but for messages that come in.
+// codec is gRPC's own, but for messages that come in and for answers that go out
+// by the thousand.
 type codec struct{ encoding.CodecV2 }
 
 func newCodec() codec { return codec{encoding.GetCodecV2(grpcproto.Name)} }
+
+// Marshal implements encoding.CodecV2.
+func (c codec) Marshal(v any) (mem.BufferSlice, error) {
+	if b, ok := encoded(v); ok {
+		return b, nil
+	}
+	return c.CodecV2.Marshal(v)
+}
 
 // Unmarshal implements encoding.CodecV2.
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {

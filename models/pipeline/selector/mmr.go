@@ -74,17 +74,19 @@ func (s *mmr) Select(r *features.Request, cs []pipeline.Candidate) []pipeline.Ca
 	defer s.pool.Put(spare)
 	left := append((*spare)[:0], cs[:n]...)
 	*spare = left
-	nearest := r.Scratch.Floats(n) // likeness to the most alike one taken
-	inverse := r.Scratch.Floats(n) // of the vectors' lengths
-	position := r.Scratch.Ints(n)  // in left, of what is not taken; -1 once it is
-	s.lengths(left, inverse)
+	nearest := r.Scratch.Floats(n)   // likeness to the most alike one taken
+	relevance := r.Scratch.Floats(n) // its share of what counts
+	position := r.Scratch.Ints(n)    // in left, of what is not taken; -1 once it is
+	for i := range left {
+		relevance[i] = s.lambda * (left[i].Score - low) / (top - low)
+	}
+	likeness := s.likeness(r, left)
 	for place := range places {
 		best, at := float32(math.Inf(-1)), -1
-		for i := range left {
+		for i, v := range relevance {
 			if position[i] < 0 {
 				continue
 			}
-			v := s.lambda * (left[i].Score - low) / (top - low)
 			if place > 0 {
 				v -= (1 - s.lambda) * nearest[i]
 			}
@@ -94,14 +96,10 @@ func (s *mmr) Select(r *features.Request, cs []pipeline.Candidate) []pipeline.Ca
 		}
 		cs[place] = left[at]
 		position[at] = -1
-		for i := range left {
-			if position[i] < 0 {
-				continue
-			}
-			if alike := s.alike(r, left[at].Row, left[i].Row, inverse[at]*inverse[i]); alike > nearest[i] {
-				nearest[i] = alike
-			}
+		if place+1 == places {
+			break
 		}
+		likeness.raise(at, nearest)
 	}
 	next := places
 	for i := range left {
@@ -113,35 +111,53 @@ func (s *mmr) Select(r *features.Request, cs []pipeline.Candidate) []pipeline.Ca
 	return cs
 }
 
-func (s *mmr) vector(row features.Row) []float32 {
-	dim := s.embed.Dim()
-	if vecs := s.embed.Vectors(); row >= 0 && (int(row)+1)*dim <= len(vecs) {
-		return vecs[int(row)*dim:][:dim]
-	}
-	return nil
+// likeness compares candidates with each other.
+type likeness struct {
+	r       *features.Request
+	cs      []pipeline.Candidate
+	dim     int
+	vectors []float32 // of all items; nil: the catalogue tells
+	rows    []int32   // of the candidates; 0 for one without a vector
+	inverse []float32 // of the vectors' lengths; 0 without one
+	dots    []float32
 }
 
-func (s *mmr) lengths(cs []pipeline.Candidate, inverse []float32) {
+func (s *mmr) likeness(r *features.Request, cs []pipeline.Candidate) likeness {
+	l := likeness{r: r, cs: cs}
 	if s.embed == nil {
-		return
+		return l
 	}
+	l.dim, l.vectors = s.embed.Dim(), s.embed.Vectors()
+	l.rows, l.inverse, l.dots = r.Scratch.Ints(len(cs)), r.Scratch.Floats(len(cs)), r.Scratch.Floats(len(cs))
 	for i := range cs {
-		if v := s.vector(cs[i].Row); v != nil {
-			if length := linalg.Norm2(v); length > 0 {
-				inverse[i] = 1 / length
+		if row := cs[i].Row; row >= 0 && (int(row)+1)*l.dim <= len(l.vectors) {
+			if length := linalg.Norm2(l.vectors[int(row)*l.dim:][:l.dim]); length > 0 {
+				l.rows[i], l.inverse[i] = int32(row), 1/length
 			}
 		}
 	}
+	return l
 }
 
-// alike is from 0, nothing in common, to 1.
-func (s *mmr) alike(r *features.Request, a, b features.Row, inverse float32) float32 {
-	if s.embed != nil {
-		if inverse == 0 { // one has no vector
-			return 0
+// raise brings nearest up to every candidate's likeness to the one in place at.
+func (l *likeness) raise(at int, nearest []float32) {
+	if l.inverse == nil {
+		for i := range l.cs {
+			nearest[i] = max(nearest[i], alike(l.r, l.cs[at].Row, l.cs[i].Row))
 		}
-		return max(0, linalg.Dot(s.vector(a), s.vector(b))*inverse)
+		return
 	}
+	if l.inverse[at] == 0 {
+		return
+	}
+	linalg.DotGather(l.vectors[int(l.rows[at])*l.dim:][:l.dim], l.vectors, l.rows, l.dots)
+	for i, dot := range l.dots {
+		nearest[i] = max(nearest[i], dot*(l.inverse[at]*l.inverse[i]))
+	}
+}
+
+// alike is from 0, nothing in common, to 1, by the catalogue.
+func alike(r *features.Request, a, b features.Row) float32 {
 	if r.Catalog == nil {
 		return 0
 	}

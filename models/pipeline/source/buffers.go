@@ -18,7 +18,7 @@ type buffers struct {
 	rows  []features.Row
 	vec   []float32
 	sums  []float32 // by row, zero in between
-	seen  []features.Row
+	seen  []int32   // rows whose sum is above 0
 	top   linalg.TopK
 	best  []linalg.Scored
 	score []float32
@@ -53,17 +53,19 @@ func (b *buffers) reach(n int) {
 // add puts v, above 0, on row's sum.
 func (b *buffers) add(row features.Row, v float32) {
 	if b.sums[row] == 0 {
-		b.seen = append(b.seen, row)
+		b.seen = append(b.seen, int32(row))
 	}
 	b.sums[row] += v
 }
 
 // give appends the n rows with the largest sums.
 func (b *buffers) give(n int, dst []pipeline.Candidate) []pipeline.Candidate {
-	b.top.Reset(n)
+	b.score = b.score[:0]
 	for _, row := range b.seen {
-		b.top.Push(int32(row), b.sums[row])
+		b.score = append(b.score, b.sums[row])
 	}
+	b.top.Reset(n)
+	b.top.PushGather(b.seen, b.score)
 	b.best = b.top.Sorted(b.best[:0])
 	for _, c := range b.best {
 		dst = append(dst, pipeline.Candidate{Row: features.Row(c.Index), Score: c.Score})
