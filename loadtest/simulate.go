@@ -14,8 +14,9 @@ import (
 // simulateCmd asks the pipeline and the models about shops whose truth is
 // known; no server runs.
 type simulateCmd struct {
-	Explore simulateExploreCmd `cmd:"" help:"What exploration finds among new items, and what it costs."`
-	Models  simulateModelsCmd  `cmd:"" help:"Fit models on a simulated shop's log and judge them by its truth."`
+	Explore  simulateExploreCmd  `cmd:"" help:"What exploration finds among new items, and what it costs."`
+	Position simulatePositionCmd `cmd:"" help:"Learn rankers from clicks on lists, with regard to places and without, and judge both by the truth."`
+	Models   simulateModelsCmd   `cmd:"" help:"Fit models on a simulated shop's log and judge them by its truth."`
 }
 
 type simulated struct {
@@ -97,5 +98,38 @@ func (c *simulateModelsCmd) Run(ctx context.Context) error {
 	for _, j := range all {
 		_, _ = fmt.Fprintf(t, "%d\t%s\t%.4f\t%.4f to %.4f\t%.4f\t%.1f %%\t\n", j.Seed, j.Model, j.Clicks, j.Low, j.High, j.Best, 100*j.Share)
 	}
+	return t.Flush()
+}
+
+type simulatePositionCmd struct {
+	simulated
+	Visits int `default:"40" help:"Visits of each shopper in the log that the models are fitted on."`
+	Lists  int `default:"6000" help:"Lists that are shown and clicked."`
+	Shown  int `default:"10" help:"Items of a list."`
+	Look   int `default:"80" help:"Candidates that the rankers order."`
+}
+
+// Run implements the command.
+func (c *simulatePositionCmd) Run(ctx context.Context) error {
+	var all []simulate.Positioned
+	var gains []float64
+	for _, seed := range c.Seeds {
+		w := c.world(seed)
+		got, err := simulate.Position(ctx, simulate.PositionOptions{World: w, Visits: c.Visits, Lists: c.Lists, Shown: c.Shown, Look: c.Look})
+		if err != nil {
+			return err
+		}
+		all, gains = append(all, got), append(gains, got.Gains...)
+	}
+	gain, low, high := simulate.Interval(gains)
+	if c.JSON {
+		return writeJSON(os.Stdout, map[string]any{"machine": machine(), "results": all, "gain": gain, "low": low, "high": high})
+	}
+	t := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', tabwriter.AlignRight)
+	_, _ = fmt.Fprintln(t, "seed\tlists\tclicks/answer as shown\twithout\twith\tgain\t95 %\t")
+	for _, p := range all {
+		_, _ = fmt.Fprintf(t, "%d\t%d\t%.4f\t%.4f\t%.4f\t%+.4f\t%+.4f to %+.4f\t\n", p.Seed, p.Lists, p.Shown, p.Without, p.With, p.Gain, p.Low, p.High)
+	}
+	_, _ = fmt.Fprintf(t, "all\t\t\t\t\t%+.4f\t%+.4f to %+.4f\t\n", gain, low, high)
 	return t.Flush()
 }

@@ -114,8 +114,8 @@ func (c *swapCmd) Run(ctx context.Context) error {
 		return err
 	}
 	defer closed()
-	if n := judges.Markers(); n < len(c.Versions) {
-		return fmt.Errorf("%d of %d releases have items of their own: make them with 'loadtest shop --another NAME'", n, len(c.Versions))
+	if n := judges.Markers(); n < len(c.Versions) || n < 3 {
+		return fmt.Errorf("%d of %d releases have items of their own: expected three at least, so that each swap frees one: make them with 'loadtest shop --another NAME'", n, len(c.Versions))
 	}
 	g, err := traffic.DialGRPC(c.Target, 1)
 	if err != nil {

@@ -134,15 +134,17 @@ func RunSwap(ctx context.Context, s Swap, client *wire.Client, conn *grpc.Client
 	v.ask(r.Codes["OK"] == r.Requests && r.Unsent == 0, fmt.Sprintf("failed requests over %d swaps", s.Times), "none", "%d of %d: %v, unsent %d", r.Requests-r.Codes["OK"], r.Requests, r.Codes, r.Unsent)
 	v.ask(swapping.at(99) <= 2*calm.at(99), "p99 during a swap", fmt.Sprintf("at most twice %.2f ms before", calm.at(99)), "%.2f ms: %.2f times (%d requests)", swapping.at(99), swapping.at(99)/calm.at(99), swapping.count())
 	v.ask(float64(peak) <= 2.2*float64(memory), "memory at most", fmt.Sprintf("2.2 times %d MB before", memory>>20), "%d MB: %.2f times", peak>>20, float64(peak)/float64(memory))
-	v.ask(freed >= float64(s.Times), "old releases freed", fmt.Sprint(s.Times), "%.0f; %d MB resident at the end", freed, after>>20)
-	for _, version := range s.Versions {
-		n, err := mapped(s.Pid, version)
+	// The one before the served one stays, to go back to at once.
+	v.ask(freed >= float64(s.Times-1), "old releases freed", fmt.Sprintf("%d: all but the one before", s.Times-1), "%.0f; %d MB resident at the end", freed, after>>20)
+	for i := range s.Versions {
+		if i == s.Times%len(s.Versions) || i == (s.Times-1)%len(s.Versions) {
+			continue
+		}
+		n, err := mapped(s.Pid, s.Versions[i])
 		if err != nil {
 			return nil, err
 		}
-		if served := version == s.Versions[s.Times%len(s.Versions)]; served != (n > 0) {
-			v.ask(false, "files of "+version+" in memory", fmt.Sprint(served), "%d maps", n)
-		}
+		v.ask(n == 0, "files of "+s.Versions[i]+" mapped into memory", "none", "%d", n)
 	}
 	v.note("a swap takes %.1f s at the median, %.1f s at most, from the call to promote to its answer; p99 between swaps %.2f ms", spans.took(50), spans.took(100), between.at(99))
 	said(fmt.Sprintf("working %d answers out anew", len(kept)))

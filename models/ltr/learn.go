@@ -107,6 +107,11 @@ func Learn(ctx context.Context, p Params, lists []List, o LearnOptions) (*Learnt
 	p.scale(train)
 	train, check = p.prepare(train, o.Blind, false), p.prepare(check, o.Blind, true)
 	story := &Story{Lists: len(train), Validation: len(check), NDCG: map[string]float64{}}
+	for _, l := range useful[:cut] {
+		if l.Position != nil {
+			story.Shown++
+		}
+	}
 	first := len(p.Models) + 1 + len(p.Sources) // of the signals
 	for k := range p.Models {
 		alone := Params{Mean: p.Mean, Linear: make([]float32, width)}

@@ -29,9 +29,10 @@ type Params struct {
 
 // Story is how the ranker was chosen.
 type Story struct {
-	Lists      int                `json:"lists"`      // requests that were learnt from
-	Validation int                `json:"validation"` // requests that were chosen on
-	NDCG       map[string]float64 `json:"ndcg"`       // at 10 on validation, by what was tried
+	Lists      int                `json:"lists"`           // requests that were learnt from
+	Shown      int                `json:"shown,omitempty"` // of those, answers that were shown, with places
+	Validation int                `json:"validation"`      // requests that were chosen on
+	NDCG       map[string]float64 `json:"ndcg"`            // at 10 on validation, by what was tried
 	Chosen     string             `json:"chosen"`
 	Formula    string             `json:"formula,omitempty"` // of the regression
 	Importance []Importance       `json:"importance"`

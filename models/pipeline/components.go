@@ -29,6 +29,7 @@ type Components struct {
 type Env struct {
 	Models  map[string]models.Model // by their name in the release
 	Indexes map[string]models.Index // by the name of the model whose vectors they hold
+	Trends  Trends                  // nil: nobody counts, as in a replay
 }
 
 // Model is the model called name; the error lists those there are.

@@ -35,7 +35,8 @@ func Defaults() []models.Recipe {
 				{Name: "factors", Source: "factors", Model: ModelFactors, Limit: 150},
 				{Name: "similar", Source: "similar", Model: ModelItems, Limit: 150},
 				{Name: "interest", Source: "interest", Model: ModelContent, Limit: 100},
-				{Name: "trending", Source: "popular", Model: ModelPopular, Limit: 50},
+				{Name: "trending", Source: "trending", Model: ModelPopular, Limit: 50},
+				{Name: "segment", Source: "segment", Limit: 30},
 				{Name: "new", Source: "new", Limit: 20, Params: map[string]any{"days": 30}},
 				{Name: "again", Source: "again", Limit: 10},
 			},
@@ -89,7 +90,7 @@ func Defaults() []models.Recipe {
 // SurfaceFull is the surface of Full.
 const SurfaceFull = "home-full"
 
-// Full is the home page with everything there is: nine sources, of which two
+// Full is the home page with everything there is: ten sources, of which two
 // search vectors, the learnt ranker and what keeps a page varied. It is written
 // for a release that has all the models.
 func Full() models.Recipe {
@@ -102,7 +103,8 @@ func Full() models.Recipe {
 			{Name: "interest", Source: "interest", Model: ModelContent, Limit: 80},
 			{Name: "next", Source: "next", Model: ModelNext, Limit: 60},
 			{Name: "favourites", Source: "favourites", Model: ModelPopular, Limit: 80},
-			{Name: "trending", Source: "popular", Model: ModelPopular, Limit: 50},
+			{Name: "trending", Source: "trending", Model: ModelPopular, Limit: 50},
+			{Name: "segment", Source: "segment", Limit: 30},
 			{Name: "new", Source: "new", Limit: 20, Params: map[string]any{"days": 30}},
 			{Name: "recent", Source: "recent", Limit: 20},
 			{Name: "again", Source: "again", Limit: 10},

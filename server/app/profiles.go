@@ -7,6 +7,7 @@ import (
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/store"
+	"github.com/attune-rec/attune/models/pipeline/source"
 	"github.com/attune-rec/attune/server/collect"
 	"github.com/attune-rec/attune/server/profile"
 	"github.com/attune-rec/attune/server/shopper"
@@ -21,9 +22,18 @@ func (s *Server) profiles() (*profile.Keeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.people = k
+	s.people.Store(k)
 	s.closing(k.Close)
 	return k, nil
+}
+
+// segments is what a shopper counts in where trends are counted, as far as a
+// profile of them is in memory.
+func (s *Server) segments(shop features.ShopID, key features.UserKey) []string {
+	if people := s.people.Load(); people != nil { // while it starts there is none
+		return source.SegmentsOf(people.Kept(shop, key))
+	}
+	return nil
 }
 
 // listeners are told in order.

@@ -124,9 +124,10 @@ func (s *Server) risks() *risk.Keeper {
 		Changed: func(shop features.ShopID) {
 			s.withheld.forget(shop)
 			s.quarantined.forget(shop)
-			if err := s.people.Recount(s.stopping, shop); err != nil {
+			if err := s.people.Load().Recount(s.stopping, shop); err != nil {
 				s.log.Error("profiles still count what was quarantined, or lack what was let in, until the next start", "shop", shop, "error", err)
 			}
+			s.trends.Reload(shop)
 			if err := s.signals.Reload(shop); err != nil {
 				s.log.Error("signals still count what was kept out, or lack what was let in, until the next start", "shop", shop, "error", err)
 			}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,6 +24,7 @@ import (
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/store"
 	"github.com/attune-rec/attune/models/ltr"
+	"github.com/attune-rec/attune/models/pipeline"
 	"github.com/attune-rec/attune/models/release"
 	"github.com/attune-rec/attune/models/vector/milvus"
 	"github.com/attune-rec/attune/server/api"
@@ -45,6 +47,7 @@ import (
 	"github.com/attune-rec/attune/server/signals"
 	"github.com/attune-rec/attune/server/steer"
 	"github.com/attune-rec/attune/server/telemetry"
+	"github.com/attune-rec/attune/server/trend"
 )
 
 // Server is everything that runs. Build it, Run it; Run closes it.
@@ -69,7 +72,8 @@ type Server struct {
 	signals  *signals.Keeper
 
 	quarantined *withheld
-	people      *profile.Keeper
+	people      atomic.Pointer[profile.Keeper] // nil: it is not there yet
+	trends      *trend.Keeper
 
 	recommendation *api.Recommendation
 
@@ -188,8 +192,12 @@ func (s *Server) liveReleases() (err error) {
 	}
 	s.breakers = breaker.NewSet(breaker.Options{})
 	s.metrics.MustRegister(s.breakers)
+	if s.trends, err = trend.New(trend.Options{Log: s.store, Segments: s.segments, Withheld: s.withheld.holds, Logger: s.log, Registerer: s.metrics}); err != nil {
+		return err
+	}
+	s.closing(s.trends.Close)
 	o := engine.Options{
-		Changes: s.store, Rules: s.rules, Warm: s.rules.Warm, Observer: telemetry.NewComponents(s.metrics), Workers: runtime.GOMAXPROCS(0), Breakers: s.breakers, Logger: s.log,
+		Changes: s.store, Rules: s.rules, Trends: func(shop features.ShopID) pipeline.Trends { return s.trends.Of(shop) }, Warm: s.rules.Warm, Observer: telemetry.NewComponents(s.metrics), Workers: runtime.GOMAXPROCS(0), Breakers: s.breakers, Logger: s.log,
 	}
 	if s.config.Milvus.Configured() {
 		cluster, err := milvus.NewCluster(s.config.Milvus)
@@ -256,7 +264,7 @@ func (s *Server) services() (rpc.Services, error) {
 	if err != nil {
 		return none, err
 	}
-	told := listeners{shoppers, recently, profiles, s.signals}
+	told := listeners{shoppers, recently, profiles, s.signals, s.trends}
 	collector, err := collect.New(collect.Options{
 		Log: s.store, Morgue: s.store, Listener: told,
 		MaxAge: s.config.EventAge, MaxAhead: s.config.ClockAhead, Logger: s.log, Registerer: s.metrics,

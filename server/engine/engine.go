@@ -66,6 +66,7 @@ type Options struct {
 	Observer pipeline.Observer // nil: nobody watches
 	Switches *pipeline.Switches
 	Rules    pipeline.Steerer                        // nil: none
+	Trends   func(features.ShopID) pipeline.Trends   // of a shop; nil: nobody counts
 	Warm     func(features.ShopID, features.Catalog) // told of a catalogue before it is served; nil: nobody
 	Workers  int                                     // goroutines that make an index; 0: 1
 
@@ -105,6 +106,9 @@ func New(o Options) *Engines {
 // Build makes r ready, with the catalogue as it stands. Free it.
 func (es *Engines) Build(ctx context.Context, r *release.Release) (*Engine, error) {
 	env := pipeline.Env{Models: map[string]models.Model{}, Indexes: map[string]models.Index{}}
+	if es.o.Trends != nil {
+		env.Trends = es.o.Trends(r.Manifest.Shop)
+	}
 	e := &Engine{version: r.Version(), pipelines: map[string]*pipeline.Pipeline{}, base: r.Items, next: 1}
 	for _, p := range r.Models() {
 		env.Models[p.Name] = p.Model

@@ -213,6 +213,22 @@ func (k *Keeper) Get(ctx context.Context, id features.ShopID, key features.UserK
 	return f, err
 }
 
+// Kept is the profile of a user or session as it was last made, without reading
+// or making anything; nil where none is in memory.
+func (k *Keeper) Kept(id features.ShopID, key features.UserKey) *features.Profile {
+	s := k.shop(id)
+	if to, ok := s.links.Peek(key); ok {
+		key = to
+	}
+	e, ok := s.entries.Peek(key)
+	if !ok {
+		return nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.made
+}
+
 // Stored implements collect.Listener: there is something to read. Where events
 // come faster than the follower reads them it returns a little later, so that
 // senders, who wait for it, do not run ahead of the profiles.

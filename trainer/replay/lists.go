@@ -11,8 +11,13 @@ import (
 // Lists puts the sessions to the subject's sources and works out, of every
 // candidate, what a ranker would have seen of it and whether it was bought: what
 // a ranker learns from. Where inputs has signals, they are those of the time.
-// The lists come in the order of the log.
+// Where the log is a Shelf too, answers of the surface that something was taken
+// of are lists as well, with the place of each item that was seen; answers to
+// pages and carts are not. The lists come in the order of the log.
 func Lists(ctx context.Context, log Store, shop features.ShopID, s Subject, inputs *ltr.Inputs, o Options) ([]ltr.List, error) {
+	if surface := s.Recipe.Surface; surface != features.SurfaceItem && surface != features.SurfaceCart {
+		o.shown = surface
+	}
 	t, err := record(ctx, log, shop, s.Items, &o)
 	if err != nil {
 		return nil, err
@@ -57,6 +62,13 @@ func (w *worker) list(ctx context.Context, shop features.ShopID, v *visit, k kno
 	var err error
 	if w.found, err = w.p.pipe.Propose(ctx, r, &w.ans, w.found[:0]); err != nil {
 		return ltr.List{}, fmt.Errorf("propose: %w", err)
+	}
+	if v.shown != nil {
+		names := make([]string, len(w.p.subject.Recipe.Sources))
+		for i := range names {
+			names[i] = w.p.subject.Recipe.Sources[i].Name
+		}
+		return w.placedList(r, v, inputs, names), nil
 	}
 	list := ltr.List{Gain: make([]float32, len(w.found))}
 	w.rows = w.rows[:0]

@@ -80,6 +80,7 @@ type Options struct {
 	Groups   []Group   // by which shoppers are compared
 	Reasons  int       // that rest on the history are put to the test, at most; 0: none
 	Progress func(done, total int)
+	shown    string // the surface whose answers are read beside the sessions; "": none
 }
 
 // limit is how many items are asked for.

@@ -23,6 +23,7 @@ type visit struct {
 	market string
 	order  string
 	items  []string // distinct, in log order
+	shown  []placed // of an answer that led to these items; nil: a purchase session
 }
 
 // pause ends a session where purchases name no order.
@@ -64,6 +65,7 @@ type tape struct {
 	since  []time.Time                            // by row: from when the item was there
 	newest []features.Row                         // by since, newest first
 	sold   []int32                                // by row: purchases before the sessions
+	led    map[string]*led                        // by answer; nil: answers are not read
 }
 
 // record reads the sessions that began in [from, to), and what their shoppers
@@ -71,12 +73,17 @@ type tape struct {
 // that are withheld.
 func record(ctx context.Context, log Store, shop features.ShopID, items features.Catalog, o *Options) (*tape, error) {
 	who := resolver{ctx: ctx, log: log, shop: shop, known: map[features.UserKey]features.UserKey{}}
+	shelf, shown := log.(Shelf)
+	shown = shown && o.shown != ""
 	t := &tape{past: map[features.UserKey][]past{}, off: map[features.UserKey]bool{}, agreed: map[features.UserKey]features.Purposes{}}
 	type basket struct {
 		user  features.UserKey
 		order string
 	}
 	open := map[basket]*visit{}
+	if shown {
+		t.led = map[string]*led{}
+	}
 	t.created(items)
 	withheld, err := log.Withheld(ctx, shop)
 	if err != nil {
@@ -89,6 +96,9 @@ func record(ctx context.Context, log Store, shop features.ShopID, items features
 		}
 		if row, ok := items.Row(e.Item); ok && e.Type == features.Purchase && e.Time.Before(o.From) && !holds(e) {
 			t.sold[row]++
+		}
+		if shown && e.Recommendation != "" && !e.Time.Before(o.From) && e.Time.Before(o.To) && !holds(e) {
+			t.note(e)
 		}
 		if e.Type != features.Purchase || e.Item == "" || e.Time.Before(o.From) || !e.Time.Before(o.To) || holds(e) {
 			return nil
@@ -112,6 +122,11 @@ func record(ctx context.Context, log Store, shop features.ShopID, items features
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read the sessions of shop %s: %w", shop, err)
+	}
+	if shown {
+		if err := t.shelve(ctx, shelf, shop, o.shown, &who, o); err != nil {
+			return nil, err
+		}
 	}
 	for row := range t.since {
 		if t.since[row].After(o.From) {

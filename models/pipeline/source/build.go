@@ -22,6 +22,8 @@ func makers() map[string]maker {
 		"bought":     newBought,     // beside the items of the cart
 		"users":      newScored,     // what shoppers alike did: a model that scores every item
 		"popular":    newPopular,    // most wanted in the market
+		"trending":   newTrending,   // most wanted of late in the market, by shoppers alike first
+		"segment":    newSegment,    // most wanted by the shopper's segments over weeks
 		"favourites": newFavourites, // most wanted in the shopper's categories
 		"next":       newNext,       // what follows what the shopper did last
 		"new":        newArrivals,   // newest first
