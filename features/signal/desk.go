@@ -24,7 +24,7 @@ type desk struct {
 	brands  tally
 	mine    []places // of the shopper's own, open addressing
 	maybe   [maybes]uint64
-	touched float64  // of no use but to have looked
+	touched float64 // of no use but to have looked
 }
 
 // places is an item of the shopper's and its cell.
