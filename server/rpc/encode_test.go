@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -59,7 +60,7 @@ func TestAnswersAreEncodedAsByTheLibrary(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if b := got.Materialize(); !bytes.Equal(b, want) {
+			if b := got.MaterializeToBuffer(mem.DefaultBufferPool()).ReadOnlyData(); !bytes.Equal(b, want) {
 				t.Fatalf("%v: got %x, want %x", m, b, want)
 			}
 			got.Free()
