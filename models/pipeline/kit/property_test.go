@@ -27,7 +27,13 @@ var modelOf = map[string]string{
 	"factors": pipeline.ModelFactors, "interest": pipeline.ModelContent, "similar": pipeline.ModelItems,
 	"related": pipeline.ModelItems, "bought": pipeline.ModelItems, "users": pipeline.ModelFactors, "popular": pipeline.ModelPopular,
 	"new": "", "recent": "", "again": "", "favourites": pipeline.ModelPopular, "next": pipeline.ModelItems,
+	"trending": "", "segment": "", // charts of everything
 }
+
+// everything is a chart of all items, whoever asks.
+type everything struct{ trend *pipeline.Trend }
+
+func (e everything) Trend(pipeline.Span, string, string) *pipeline.Trend { return e.trend }
 
 // paramsOf is the parameters that each filter is tried with, and refuse says,
 // in other words than the filter's, which items must not leave.
@@ -65,6 +71,11 @@ func refuse(name string, r *features.Request, it *features.Item, row features.Ro
 func TestNothingUnfilteredLeaves(t *testing.T) {
 	cat := shelf(t, nil)
 	env := environment(t, nil)
+	all := &pipeline.Trend{}
+	for row := range features.Row(shelfItems) {
+		all.Items, all.Scores = append(all.Items, cat.ID(row)), append(all.Scores, 1)
+	}
+	env.Trends = everything{all}
 	for _, name := range source.Names() {
 		if _, ok := modelOf[name]; !ok {
 			t.Fatalf("source %q is not tried", name)
@@ -78,6 +89,7 @@ func TestNothingUnfilteredLeaves(t *testing.T) {
 	}
 	r.Shopper.Recent = append(r.Shopper.Recent, features.Interaction{Row: 6, Type: features.Hide, TimeMS: now.UnixMilli()})
 	r.Shopper.Hidden = features.BitmapOf(64, 0, 1, 8, 19)
+	r.Shopper.Profile = &features.Profile{Lifecycle: "loyal"}
 	r.Market, r.Locale, r.Limit = "DE", "en", shelfItems
 	r.Item, r.Cart, r.Exclude = 14, []features.Row{12, 3}, []features.Row{10, 9}
 	left := 0
