@@ -72,6 +72,7 @@ func fitOwn(ctx context.Context, in models.FitInput, p Params) (*Model, error) {
 		p.Recipe = untried(tried, story)
 		return fitRecipe(ctx, in, p, story)
 	}
+	doubt(tried, train, truth)
 	parts, kept, err := fitTried(ctx, in, p, train, tried, story, clock)
 	if err != nil {
 		return nil, err
@@ -100,6 +101,33 @@ func fitOwn(ctx context.Context, in models.FitInput, p Params) (*Model, error) {
 		return !slices.ContainsFunc(p.Recipe, func(c Choice) bool { return c.Name == part.Name })
 	})
 	return finish(in, parts, p, story)
+}
+
+// sure is the cases from which on they decide how much of what leans on the
+// newest is good.
+const sure = 200
+
+// doubt expects less of what leans on the newest where there are few cases to
+// show that it helps.
+func doubt(tried []candidate, train, truth *dataset.Dataset) {
+	cases := 0
+	for u := range truth.Users {
+		if len(truth.History(u)) > 0 && len(train.History(u)) > 0 {
+			cases++
+		}
+	}
+	for i := range tried {
+		if c := &tried[i]; cases < sure && leans(c.Choice) {
+			c.prior *= float64(cases) / sure
+		}
+	}
+}
+
+// leans reports whether a part leans on the newest interactions or learns from
+// their order.
+func leans(c Choice) bool {
+	var lean struct{ Recency float64 }
+	return sequential(c.Kind) || len(c.Params) > 0 && (json.Unmarshal(c.Params, &lean) != nil || lean.Recency != 0)
 }
 
 // choosing is the share of the budget that may be spent on trying parts: what
@@ -188,8 +216,7 @@ func untried(all []candidate, story *Story) []Choice {
 	var recipe []Choice
 	story.Tried = nil
 	for _, c := range all {
-		var lean struct{ Recency float64 }
-		keep := !sequential(c.Kind) && (len(c.Params) == 0 || json.Unmarshal(c.Params, &lean) == nil && lean.Recency == 0)
+		keep := !leans(c.Choice)
 		if keep {
 			c.Weight = c.prior
 			recipe = append(recipe, c.Choice)

@@ -16,7 +16,7 @@ type Facts struct {
 	Pairs   int     `json:"interactions"`
 	Density float64 `json:"density"`
 	Timed   bool    `json:"timed"` // most interactions have times, and not all the same
-	Stars   bool    `json:"stars"` // most are ratings or reviews with stars
+	Stars   bool    `json:"stars"` // most are ratings or reviews with stars, of which some are good
 	Sales   bool    `json:"sales"` // there are purchases beside other events
 	Words   bool    `json:"words"` // the catalogue says something of the items
 	Order   float64 `json:"order"` // share of interactions that followed another of the user's
@@ -29,7 +29,8 @@ func survey(d *dataset.Dataset) Facts {
 			f.Users++
 		}
 	}
-	timed, stars, sales := 0, 0, 0
+	timed, stars, good, sales := 0, 0, 0, 0
+	most := float32(0)
 	var first, last int64
 	for i := range d.Log {
 		it := &d.Log[i]
@@ -42,6 +43,10 @@ func survey(d *dataset.Dataset) Facts {
 		}
 		if starred(it) {
 			stars++
+			most = max(most, it.Value)
+			if it.Value >= liked {
+				good++
+			}
 		}
 		if it.Type == features.Purchase {
 			sales++
@@ -50,7 +55,7 @@ func survey(d *dataset.Dataset) Facts {
 	n := max(len(d.Log), 1)
 	f.Timed = 2*timed > n && last > first
 	f.Order = following(d)
-	f.Stars = 2*stars > n
+	f.Stars = 2*stars > n && most <= scale && 100*good >= fewGood*stars
 	f.Sales = sales > 0 && sales < n
 	f.Density = float64(n) / (float64(max(f.Users, 1)) * float64(max(f.Items, 1)))
 	if d.Catalog != nil {
@@ -68,8 +73,13 @@ func starred(it *features.Interaction) bool {
 	return (it.Type == features.Rating || it.Type == features.Review) && it.Value > 0
 }
 
-// liked is the number of stars from which on an item is one to be found.
-const liked = 4
+const (
+	liked = 4 // stars from which on an item is one to be found
+	scale = 5 // stars at most; a larger number counts something else, such as plays
+	// fewGood is the good ratings in a hundred below which ratings are no opinion:
+	// a file whose third column is always 1 says only that something happened.
+	fewGood = 5
+)
 
 // aim reports whether it is what answers are for: a purchase where there are
 // any beside other events, a good rating among ratings, else what speaks for
