@@ -545,9 +545,12 @@ type PromoteReleaseRequest struct {
 	// Serve it to this share of the shoppers only; 0 means to all.
 	CanaryShare float64 `protobuf:"fixed64,3,opt,name=canary_share,json=canaryShare,proto3" json:"canary_share,omitempty"`
 	// Why, for the history.
-	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Promote it although a limit of fairness does not hold, and why; the audit log
+	// and the history keep it. Empty means not to.
+	DespiteFairness string `protobuf:"bytes,5,opt,name=despite_fairness,json=despiteFairness,proto3" json:"despite_fairness,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *PromoteReleaseRequest) Reset() {
@@ -608,12 +611,20 @@ func (x *PromoteReleaseRequest) GetReason() string {
 	return ""
 }
 
+func (x *PromoteReleaseRequest) GetDespiteFairness() string {
+	if x != nil {
+		return x.DespiteFairness
+	}
+	return ""
+}
+
 // Where to go back to.
 type RollbackReleaseRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The shop.
 	Shop string `protobuf:"bytes,1,opt,name=shop,proto3" json:"shop,omitempty"`
-	// The version; empty means the one served before.
+	// The version; empty means the one served before. One that was never served
+	// has to be promoted instead where the shop has limits of fairness.
 	Version string `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
 	// Why, for the history.
 	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -718,12 +729,13 @@ const file_attune_v1_release_service_proto_rawDesc = "" +
 	"\x04shop\x18\x01 \x01(\tB#\xbaH r\x1e2\x1c^([a-z0-9][a-z0-9-]{0,62})?$R\x04shop\x12#\n" +
 	"\aversion\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aversion\"S\n" +
 	"\x18GetCurrentReleaseRequest\x127\n" +
-	"\x04shop\x18\x01 \x01(\tB#\xbaH r\x1e2\x1c^([a-z0-9][a-z0-9-]{0,62})?$R\x04shop\"\xd3\x01\n" +
+	"\x04shop\x18\x01 \x01(\tB#\xbaH r\x1e2\x1c^([a-z0-9][a-z0-9-]{0,62})?$R\x04shop\"\x88\x02\n" +
 	"\x15PromoteReleaseRequest\x127\n" +
 	"\x04shop\x18\x01 \x01(\tB#\xbaH r\x1e2\x1c^([a-z0-9][a-z0-9-]{0,62})?$R\x04shop\x12#\n" +
 	"\aversion\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aversion\x12:\n" +
 	"\fcanary_share\x18\x03 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00R\vcanaryShare\x12 \n" +
-	"\x06reason\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x06reason\"\x96\x01\n" +
+	"\x06reason\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x06reason\x123\n" +
+	"\x10despite_fairness\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x0fdespiteFairness\"\x96\x01\n" +
 	"\x16RollbackReleaseRequest\x127\n" +
 	"\x04shop\x18\x01 \x01(\tB#\xbaH r\x1e2\x1c^([a-z0-9][a-z0-9-]{0,62})?$R\x04shop\x12!\n" +
 	"\aversion\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\aversion\x12 \n" +
