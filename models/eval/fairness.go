@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -190,15 +191,24 @@ func (f *Fairness) WriteText(w io.Writer) error {
 	return err
 }
 
+// ErrUnfair is returned for a release whose answers differ by group more than is
+// let pass, or were not compared.
+var ErrUnfair = errors.New("answers differ by group")
+
 // FairLimit is the widest gap that is let pass.
 type FairLimit struct {
+	Shop        features.ShopID // "": every shop
 	By, Measure string
 	Most        float64
 }
 
-// ParseFairLimit reads "gender:price=0.05".
+// ParseFairLimit reads "gender:price=0.05", or "default/gender:price=0.05" for
+// one shop.
 func ParseFairLimit(text string) (l FairLimit, err error) {
 	what, most, ok := strings.Cut(text, "=")
+	if shop, rest, one := strings.Cut(what, "/"); one && features.ShopID(shop).Validate() == nil {
+		l.Shop, what = features.ShopID(shop), rest
+	}
 	by, measure, two := strings.Cut(what, ":")
 	if ok && two && by != "" && slices.Contains(FairMeasures(), measure) {
 		if l.Most, err = strconv.ParseFloat(most, 64); err == nil && l.Most >= 0 && l.Most <= 1 {
@@ -206,14 +216,36 @@ func ParseFairLimit(text string) (l FairLimit, err error) {
 			return l, nil
 		}
 	}
-	return FairLimit{}, fmt.Errorf("expected ATTRIBUTE:MEASURE=MOST, such as gender:price=0.05, the measure one of %s and the most 0 to 1: got %q", strings.Join(FairMeasures(), ", "), text)
+	return FairLimit{}, fmt.Errorf("expected [SHOP/]ATTRIBUTE:MEASURE=MOST, such as gender:price=0.05, the measure one of %s and the most 0 to 1: got %q", strings.Join(FairMeasures(), ", "), text)
 }
 
-// Holds reports with what is wrong a gap that is surely wider than the limit:
-// its whole interval is.
+// Metric is the name under which a release keeps the gap that the limit is of.
+func (l FairLimit) Metric() string { return (&Fairness{By: l.By}).Metric(l.Measure) }
+
+// Holds reports ErrUnfair, with what is wrong, for a gap that is surely wider
+// than the limit: its whole interval is.
 func (l FairLimit) Holds(low, high float64) error {
 	if g := (FairGap{Low: low, High: high}); g.Least() > l.Most {
-		return fmt.Errorf("the groups of %s differ in %s by %.4f at least, want %.4f at most", l.By, l.Measure, g.Least(), l.Most)
+		return fmt.Errorf("%w: the groups of %s differ in %s by %.4f at least, want %.4f at most", ErrUnfair, l.By, l.Measure, g.Least(), l.Most)
+	}
+	return nil
+}
+
+// CheckFair reports ErrUnfair for the first of a shop's limits that does not
+// hold, or whose gap was never measured; gap finds one by its metric's name.
+func CheckFair(limits []FairLimit, shop features.ShopID, gap func(metric string) (low, high float64, ok bool)) error {
+	for _, l := range limits {
+		if l.Shop != "" && l.Shop != shop {
+			continue
+		}
+		low, high, ok := gap(l.Metric())
+		if !ok {
+			return fmt.Errorf("%w, or may: it was not compared in %s by %s; train it with 'trainer fit --data DIR --fairness %s' on a log that can be judged and has two groups of 20 shoppers",
+				ErrUnfair, l.Measure, l.By, l.By)
+		}
+		if err := l.Holds(low, high); err != nil {
+			return fmt.Errorf("%w; look at it with 'trainer evaluate --pipeline --fairness %s'", err, l.By)
+		}
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/store"
+	"github.com/attune-rec/attune/models/eval"
 	"github.com/attune-rec/attune/models/release"
 	"github.com/attune-rec/attune/models/vector/milvus"
 	"github.com/attune-rec/attune/server/collect"
@@ -56,6 +57,8 @@ func codeOf(err error) (codes.Code, string) {
 		return codes.FailedPrecondition, "RELEASE_CORRUPT"
 	case errors.Is(err, release.ErrFormat):
 		return codes.FailedPrecondition, "RELEASE_FORMAT"
+	case errors.Is(err, eval.ErrUnfair):
+		return codes.FailedPrecondition, "RELEASE_UNFAIR"
 	case errors.Is(err, release.ErrStale):
 		return codes.Aborted, "SERVING_STATE_CHANGED"
 	case errors.Is(err, store.ErrStale):

@@ -3,10 +3,14 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 
 	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/models/eval"
 	"github.com/attune-rec/attune/models/release"
 )
 
@@ -15,7 +19,8 @@ import (
 const actor = "api"
 
 // PromoteRelease implements the RPC. It returns when this server serves the
-// release; a release that it cannot load is refused before anything changes.
+// release; a release that it cannot load is refused before anything changes, and
+// so is one that breaks a limit of fairness, unless the call says why it may.
 func (s *Releases) PromoteRelease(ctx context.Context, r *attunev1.PromoteReleaseRequest) (*attunev1.CurrentRelease, error) {
 	shop, err := shopOf(r.GetShop())
 	if err != nil {
@@ -24,6 +29,16 @@ func (s *Releases) PromoteRelease(ctx context.Context, r *attunev1.PromoteReleas
 	change := release.Change{By: actor, Reason: r.GetReason()}
 	if err := s.verify(ctx, shop, r.GetVersion()); err != nil {
 		return nil, Status(err)
+	}
+	if unfair := s.fair(ctx, shop, r.GetVersion()); unfair != nil {
+		why := r.GetDespiteFairness()
+		if why == "" || !errors.Is(unfair, eval.ErrUnfair) {
+			return nil, Status(unfair)
+		}
+		if err := s.Despite(ctx, shop, r.GetVersion(), fmt.Sprintf("despite fairness: %s; because: %s", unfair, why)); err != nil {
+			return nil, Status(err)
+		}
+		change.Reason = strings.TrimPrefix(change.Reason+"; despite fairness: "+why, "; ")
 	}
 	if share := r.GetCanaryShare(); share > 0 && share < 1 {
 		_, err = release.StartCanary(ctx, s.Store, shop, r.GetVersion(), share, change)
@@ -35,6 +50,31 @@ func (s *Releases) PromoteRelease(ctx context.Context, r *attunev1.PromoteReleas
 	}
 	out, err := s.take(ctx, shop)
 	return out, Status(err)
+}
+
+// fair reports eval.ErrUnfair for a release that breaks a limit of its shop.
+func (s *Releases) fair(ctx context.Context, shop features.ShopID, version string) error {
+	if len(s.Limits) == 0 {
+		return nil
+	}
+	metrics, err := release.ReadMetrics(ctx, s.Store, shop, version)
+	if err != nil {
+		return err
+	}
+	err = eval.CheckFair(s.Limits, shop, func(metric string) (low, high float64, ok bool) {
+		m, ok := metrics[metric]
+		return m.Low, m.High, ok
+	})
+	if err != nil {
+		return fmt.Errorf("release %s: %w", version, err)
+	}
+	return nil
+}
+
+// served reports whether a shop's shoppers ever received a release.
+func (s *Releases) served(ctx context.Context, shop features.ShopID, version string) (bool, error) {
+	past, err := release.History(ctx, s.Store, shop, 0)
+	return slices.ContainsFunc(past, func(p release.Serving) bool { return p.Stable == version }), err
 }
 
 // verify reads a release whole, and prepares what lies elsewhere: what cannot be
@@ -56,6 +96,15 @@ func (s *Releases) RollbackRelease(ctx context.Context, r *attunev1.RollbackRele
 	shop, err := shopOf(r.GetShop())
 	if err != nil {
 		return nil, Status(err)
+	}
+	if version := r.GetVersion(); version != "" && len(s.Limits) > 0 { // no way around the limits of promoting
+		was, err := s.served(ctx, shop, version)
+		if err == nil && !was {
+			err = s.fair(ctx, shop, version)
+		}
+		if err != nil {
+			return nil, Status(err)
+		}
 	}
 	if _, err := release.Rollback(ctx, s.Store, shop, r.GetVersion(), release.Change{By: actor, Reason: r.GetReason()}); err != nil {
 		return nil, Status(err)

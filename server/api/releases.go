@@ -9,6 +9,7 @@ import (
 	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/models/eval"
 	"github.com/attune-rec/attune/models/release"
 	"github.com/attune-rec/attune/server/live"
 )
@@ -27,8 +28,13 @@ type Releases struct {
 	Kinds   release.Kinds
 	Service Service
 	Tokens  *Tokens
+	Limits  []eval.FairLimit                                    // that a release must hold to be promoted
 	Prepare func(ctx context.Context, r *release.Release) error // before a promotion; nil: nothing to do
 	Taken   func(ctx context.Context, shop features.ShopID)     // after a change is carried out; nil: nobody to tell
+
+	// Despite writes down that a release is promoted although a limit does not hold,
+	// before it is. Needed where there are limits.
+	Despite func(ctx context.Context, shop features.ShopID, version, why string) error
 }
 
 // ListReleases implements the RPC.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/store"
+	"github.com/attune-rec/attune/models/eval"
 )
 
 // parseNeeds reads rules such as default/user.gender=none.
@@ -53,6 +54,22 @@ func parseSensitive(rules []string) (map[features.ShopID]map[string]string, erro
 			all[shop] = map[string]string{}
 		}
 		all[shop][name] = purposes
+	}
+	return all, nil
+}
+
+// parseFairLimits reads limits of fairness.
+func parseFairLimits(rules []string) ([]eval.FairLimit, error) {
+	all := make([]eval.FairLimit, 0, len(rules))
+	for _, text := range rules {
+		l, err := eval.ParseFairLimit(text)
+		if err == nil && l.By != "market" {
+			err = store.CheckAttribute(l.By)
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, l)
 	}
 	return all, nil
 }

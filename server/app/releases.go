@@ -6,13 +6,17 @@ import (
 	"fmt"
 	"time"
 
+	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
+
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/store"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/kind"
 	"github.com/attune-rec/attune/models/pipeline"
 	"github.com/attune-rec/attune/models/release"
 	"github.com/attune-rec/attune/models/vector/milvus"
 	"github.com/attune-rec/attune/server/api"
+	"github.com/attune-rec/attune/server/auth"
 	"github.com/attune-rec/attune/server/engine"
 	"github.com/attune-rec/attune/server/live"
 	"github.com/attune-rec/attune/server/recommend"
@@ -131,8 +135,17 @@ func (s *Server) warm(ctx context.Context, l *live.Loaded[*engine.Engine]) error
 
 // releaseService promotes and rolls back. Where large models are in Milvus, a
 // promotion fills it first, and its aliases follow.
-func (s *Server) releaseService(tokens *api.Tokens) *api.Releases {
-	r := &api.Releases{Store: s.releases, Kinds: kinds, Service: s.set, Tokens: tokens}
+func (s *Server) releaseService(tokens *api.Tokens) (*api.Releases, error) {
+	limits, err := parseFairLimits(s.config.FairLimit)
+	if err != nil {
+		return nil, err
+	}
+	r := &api.Releases{Store: s.releases, Kinds: kinds, Service: s.set, Tokens: tokens, Limits: limits}
+	r.Despite = func(ctx context.Context, shop features.ShopID, version, why string) error {
+		return s.store.Audit(ctx, shop, store.Audited{
+			Actor: auth.From(ctx).ID, Method: attunev1.ReleaseService_PromoteRelease_FullMethodName, Subject: version, Detail: why,
+		})
+	}
 	if s.cluster != nil {
 		r.Prepare = func(ctx context.Context, r *release.Release) error {
 			_, err := s.cluster.Fill(ctx, r, nil)
@@ -140,7 +153,7 @@ func (s *Server) releaseService(tokens *api.Tokens) *api.Releases {
 		}
 		r.Taken = s.pointed
 	}
-	return r
+	return r, nil
 }
 
 // pointed makes the aliases in Milvus follow what a shop serves. Nothing that

@@ -20,6 +20,7 @@ type Trust struct {
 	DefaultConsent []string          `help:"What who said nothing agreed to, by shop and market: default=personalisation+analytics, default/DE=none." placeholder:"SHOP[/MARKET]=PURPOSES"`
 	Needed         []string          `help:"What fields of persons and events are needed for, by shop: default/user.gender=none, default/event.device=analytics. What no purpose needs is not stored, what some need only of who agreed to one. What is not named is stored." placeholder:"SHOP/FIELD=PURPOSES"`
 	Sensitive      []string          `help:"Attributes of persons that no model and no report may use but for the purposes recorded: default/gender, default/gender=fairness." placeholder:"SHOP/ATTRIBUTE[=PURPOSES]"`
+	FairLimit      []string          `help:"PromoteRelease takes only what surely differs by no more than this between the groups of an attribute: gender:price=0.05 for every shop, default/gender:price=0.05 for one; MEASURE is quality, exposure or price." placeholder:"[SHOP/]ATTRIBUTE:MEASURE=MOST"`
 	Retain         map[string]string `help:"How long events of a type are kept, such as impression=90d; answer and refused are those records. What is not named is kept." mapsep:"," placeholder:"TYPE=DURATION"`
 	RetainEvery    time.Duration     `help:"Time between two looks for what is kept too long." default:"24h"`
 	BulkReads      int               `help:"An alarm rings when a caller reads the data of more persons of a shop within --bulk-window; 0: never." default:"1000"`
@@ -44,6 +45,9 @@ func (t *Trust) wrong() string {
 	}
 	if _, err := parseRetention(t.Retain); err != nil {
 		return "retain: " + err.Error()
+	}
+	if _, err := parseFairLimits(t.FairLimit); err != nil {
+		return "fair-limit: " + err.Error()
 	}
 	return ""
 }

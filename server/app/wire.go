@@ -272,6 +272,10 @@ func (s *Server) services() (rpc.Services, error) {
 		return none, err
 	}
 	s.closing(recommender.Close)
+	published, err := s.releaseService(tokens)
+	if err != nil {
+		return none, err
+	}
 	s.recommendation = &api.Recommendation{Recommender: recommender, Names: names, Tokens: tokens}
 	s.events = &api.Events{Collector: collector, Names: names, Validate: validate, Dead: s.store, Tokens: tokens}
 	return rpc.Services{
@@ -285,7 +289,7 @@ func (s *Server) services() (rpc.Services, error) {
 			Store: s.store, Validate: validate, Tokens: tokens, Changed: all(shoppers.Forget, recently.Forget, profiles.Forget),
 			Linked: told.Linked, Unlinked: profiles.Unlinked,
 		},
-		Releases: s.releaseService(tokens),
+		Releases: published,
 		Rules:    &api.Rules{Keeper: s.rules, Served: s.store, Asked: s.recommendation, Tokens: tokens},
 		Risk:     &risk.Service{Keeper: s.risks(), Tokens: tokens},
 		Privacy: &privacy.Service{

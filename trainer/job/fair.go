@@ -13,7 +13,7 @@ import (
 
 // ErrUnfair is returned for a release whose answers differ by group more than
 // is let pass.
-var ErrUnfair = errors.New("the release is not promoted: its answers differ by group")
+var ErrUnfair = errors.New("the release is not promoted")
 
 // byMarket is the group that needs no attribute.
 const byMarket = "market"
@@ -43,7 +43,9 @@ func (f *FairBy) groups(env *Env, st *store.Store, r *Releases, also FairGate) (
 		return nil, err
 	}
 	for _, l := range limits {
-		names = append(names, l.By)
+		if l.Shop == "" || l.Shop == r.shop() {
+			names = append(names, l.By)
+		}
 	}
 	slices.Sort(names)
 	var all []replay.Group
@@ -61,7 +63,7 @@ func (f *FairBy) groups(env *Env, st *store.Store, r *Releases, also FairGate) (
 
 // FairGate is the flag of how far answers may differ by group.
 type FairGate struct {
-	Limits []string `name:"fair-limit" help:"Promote only what surely differs by no more than this between the groups of an attribute: MEASURE is quality, exposure or price." placeholder:"ATTRIBUTE:MEASURE=MOST"`
+	Limits []string `name:"fair-limit" help:"Promote only what surely differs by no more than this between the groups of an attribute: MEASURE is quality, exposure or price." placeholder:"[SHOP/]ATTRIBUTE:MEASURE=MOST"`
 }
 
 func (f *FairGate) limits() ([]eval.FairLimit, error) {
@@ -90,15 +92,12 @@ func (f *FairGate) allow(env *Env, st release.Store, r *Releases, version string
 	if err != nil {
 		return err
 	}
-	for _, l := range limits {
-		m, ok := metrics[(&eval.Fairness{By: l.By}).Metric(l.Measure)]
-		if !ok {
-			return fmt.Errorf("%w: release %s was not compared in %s by %s: train it with 'trainer fit --data DIR --fairness %s' on a log that can be judged and has two groups of 20 shoppers",
-				ErrUnfair, version, l.Measure, l.By, l.By)
-		}
-		if err := l.Holds(m.Low, m.High); err != nil {
-			return fmt.Errorf("%w: release %s: %w; look at it with 'trainer evaluate --pipeline --fairness %s'", ErrUnfair, version, err, l.By)
-		}
+	err = eval.CheckFair(limits, r.shop(), func(metric string) (low, high float64, ok bool) {
+		m, ok := metrics[metric]
+		return m.Low, m.High, ok
+	})
+	if err != nil {
+		return fmt.Errorf("%w: release %s: %w", ErrUnfair, version, err)
 	}
 	return nil
 }
