@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/attune-rec/attune/features"
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -54,7 +53,7 @@ func (s *Store) keeper(mayMake bool) (*secrets.Keeper, error) {
 	if s.opts.Keeper != nil {
 		return s.opts.Keeper, nil
 	}
-	path := filepath.Join(s.opts.Dir, "master.key")
+	path := s.keyFile()
 	text, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) && mayMake {
 		if text, err = s.makeKeyFile(path); err != nil {

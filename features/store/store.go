@@ -133,6 +133,11 @@ func (s *Store) open(ctx context.Context) error {
 	if err := migrate(ctx, s.write, s.log); err != nil {
 		return err
 	}
+	if s.opts.Keeper == nil {
+		if err := s.settleKeys(ctx); err != nil {
+			return err
+		}
+	}
 	keeper, err := s.keeper(true)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -23,6 +24,8 @@ type Keys struct {
 	Create KeysCreate `cmd:"" help:"Make a key and show it, once."`
 	List   KeysList   `cmd:"" help:"List keys; what they are made of is not kept."`
 	Revoke KeysRevoke `cmd:"" help:"End a key."`
+
+	RotateMaster KeysRotateMaster `cmd:"" help:"Make a new master key and wrap every person's data key by it. The server must be stopped."`
 }
 
 // KeysCreate makes a key.
@@ -45,6 +48,9 @@ type KeysList struct {
 type KeysRevoke struct {
 	ID string `arg:"" help:"The key's id: the middle part of it."`
 }
+
+// KeysRotateMaster makes a new master key.
+type KeysRotateMaster struct{}
 
 // shownKey is a key as the commands show it.
 type shownKey struct {
@@ -170,5 +176,15 @@ func (k *KeysRevoke) Run(ctx context.Context, c *Config, w io.Writer) (err error
 		return err
 	}
 	_, err = fmt.Fprintf(w, "revoked %s: a running server refuses it within a second\n", k.ID)
+	return err
+}
+
+// Run makes the new master key.
+func (*KeysRotateMaster) Run(ctx context.Context, c *Config, w io.Writer) error {
+	n, err := store.RotateMasterKey(ctx, store.Options{Dir: c.Data, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return explain(c.Data, err)
+	}
+	_, err = fmt.Fprintf(w, "%d keys are wrapped by a new master key: back up %s, and keep the old one only as long as backups from before\n", n, filepath.Join(c.Data, "master.key"))
 	return err
 }
