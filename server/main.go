@@ -35,6 +35,8 @@ type flags struct {
 	Serve struct{}  `cmd:"" default:"1" help:"Serve; what happens when no command is given."`
 	Keys  app.Keys  `cmd:"" help:"Keys of programs that call the server."`
 	Audit app.Audit `cmd:"" help:"Who did what."`
+
+	Backup app.Backup `cmd:"" help:"Copy the data directory while the server runs."`
 }
 
 func main() { os.Exit(run(os.Args[1:])) }

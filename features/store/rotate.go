@@ -87,28 +87,35 @@ func (s *Store) rotate(ctx context.Context) (n int, err error) {
 	return n, s.scrub(ctx)
 }
 
+// wrappedRow is what the master key wraps for a shop or a person.
+type wrappedRow struct {
+	shop          string
+	user, wrapped []byte
+}
+
+func (s *Store) wrappedAfter(ctx context.Context, list, shop string, user []byte) (page []wrappedRow, err error) {
+	found, err := s.read.QueryContext(ctx, list, shop, user)
+	if err != nil {
+		return nil, err
+	}
+	defer found.Close()
+	for found.Next() {
+		var r wrappedRow
+		if err := found.Scan(&r.shop, &r.user, &r.wrapped); err != nil {
+			return nil, err
+		}
+		page = append(page, r)
+	}
+	return page, found.Err()
+}
+
 // rewrap has next wrap what a list finds. It reads the state before tx, in which
 // all is written.
 func (s *Store) rewrap(ctx context.Context, tx *transaction, list, set string, next *secrets.Keeper, n *int) error {
-	type row struct {
-		shop          string
-		user, wrapped []byte
-	}
 	shop, user := "", []byte{}
 	for {
-		found, err := s.read.QueryContext(ctx, list, shop, user)
-		if err != nil {
-			return err
-		}
-		var page []row
-		for found.Next() {
-			var r row
-			if err := found.Scan(&r.shop, &r.user, &r.wrapped); err != nil {
-				return errors.Join(err, found.Close())
-			}
-			page = append(page, r)
-		}
-		if err := errors.Join(found.Err(), found.Close()); err != nil || len(page) == 0 {
+		page, err := s.wrappedAfter(ctx, list, shop, user)
+		if err != nil || len(page) == 0 {
 			return err
 		}
 		for i := range page {

@@ -2,6 +2,7 @@ package eval
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -58,8 +59,20 @@ func TestFair(t *testing.T) {
 
 func TestFairLimit(t *testing.T) {
 	l, err := ParseFairLimit("attributes.size:price=0.05")
-	if err != nil || l != (FairLimit{"attributes.size", FairPrice, .05}) {
+	if err != nil || l != (FairLimit{By: "attributes.size", Measure: FairPrice, Most: .05}) {
 		t.Fatalf("got %+v, %v", l, err)
+	}
+	one, err := ParseFairLimit("mugs/gender:price=0.05")
+	if err != nil || one != (FairLimit{Shop: "mugs", By: "gender", Measure: FairPrice, Most: .05}) {
+		t.Fatalf("got %+v, %v", one, err)
+	}
+	for shop, gap := range map[features.ShopID]float64{"mugs": .05, "other": .9} { // the limit is of one shop
+		if err := CheckFair([]FairLimit{one}, shop, func(string) (low, high float64, ok bool) { return gap, gap, true }); err != nil {
+			t.Errorf("%s: got %v", shop, err)
+		}
+	}
+	if err := CheckFair([]FairLimit{one}, "mugs", func(string) (low, high float64, ok bool) { return 0, 0, false }); !errors.Is(err, ErrUnfair) {
+		t.Errorf("not compared: got %v, want %v", err, ErrUnfair)
 	}
 	for _, wrong := range []string{"", "gender", "gender:price", "gender:luck=1", ":price=0.1", "gender:price=2", "gender:price=NaN", "gender:price=-1"} {
 		if l, err := ParseFairLimit(wrong); err == nil {

@@ -145,9 +145,9 @@ func TestSoak(t *testing.T) {
 	if len(samples) < 6 {
 		t.Fatalf("got %d samples, want more: a longer run", len(samples))
 	}
-	var hours, resident []float64
+	var hours, resident, heap []float64
 	for _, s := range samples {
-		hours, resident = append(hours, s.at.Hours()), append(resident, s.resident)
+		hours, resident, heap = append(hours, s.at.Hours()), append(resident, s.resident), append(heap, s.heap)
 	}
 	third := len(samples) / 3
 	most := func(of []sample, f func(sample) int) (m int) {
@@ -168,7 +168,7 @@ func TestSoak(t *testing.T) {
 		t.Errorf("resident memory grows by %.2f %% an hour, want at most 1", perHour)
 	}
 	last := samples[len(samples)-1]
-	figure(t, "soak of %v at 70 %% of %.0f calls/s (%.0f/s were kept up): %d calls (events repeat after 20,000), %d turned away; resident memory %.0f MiB, slope %+.2f %% an hour after %v; goroutines at most %d early and %d late; descriptors %d and %d; data in %s",
-		whole, capacity, kept, n.Load(), late.Load(), last.resident/(1<<20), perHour, warm,
+	figure(t, "soak of %v at 70 %% of %.0f calls/s (%.0f/s were kept up): %d calls (events repeat after 20,000), %d turned away; resident memory %.0f MiB, slope %+.2f %% an hour after %v, of Go's heap alone %+.2f %%; goroutines at most %d early and %d late; descriptors %d and %d; data in %s",
+		whole, capacity, kept, n.Load(), late.Load(), last.resident/(1<<20), perHour, warm, slope(hours, heap)/heap[0]*100,
 		most(samples[:third], goroutines), most(samples[len(samples)-third:], goroutines), most(samples[:third], openFiles), most(samples[len(samples)-third:], openFiles), os.TempDir())
 }

@@ -1,0 +1,57 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/attune-rec/attune/features/store"
+)
+
+// Backup is the command that copies the data directory beside a running server.
+type Backup struct {
+	To string `arg:"" help:"Directory to make; it must not exist." type:"path"`
+}
+
+// Run copies and says what to w.
+func (b *Backup) Run(ctx context.Context, c *Config, w io.Writer) error {
+	made, err := store.Backup(ctx, store.Options{Dir: c.Data, Logger: slog.New(slog.DiscardHandler)}, b.To)
+	if err != nil {
+		return explain(b.To, err)
+	}
+	if err := copyReleases(filepath.Join(c.Data, "releases"), filepath.Join(b.To, "releases")); err != nil {
+		return explain(b.To, fmt.Errorf("back up the releases: %w", err))
+	}
+	_, err = fmt.Fprintf(w, "%d events and %d sealed files are in %s, without the master key: keep a copy of %s elsewhere. To restore, put it and the newest erasures.log into a copy of the backup, and start the server on that\n",
+		made.Events, made.Segments, b.To, filepath.Join(c.Data, "master.key"))
+	return err
+}
+
+// copyReleases copies the folder of releases: what is served of each shop first,
+// so that every release it names is there when releases are copied.
+func copyReleases(from, to string) error {
+	shops, err := os.ReadDir(from)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // they are elsewhere, or there is none
+	}
+	if err != nil {
+		return err
+	}
+	for _, shop := range shops {
+		for _, part := range []string{"serving", "releases"} {
+			source := filepath.Join(from, shop.Name(), part)
+			if _, err := os.Stat(source); errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err := os.CopyFS(filepath.Join(to, shop.Name(), part), os.DirFS(source)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
