@@ -2,9 +2,11 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -14,12 +16,13 @@ import (
 )
 
 // Links that come with events wait in rows of their own until so many, or so
-// old, go to the table of identities together: keys are random, so that each of
-// few costs a page of the table and one of its index to write, and many share
-// pages.
+// old, move to the table of identities in its order: keys are random, so that
+// each of few costs a page of the table and one of its index to write, and many
+// share pages. They move some with each commit, so that none takes long.
 const (
-	mostFresh = 16 << 10
-	freshFor  = 10 * time.Second
+	mostFresh  = 16 << 10
+	freshFor   = 10 * time.Second
+	movesAStep = 1 << 10
 
 	pairBytes = 2 * len(features.UserKey{})
 )
@@ -39,7 +42,21 @@ type freshLinks struct {
 	to     map[features.UserKey]freshLink
 	of     map[features.UserKey][]features.UserKey // aliases by user
 	oldest int64                                   // milliseconds
+	rows   int                                     // that they came in
+	moving move
+	step   int // how many move with a commit; 0 for movesAStep
 }
+
+// move is links on their way to the table. They wait until the last is there,
+// when their rows go, too.
+type move struct {
+	aliases []features.UserKey // in the table's order
+	done    int                // of them
+	rows    int                // the oldest ones, which hold them
+}
+
+// allMoved stands for every link of a shop.
+const allMoved = -1
 
 func (f *freshLinks) add(pairs [][2]features.UserKey, seq, ms int64) {
 	if len(pairs) == 0 {
@@ -54,12 +71,59 @@ func (f *freshLinks) add(pairs [][2]features.UserKey, seq, ms int64) {
 		f.to[p[0]] = freshLink{p[1], seq, ms}
 		f.of[p[1]] = append(f.of[p[1]], p[0])
 	}
+	f.rows++
 }
 
-func (f *freshLinks) clear() {
+// next are the links to move with this commit, with the number of rows to
+// delete after them; none as long as it is not time.
+func (f *freshLinks) next(now int64) (links []features.UserKey, rows int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.to, f.of = nil, nil
+	m := &f.moving
+	if len(m.aliases) == 0 {
+		if len(f.to) < mostFresh && (len(f.to) == 0 || now-f.oldest < freshFor.Milliseconds()) {
+			return nil, 0
+		}
+		*m = move{aliases: inOrder(f.to), rows: f.rows}
+	}
+	left := m.aliases[m.done:]
+	if n := cmp.Or(f.step, movesAStep); n < len(left) {
+		return left[:n], 0
+	}
+	return left, m.rows
+}
+
+// moved says that the next n, or all there are, are in the table now.
+func (f *freshLinks) moved(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if n == allMoved {
+		f.to, f.of, f.rows, f.moving = nil, nil, 0, move{}
+		return
+	}
+	m := &f.moving
+	if m.done += n; m.done < len(m.aliases) {
+		return
+	}
+	for _, alias := range m.aliases {
+		user := f.to[alias].user
+		if own := slices.DeleteFunc(f.of[user], func(a features.UserKey) bool { return a == alias }); len(own) > 0 {
+			f.of[user] = own
+		} else {
+			delete(f.of, user)
+		}
+		delete(f.to, alias)
+	}
+	f.rows -= m.rows
+	f.moving = move{}
+	f.oldest = math.MaxInt64
+	for _, l := range f.to {
+		f.oldest = min(f.oldest, l.time)
+	}
+}
+
+func inOrder(links map[features.UserKey]freshLink) []features.UserKey {
+	return slices.SortedFunc(maps.Keys(links), func(a, b features.UserKey) int { return bytes.Compare(a[:], b[:]) })
 }
 
 // find is whom an alias was linked to.
@@ -68,6 +132,13 @@ func (f *freshLinks) find(alias features.UserKey) (features.UserKey, bool) {
 	defer f.mu.RUnlock()
 	l, ok := f.to[alias]
 	return l.user, ok
+}
+
+// link is what waits of an alias.
+func (f *freshLinks) link(alias features.UserKey) freshLink {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.to[alias]
 }
 
 // aliases are those linked to a user.
@@ -81,13 +152,6 @@ func (f *freshLinks) all() map[features.UserKey]freshLink {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	return maps.Clone(f.to)
-}
-
-// due reports whether it is time for them to go.
-func (f *freshLinks) due(now int64) bool {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	return len(f.to) >= mostFresh || len(f.to) > 0 && now-f.oldest >= freshFor.Milliseconds()
 }
 
 // read takes in what the rows of a shop say.
@@ -167,22 +231,64 @@ func settleRows(n int) string {
 		` ON CONFLICT (shop, alias_key, seq) DO UPDATE SET user_key = excluded.user_key, time = excluded.time, undone = 0`
 }
 
-// settle puts the links of a shop that wait into the table, in its order: who
-// changes the table otherwise does so first.
+// settle puts all links of a shop that wait into the table: who changes the
+// table otherwise does so first.
 func (tx *transaction) settle(l *shopLog) error {
-	if tx.settled[l] {
+	if tx.settled(l) {
 		return nil
 	}
 	waiting := l.fresh.all()
 	if len(waiting) == 0 {
 		return nil
 	}
-	aliases := slices.SortedFunc(maps.Keys(waiting), func(a, b features.UserKey) int { return bytes.Compare(a[:], b[:]) })
+	if err := tx.identify(l, inOrder(waiting)); err != nil {
+		return err
+	}
+	if _, err := tx.exec(`DELETE FROM fresh_links WHERE shop = ?`, string(l.shop)); err != nil {
+		return err
+	}
+	tx.move(l, allMoved)
+	return nil
+}
+
+// settled reports whether no link of a shop waits any more.
+func (tx *transaction) settled(l *shopLog) bool { return tx.moves[l] == allMoved }
+
+func (tx *transaction) move(l *shopLog, n int) {
+	if tx.moves == nil {
+		tx.moves = map[*shopLog]int{}
+	}
+	tx.moves[l] = n
+}
+
+// settleSome puts the links into the table whose turn it is.
+func (tx *transaction) settleSome(l *shopLog, now int64) error {
+	if tx.settled(l) {
+		return nil
+	}
+	some, rows := l.fresh.next(now)
+	if len(some) == 0 {
+		return nil
+	}
+	if err := tx.identify(l, some); err != nil {
+		return err
+	}
+	if rows > 0 {
+		if _, err := tx.exec(`DELETE FROM fresh_links WHERE id IN (SELECT id FROM fresh_links WHERE shop = ? ORDER BY id LIMIT ?)`, string(l.shop), rows); err != nil {
+			return err
+		}
+	}
+	tx.move(l, len(some))
+	return nil
+}
+
+// identify writes the links of aliases that wait into the table.
+func (tx *transaction) identify(l *shopLog, aliases []features.UserKey) error {
 	args := make([]any, 0, 1+4*linksAtOnce)
 	for some := range slices.Chunk(aliases, linksAtOnce) {
 		if len(some) < linksAtOnce {
 			for i := range some {
-				w := waiting[some[i]]
+				w := l.fresh.link(some[i])
 				if _, err := tx.exec(settleQuery, string(l.shop), some[i][:], w.user[:], w.seq, w.time); err != nil {
 					return err
 				}
@@ -191,26 +297,19 @@ func (tx *transaction) settle(l *shopLog) error {
 		}
 		args = append(args[:0], string(l.shop))
 		for i := range some {
-			w := waiting[some[i]]
+			w := l.fresh.link(some[i])
 			args = append(args, some[i][:], w.user[:], w.seq, w.time)
 		}
 		if _, err := tx.exec(settlesQuery, args...); err != nil {
 			return err
 		}
 	}
-	if _, err := tx.exec(`DELETE FROM fresh_links WHERE shop = ?`, string(l.shop)); err != nil {
-		return err
-	}
-	if tx.settled == nil {
-		tx.settled = map[*shopLog]bool{}
-	}
-	tx.settled[l] = true
 	return nil
 }
 
 // waits is whom an alias was linked to by a link that waits.
 func (tx *transaction) waits(l *shopLog, alias features.UserKey) (features.UserKey, bool) {
-	if tx.settled[l] {
+	if tx.settled(l) {
 		return features.UserKey{}, false
 	}
 	return l.fresh.find(alias)

@@ -48,10 +48,8 @@ func (l *shopLog) writeLinks(tx *transaction, p *pendingLog) (spoilt error) {
 	}
 	now := l.store.now().UnixMilli()
 	failed, spoilt := tx.isolate(func(tx *transaction) error {
-		if l.fresh.due(now) {
-			if err := tx.settle(l); err != nil {
-				return err
-			}
+		if err := tx.settleSome(l, now); err != nil {
+			return err
 		}
 		k, err := checkLinks(tx, l, pairs, now)
 		if err != nil {

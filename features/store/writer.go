@@ -36,8 +36,8 @@ type job struct {
 
 // transaction is what a job may do; it is valid while the job runs.
 type transaction struct {
-	w       *writer
-	settled map[*shopLog]bool // whose links that waited are in the table
+	w     *writer
+	moves map[*shopLog]int // links that waited and are in the table now
 }
 
 func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
@@ -150,8 +150,8 @@ func (g *group) commit() {
 	tx := &transaction{w: g.w}
 	err := full(g.run(tx))
 	if err == nil {
-		for l := range tx.settled {
-			l.fresh.clear()
+		for l, n := range tx.moves {
+			l.fresh.moved(n)
 		}
 		for l, p := range g.pending {
 			l.publish(p)
@@ -228,9 +228,9 @@ func (tx *transaction) isolate(f func(*transaction) error) (failed, spoilt error
 	if _, err := tx.exec("SAVEPOINT job"); err != nil {
 		return nil, err
 	}
-	settled := maps.Clone(tx.settled)
+	moves := maps.Clone(tx.moves)
 	if failed = f(tx); failed != nil {
-		tx.settled = settled
+		tx.moves = moves
 		if _, err := tx.exec("ROLLBACK TO job"); err != nil {
 			return failed, errors.Join(failed, err)
 		}
