@@ -7,6 +7,7 @@ package dataset
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/attune-rec/attune/features"
 )
@@ -21,7 +22,30 @@ type Dataset struct {
 	Log     []features.Interaction // oldest first within a user
 	Markets []string               // names of markets; Market indexes it
 	Market  []uint16               // of each interaction; nil when markets are unknown
+	Manners []Manner               // of each user; nil when none is known
 	Catalog features.Catalog       // what the items are; nil when only ids are known
+}
+
+// Manner is how a user first came to the shop, besides the market: what a
+// request says of anybody.
+type Manner struct {
+	Language string // "de"; "" is unknown
+	Channel  string // "app"; "" is unknown
+}
+
+// MannerOf is that of a request or event in a locale, such as "de-AT", and
+// through a channel.
+func MannerOf(locale, channel string) Manner {
+	language, _, _ := strings.Cut(locale, "-")
+	return Manner{Language: strings.ToLower(language), Channel: strings.ToLower(channel)}
+}
+
+// Manner is user u's, or nothing.
+func (d *Dataset) Manner(u int) Manner {
+	if d.Manners == nil {
+		return Manner{}
+	}
+	return d.Manners[u]
 }
 
 // History is user u's interactions, oldest first. It is shared and read-only.
@@ -58,6 +82,9 @@ func (d *Dataset) Validate() error {
 	}
 	if d.Market != nil && len(d.Market) != len(d.Log) {
 		return fmt.Errorf("dataset: %d markets for %d interactions", len(d.Market), len(d.Log))
+	}
+	if d.Manners != nil && len(d.Manners) != len(d.Users) {
+		return fmt.Errorf("dataset: %d manners for %d users", len(d.Manners), len(d.Users))
 	}
 	for u := range d.Users {
 		if d.Ptr[u] > d.Ptr[u+1] {

@@ -79,7 +79,10 @@ func FromLog(ctx context.Context, log Log, shop features.ShopID, items features.
 	}
 	r := replay{
 		items: items, cuts: cuts, users: map[features.UserKey]int{}, windows: make([]Window, len(cuts)+1),
-		books: make([][]*history.Book, len(cuts)+1),
+		books: make([][]*history.Book, len(cuts)+1), manners: make([]map[int]Manner, len(cuts)+1),
+	}
+	for at := range r.manners {
+		r.manners[at] = map[int]Manner{}
 	}
 	err := Agreed(ctx, log, shop, features.Analytics, func(person features.UserKey, e *features.Event) error {
 		r.take(person, e)
@@ -99,6 +102,7 @@ type replay struct {
 	names   []string
 	windows []Window
 	books   [][]*history.Book // by window and user
+	manners []map[int]Manner  // likewise
 }
 
 func (r *replay) take(user features.UserKey, e *features.Event) {
@@ -131,6 +135,11 @@ func (r *replay) take(user features.UserKey, e *features.Event) {
 		r.books[at][u] = new(history.Book)
 	}
 	r.books[at][u].Fold(e)
+	if m := MannerOf(e.Locale, e.Channel); m != (Manner{}) {
+		if _, known := r.manners[at][u]; !known {
+			r.manners[at][u] = m
+		}
+	}
 }
 
 func (r *replay) finish() []Window {
@@ -149,6 +158,12 @@ func (r *replay) finish() []Window {
 				})
 			}
 			d.Ptr = append(d.Ptr, int64(len(d.Log)))
+		}
+		if len(r.manners[at]) > 0 {
+			d.Manners = make([]Manner, len(r.names))
+			for u, m := range r.manners[at] {
+				d.Manners[u] = m
+			}
 		}
 		r.windows[at].Data = d
 	}

@@ -269,6 +269,14 @@ func Join(a, b *Dataset) *Dataset {
 	out.Ptr = make([]int64, len(a.Users)+1)
 	out.Log = make([]features.Interaction, 0, len(a.Log)+len(b.Log))
 	out.Market = nil
+	if b.Manners != nil {
+		out.Manners = slices.Clone(b.Manners)
+		for u := range a.Manners {
+			if a.Manners[u] != (Manner{}) {
+				out.Manners[u] = a.Manners[u]
+			}
+		}
+	}
 	markets := a.Market != nil && b.Market != nil
 	for u := range a.Users {
 		start := len(out.Log)

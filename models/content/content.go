@@ -1,8 +1,8 @@
 // Package content recommends by what items are: their words, category, brand,
 // attributes and price. An item's vector is its TF-IDF vector in the space of
-// latent semantic analysis (Deerwester et al. 1990); a shopper's is the
-// weighted sum of the vectors of the items met. A new item has a vector at
-// once.
+// latent semantic analysis (Deerwester et al. 1990), beside it, where there is
+// one, a vector that was made elsewhere; a shopper's is the weighted sum of the
+// vectors of the items met. A new item has a vector at once.
 //
 // It imports models and what lies below. Start reading at Fit.
 package content
@@ -31,11 +31,13 @@ type Params struct {
 	Factors  int `json:"factors"`   // numbers of a vector
 	MinDocs  int `json:"min_docs"`  // a term must be in so many items
 	MaxTerms int `json:"max_terms"` // terms at most, the commonest
+
+	Embeddings Embeddings `json:"embeddings"`
 }
 
 // Defaults are the parameters that are used where none are given.
 func Defaults() Params {
-	return Params{Options: taste.Options{Recency: 20}, Factors: 128, MinDocs: 2, MaxTerms: 50_000}
+	return Params{Options: taste.Options{Recency: 20}, Factors: 128, MinDocs: 2, MaxTerms: 50_000, Embeddings: Embeddings{Weight: .5}}
 }
 
 // Kind is the entry of models/kind.
@@ -57,7 +59,10 @@ func (p Params) validate() error {
 	if err := models.CheckRange("min_docs", float64(p.MinDocs), 1, 1e9); err != nil {
 		return err
 	}
-	return models.CheckRange("max_terms", float64(p.MaxTerms), 1, 1e7)
+	if err := models.CheckRange("max_terms", float64(p.MaxTerms), 1, 1e7); err != nil {
+		return err
+	}
+	return p.Embeddings.check()
 }
 
 // Model is the items' vectors and what makes one of an item's terms. It
@@ -66,7 +71,7 @@ func (p Params) validate() error {
 type Model struct {
 	*Space
 	weigher *taste.Weigher
-	vectors linalg.Matrix // items x factors, of length 1, or 0 where nothing is known
+	vectors linalg.Matrix // items x (factors and embeddings), of length 1, or 0 where nothing is known
 
 	searching sync.Pool // of *search
 }
@@ -110,6 +115,13 @@ func Fit(ctx context.Context, in models.FitInput) (models.Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p.Embeddings.File != "" {
+		others, err := p.Embeddings.read(in.Train.Items)
+		if err != nil {
+			return nil, err
+		}
+		vectors = join(vectors, others, p.Embeddings.Weight)
+	}
 	return &Model{weigher: weigher, Space: space, vectors: vectors}, nil
 }
 
@@ -124,6 +136,13 @@ func (m *Model) Dim() int { return m.vectors.Cols }
 
 // Vectors implements models.Embedder.
 func (m *Model) Vectors() []float32 { return m.vectors.Data }
+
+// EmbedItem implements models.ItemEmbedder by the item's terms; false when none
+// is known.
+func (m *Model) EmbedItem(it *features.Item, dst []float32) bool {
+	clear(dst)
+	return m.Space.EmbedItem(it, dst[:m.project.Cols])
+}
 
 // Embed implements models.Embedder.
 func (m *Model) Embed(r *features.Request, dst []float32) bool {

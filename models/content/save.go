@@ -14,13 +14,14 @@ var nan = float32(math.NaN())
 
 // saved is the part of a model that is not numbers.
 type saved struct {
-	Taste taste.Options `json:"taste"`
-	Terms []string      `json:"terms"`
+	Taste      taste.Options `json:"taste"`
+	Terms      []string      `json:"terms"`
+	Embeddings int           `json:"embeddings,omitempty"` // last numbers of a vector that were made elsewhere
 }
 
 // Save implements models.Model.
 func (m *Model) Save(w models.Writer) error {
-	if err := w.JSON("content", saved{Taste: m.weigher.Options(), Terms: m.words.Terms()}); err != nil {
+	if err := w.JSON("content", saved{Taste: m.weigher.Options(), Terms: m.words.Terms(), Embeddings: m.Dim() - m.project.Cols}); err != nil {
 		return err
 	}
 	for _, t := range []struct {
@@ -59,7 +60,10 @@ func Open(r models.Reader) (models.Model, error) {
 	if m.vectors, err = numbers(r, "vectors", -1, -1); err != nil {
 		return nil, err
 	}
-	m.project, err = numbers(r, "project", len(s.Terms), m.vectors.Cols)
+	if s.Embeddings < 0 || s.Embeddings > m.vectors.Cols {
+		return nil, fmt.Errorf("content has %d numbers of embeddings: expected 0 to the %d of a vector", s.Embeddings, m.vectors.Cols)
+	}
+	m.project, err = numbers(r, "project", len(s.Terms), m.vectors.Cols-s.Embeddings)
 	return m, err
 }
 

@@ -195,7 +195,7 @@ func (a *asker) request(u int, r *features.Request) {
 	if a.cap > 0 && len(history) > a.cap {
 		history = history[len(history)-a.cap:]
 	}
-	now, market := a.last, a.task.History.LastMarket(u)
+	now, market, manner := a.last, a.task.History.LastMarket(u), a.task.History.Manner(u)
 	if test := a.task.Test; test.Ptr[u] < test.Ptr[u+1] {
 		if ms := test.Log[test.Ptr[u]].TimeMS; ms > 0 {
 			now = ms
@@ -203,8 +203,13 @@ func (a *asker) request(u int, r *features.Request) {
 		if len(history) == 0 && test.Market != nil {
 			market = test.Markets[test.Market[test.Ptr[u]]]
 		}
+		if len(history) == 0 {
+			manner = test.Manner(u)
+		}
 	}
-	r.Query = features.Query{Shop: features.DefaultShop, Surface: features.SurfaceHome, Market: market, Limit: a.limit}
+	r.Query = features.Query{
+		Shop: features.DefaultShop, Surface: features.SurfaceHome, Market: market, Locale: manner.Language, Channel: manner.Channel, Limit: a.limit,
+	}
 	if now > 0 {
 		r.Now = time.UnixMilli(now).UTC()
 	}

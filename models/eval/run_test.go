@@ -343,17 +343,22 @@ func TestRequestShowsThePast(t *testing.T) {
 	test.Add("known", "lamp", "FR", features.Interaction{Type: features.Purchase, TimeMS: 9000})
 	test.Add("cold", "lamp", "FR", features.Interaction{Type: features.Purchase})
 	task := Task{History: history.Build(), Test: test.Build()}
+	task.History.Manners = []dataset.Manner{{Language: "de", Channel: "app"}, {}}
+	task.Test.Manners = []dataset.Manner{{Language: "en", Channel: "web"}, {Language: "fr", Channel: "web"}}
 	j := newJudge(task, &Cases{}, Options{Metrics: []Metric{{Recall, 7}}})
 	r := (&worker{}).requests(1)[0]
 	j.asker.request(0, r)
 	if got := len(r.Shopper.Recent); got != features.HistoryCap || r.Shopper.Recent[got-1].TimeMS != 1599 {
 		t.Errorf("got %d interactions up to %d, want the newest %d", got, r.Shopper.Recent[got-1].TimeMS, features.HistoryCap)
 	}
+	if r.Locale != "de" || r.Channel != "app" {
+		t.Errorf("got %q by %q, want the manner that the past knew", r.Locale, r.Channel)
+	}
 	if r.Market != "DE" || r.Now.UnixMilli() != 9000 || r.Limit != 7 || !r.Shopper.Known() || r.Item != features.NoRow {
 		t.Errorf("got request %+v", r.Query)
 	}
 	j.asker.request(1, r)
-	if r.Market != "FR" || r.Now.UnixMilli() != 1599 || r.Shopper.Known() {
+	if r.Market != "FR" || r.Locale != "fr" || r.Channel != "web" || r.Now.UnixMilli() != 1599 || r.Shopper.Known() {
 		t.Errorf("cold user: got request %+v", r.Query)
 	}
 }

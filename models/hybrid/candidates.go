@@ -20,6 +20,7 @@ type candidate struct {
 	prior   float64 // weight before anything is measured, 1 for a strong part
 	seconds float64 // of one core, where fitting is known to take long beforehand
 	why     string
+	asked   bool // by whoever gave the parameters: what is wrong with it is an error
 }
 
 // prefix sets the parts that a hybrid fits by itself apart from models of the
@@ -105,6 +106,12 @@ func candidates(f Facts, p Params) []candidate {
 	if f.Words {
 		add("content-paths", "content-knn", .6, nil, "contents join items that no user has in common")
 		add("content", "content", .3, nil, "the catalogue has words: items are known before anyone bought them")
+	}
+	if len(p.Content) > 0 {
+		out = append(out, candidate{
+			Choice: Choice{Name: prefix + "content-given", Kind: "content", Params: p.Content}, prior: .3, asked: true,
+			why: "contents as the parameters have them",
+		})
 	}
 	out = append(out, ordered(f, p)...)
 	sort.SliceStable(out, func(a, b int) bool { return out[a].prior > out[b].prior })

@@ -7,6 +7,7 @@ package hybrid
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -36,6 +37,9 @@ type Params struct {
 	Recipe []Choice `json:"recipe,omitempty"`
 	// Story is how Recipe was chosen; the model keeps it.
 	Story *Story `json:"story,omitempty"`
+	// Content is parameters of kind "content", such as its embeddings, for one
+	// more part that is tried where no parts are given; none: it is not.
+	Content json.RawMessage `json:"content,omitempty"`
 	// BudgetSeconds is how long choosing and fitting the parts may take, by the
 	// processor time of each worker: a busy machine does not change what is
 	// chosen. What is begun is ended.

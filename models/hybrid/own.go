@@ -151,7 +151,7 @@ func fitTried(ctx context.Context, in models.FitInput, p Params, train *dataset.
 		began := clock.seconds()
 		m, err := fitPart(ctx, in, c.Choice, train)
 		if err != nil {
-			if !errors.Is(err, models.ErrParams) {
+			if c.asked || !errors.Is(err, models.ErrParams) {
 				return nil, nil, err
 			}
 			t.Why = "not tried: " + err.Error()

@@ -103,12 +103,12 @@ func newFitter(in models.FitInput, p Params, weigher *taste.Weigher) (*fitter, e
 const many = 1 << 20
 
 // forget lets go of the interactions, which take more memory than all the rest,
-// unless validation or the map from markets needs them. They are freed when the
+// unless validation or a map for new shoppers needs them. They are freed when the
 // caller holds them no longer either, and before there are vectors, so that the
 // peak of memory is the larger of the two and not their sum.
 func (f *fitter) forget() {
 	d := f.in.Train
-	if f.in.Validate != nil || d.Market != nil {
+	if f.in.Validate != nil || d.Market != nil || d.Manners != nil {
 		return
 	}
 	f.in.Train = &dataset.Dataset{Users: d.Users, Items: d.Items, Catalog: d.Catalog}
@@ -249,6 +249,12 @@ func (f *fitter) model(items, users linalg.Matrix) (*ALS, error) {
 	}
 	if m.welcome != nil {
 		m.Markets = m.welcome.markets
+	}
+	if m.manners, err = newManners(f.in.Train, m.welcome, users, items, f.in.Seed); err != nil {
+		return nil, err
+	}
+	if m.manners != nil {
+		m.Manners = m.manners.names
 	}
 	return m, nil
 }

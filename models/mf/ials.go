@@ -22,6 +22,7 @@ type ALS struct {
 	y        *system
 	userGram linalg.Matrix // unobserved · Σ x·xᵀ over users: what folding in an item takes
 	content  *content.Map  // from what is said of an item to its vector; nil: none
+	manners  *manners      // from a language and channel to what is added to that; nil: nothing
 	welcome  *welcome      // from a market to the vector of a shopper without history; nil: none
 }
 
@@ -35,6 +36,8 @@ type meta struct {
 	Map    bool    `json:"map,omitempty"` // there is a map from contents to vectors
 	// Markets have a vector each for shoppers without history, ascending.
 	Markets []string `json:"markets,omitempty"`
+	// Manners likewise, to be added, ascending.
+	Manners []string `json:"manners,omitempty"`
 }
 
 // Kind implements models.Model.
@@ -184,6 +187,11 @@ func (m *ALS) Save(w models.Writer) error {
 			return err
 		}
 	}
+	if m.manners != nil {
+		if err := w.Tensor("manners", models.TensorOf(m.manners.vectors.Data, len(m.Manners)+1, dim)); err != nil {
+			return err
+		}
+	}
 	if err := w.Tensor("user_gram", models.TensorOf(m.userGram.Data, dim, dim)); err != nil {
 		return err
 	}
@@ -230,6 +238,11 @@ func openIALS(r models.Reader) (models.Model, error) {
 	}
 	if len(m.Markets) > 0 {
 		if m.welcome, err = openWelcome(r, m.Markets, dim); err != nil {
+			return nil, err
+		}
+	}
+	if len(m.Manners) > 0 {
+		if m.manners, err = openManners(r, m.Manners, dim); err != nil {
 			return nil, err
 		}
 	}

@@ -56,12 +56,12 @@ func newWelcome(d *dataset.Dataset, users, items linalg.Matrix, seed uint64) *we
 		return nil
 	}
 	mean, markets := means(d, users, fit)
-	base := greet(d, items, held, func(string) []float32 { return mean })
+	base := greet(d, items, held, d.LastMarket, func(int) []float32 { return mean })
 	best, ridge := 0., 0.
 	for _, r := range shrinkages {
 		w := shrink(mean, markets, r)
-		values := greet(d, items, held, func(market string) []float32 {
-			if vec, ok := w.of(market); ok {
+		values := greet(d, items, held, d.LastMarket, func(u int) []float32 {
+			if vec, ok := w.of(d.LastMarket(u)); ok {
 				return vec
 			}
 			return mean
@@ -127,22 +127,22 @@ func (w *welcome) of(market string) ([]float32, bool) {
 	return w.vectors.Row(at), true
 }
 
-// greet is the NDCG@20 for each of the held shoppers of what vec of their
-// market ranks first.
-func greet(d *dataset.Dataset, items linalg.Matrix, held []int, vec func(market string) []float32) []float64 {
+// greet is the NDCG@20 for each of the held shoppers of what their vec, the
+// same for all of one kind, ranks first.
+func greet[K comparable](d *dataset.Dataset, items linalg.Matrix, held []int, kind func(u int) K, vec func(u int) []float32) []float64 {
 	const cut = 20
-	scores, lists := make([]float32, items.Rows), map[string][]linalg.Scored{}
+	scores, lists := make([]float32, items.Rows), map[K][]linalg.Scored{}
 	var top linalg.TopK
 	values := make([]float64, len(held))
 	for i, u := range held {
-		market := d.LastMarket(u)
-		list, ok := lists[market]
+		of := kind(u)
+		list, ok := lists[of]
 		if !ok {
-			linalg.DotRows(vec(market), items.Data, scores)
+			linalg.DotRows(vec(u), items.Data, scores)
 			top.Reset(cut)
 			top.PushBlock(0, scores)
 			list = top.Sorted(nil)
-			lists[market] = list
+			lists[of] = list
 		}
 		values[i] = gain(list, d.History(u), cut)
 	}
@@ -163,8 +163,12 @@ func ahead(values, base []float64) (mean, deviation float64) {
 }
 
 // EmbedProfile implements models.ProfileEmbedder: the vector of the market of
-// the request, where shoppers of one market are alike enough.
+// the request, where shoppers of one market are alike enough, and what its
+// language and channel add to it, where they do.
 func (m *ALS) EmbedProfile(r *features.Request, dst []float32) bool {
+	if m.manners != nil && m.manners.embed(m.welcome, r.Market, dataset.MannerOf(r.Locale, r.Channel), dst) {
+		return true
+	}
 	if m.welcome == nil {
 		return false
 	}

@@ -86,3 +86,71 @@ func TestProfileSaysNothingWhereMarketsAreAlike(t *testing.T) {
 		t.Error("got a vector, want none: markets differ by chance alone")
 	}
 }
+
+// manners is one market of shoppers who buy six items: those of the app of the
+// first twenty where apart, else everybody of all forty.
+func manners(apart bool) *dataset.Dataset {
+	rng := rand.New(rand.NewPCG(5, 6))
+	var b dataset.Builder
+	for i := range 40 {
+		b.Item(fmt.Sprint("item", i))
+	}
+	own := make([]dataset.Manner, 1200)
+	for u := range own {
+		own[u] = dataset.MannerOf([]string{"de-AT", "en"}[rng.IntN(2)], []string{"App", "web"}[u%2])
+		if u >= 1190 {
+			own[u].Channel = "kiosk" // too few to speak of
+		}
+		for range 6 {
+			item := rng.IntN(40)
+			if apart {
+				item = 20*(u%2) + rng.IntN(20)
+			}
+			b.Add(fmt.Sprint("user", u), fmt.Sprint("item", item), "", features.Interaction{Type: features.Purchase, TimeMS: 1})
+		}
+	}
+	d := b.Build()
+	d.Manners = own
+	return d
+}
+
+func TestProfileLeadsToTheTasteOfAChannel(t *testing.T) {
+	m := fit(t, models.FitInput{Train: manners(true), Params: []byte(`{"factors":8}`), Seed: 1, Workers: 2})
+	memory := modeltest.NewMemory()
+	if err := m.Save(memory.Writer()); err != nil {
+		t.Fatal(err)
+	}
+	opened, err := mf.IALS().Open(memory.Reader())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for channel, from := range map[string]int{"app": 0, "WEB": 20} {
+		r := &features.Request{Query: features.Query{Market: "DE", Locale: "fr-BE", Channel: channel}, Item: features.NoRow}
+		vec, again := make([]float32, m.Dim()), make([]float32, m.Dim())
+		if !m.EmbedProfile(r, vec) || !opened.(models.ProfileEmbedder).EmbedProfile(r, again) {
+			t.Fatalf("%s: got no vector, want one", channel)
+		}
+		if fmt.Sprint(vec) != fmt.Sprint(again) {
+			t.Errorf("%s: reopened, got %v, want %v", channel, again, vec)
+		}
+		scores := make([]float32, m.Items())
+		linalg.DotRows(vec, m.Vectors(), scores)
+		for place, hit := range linalg.SelectTop(scores, 20, nil) {
+			if at := int(hit.Index); at < from || at >= from+20 {
+				t.Errorf("%s: place %d has item %d, want one of %d to %d", channel, place, at, from, from+19)
+			}
+		}
+	}
+	r := &features.Request{Query: features.Query{Channel: "kiosk"}, Item: features.NoRow}
+	if m.EmbedProfile(r, make([]float32, m.Dim())) {
+		t.Error("got a vector of ten shoppers, want none")
+	}
+}
+
+func TestProfileSaysNothingWhereChannelsAreAlike(t *testing.T) {
+	m := fit(t, models.FitInput{Train: manners(false), Params: []byte(`{"factors":8}`), Seed: 1, Workers: 2})
+	r := &features.Request{Query: features.Query{Locale: "de", Channel: "app"}, Item: features.NoRow}
+	if m.EmbedProfile(r, make([]float32, m.Dim())) {
+		t.Error("got a vector, want none: channels and languages differ by chance alone")
+	}
+}

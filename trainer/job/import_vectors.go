@@ -1,7 +1,6 @@
 package job
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/parquet-go/parquet-go"
@@ -19,7 +17,6 @@ import (
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/imported"
 	"github.com/attune-rec/attune/models/release"
-	"github.com/attune-rec/attune/models/release/safetensors"
 )
 
 // ImportVectors makes a release from item vectors that were trained elsewhere: a
@@ -54,7 +51,7 @@ func (im *ImportVectors) Run(env *Env) error {
 	if err := models.DecodeParams(json.RawMessage(im.Params), &p); err != nil {
 		return fmt.Errorf("--params: %w", err)
 	}
-	ids, err := readIDs(im.IDs)
+	ids, err := imported.ReadIDs(im.IDs)
 	if err != nil {
 		return err
 	}
@@ -133,66 +130,16 @@ func (im *ImportVectors) model(env *Env, d *release.Draft, vectors map[int64][]f
 	return imported.New(data, dim, p)
 }
 
-// readIDs reads which item a number is.
-func readIDs(path string) (map[int64]string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	ids, seen := map[int64]string{}, map[string]int{}
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	for n := 0; lines.Scan(); n++ {
-		number, id := int64(n), strings.TrimSuffix(lines.Text(), "\r")
-		if left, right, ok := strings.Cut(id, "\t"); ok {
-			if number, err = strconv.ParseInt(left, 10, 64); err != nil {
-				return nil, fmt.Errorf("%s: line %d: %w: expected \"number<tab>item\"", path, n+1, err)
-			}
-			id = right
-		}
-		if before, ok := seen[id]; ok || id == "" {
-			return nil, fmt.Errorf("%s: line %d: item %q is empty or was there on line %d", path, n+1, id, before)
-		}
-		if _, ok := ids[number]; ok {
-			return nil, fmt.Errorf("%s: line %d: number %d is there twice", path, n+1, number)
-		}
-		ids[number], seen[id] = id, n+1
-	}
-	return ids, lines.Err()
-}
-
 func (im *ImportVectors) readSafetensors(path string) (map[int64][]float32, int, error) {
-	b, err := os.ReadFile(path)
+	m, err := imported.ReadVectors(path, im.Tensor)
 	if err != nil {
 		return nil, 0, err
 	}
-	f, err := safetensors.Parse(b)
-	if err != nil {
-		return nil, 0, err
+	vectors := make(map[int64][]float32, m.Rows)
+	for i := range m.Rows {
+		vectors[int64(i)] = m.Row(i)
 	}
-	name := im.Tensor
-	if names := f.Names(); name == "" && len(names) == 1 {
-		name = names[0]
-	}
-	t, ok := f.Tensors[name]
-	if !ok {
-		return nil, 0, fmt.Errorf("tensor %q is not there: give --tensor, one of %s", name, strings.Join(f.Names(), ", "))
-	}
-	if len(t.Shape) != 2 || t.Shape[0] == 0 || t.Shape[1] == 0 {
-		return nil, 0, fmt.Errorf("tensor %q has shape %v: expected items by factors", name, t.Shape)
-	}
-	t.Data = slices.Clone(t.Data) // files of others need not be aligned
-	data, err := models.View[float32](t, -1, -1)
-	if err != nil {
-		return nil, 0, fmt.Errorf("tensor %q: %w", name, err)
-	}
-	dim := t.Shape[1]
-	vectors := make(map[int64][]float32, t.Shape[0])
-	for i := range t.Shape[0] {
-		vectors[int64(i)] = data[i*dim:][:dim]
-	}
-	return vectors, dim, nil
+	return vectors, m.Cols, nil
 }
 
 // factorRecord is a line of the factors that Spark ALS writes.
