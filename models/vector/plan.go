@@ -49,7 +49,7 @@ type plan struct {
 }
 
 const (
-	lossShare = .045
+	lossShare = .03
 	// spreadTimes allows for tails that are longer than normal ones; beyond
 	// hopeless standard deviations nothing is expected.
 	spreadTimes, lowest, hopeless = 1.1, -8, 7
