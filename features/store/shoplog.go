@@ -32,6 +32,7 @@ type shopLog struct {
 	page     pageWriter  // of the writer's goroutine
 	lately   []committed // likewise: the newest commits, oldest first
 	fresh    freshLinks  // where the store is not only read
+	dropped  int64       // of sealing: no page before it is left
 }
 
 // knownShop is the shop's log; ErrNotFound when nothing was ever stored for it.

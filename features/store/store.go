@@ -158,6 +158,11 @@ func (s *Store) open(ctx context.Context) error {
 	if err := s.loadAll(ctx); err != nil {
 		return err
 	}
+	for _, l := range s.shops {
+		if err := l.dropSealed(ctx); err != nil {
+			return err
+		}
+	}
 	if err := s.resumeErasures(ctx); err != nil {
 		return err
 	}
