@@ -20,7 +20,7 @@ import (
 // each of few costs a page of the table and one of its index to write, and many
 // share pages. They move some with each commit, so that none takes long.
 const (
-	mostFresh  = 16 << 10
+	mostFresh  = 64 << 10
 	freshFor   = 10 * time.Second
 	movesAStep = 1 << 10
 
@@ -284,6 +284,9 @@ func (tx *transaction) settleSome(l *shopLog, now int64) error {
 
 // identify writes the links of aliases that wait into the table.
 func (tx *transaction) identify(l *shopLog, aliases []features.UserKey) error {
+	for _, alias := range aliases {
+		l.aliases.add(alias)
+	}
 	args := make([]any, 0, 1+4*linksAtOnce)
 	for some := range slices.Chunk(aliases, linksAtOnce) {
 		if len(some) < linksAtOnce {

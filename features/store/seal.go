@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -252,13 +254,16 @@ func (s *Store) sweep(ctx context.Context) error {
 	return err
 }
 
-// startSealing begins to seal in the background what exceeds SealAt.
-func (s *Store) startSealing() error {
-	if s.opts.SealAt < 0 {
-		return nil
-	}
+// startBackground begins to read which keys were linked, and to seal what
+// exceeds SealAt.
+func (s *Store) startBackground() {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
+	logs := slices.Collect(maps.Values(s.shops))
+	s.background.Go(func() { s.readAliases(ctx, logs) })
+	if s.opts.SealAt < 0 {
+		return
+	}
 	s.background.Go(func() {
 		for {
 			select {
@@ -269,10 +274,9 @@ func (s *Store) startSealing() error {
 			}
 		}
 	})
-	for _, l := range s.shops {
+	for _, l := range logs {
 		s.wantSealing(l)
 	}
-	return nil
 }
 
 // sealPause is how long sealing rests after it failed.
