@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/attune-rec/attune/features"
 )
@@ -57,6 +58,13 @@ func TestKnownAliasesMissNone(t *testing.T) {
 			t.Fatal(err)
 		}
 		s = open(t, o)
-		s.background.Wait() // the table is read
+		for l := must(s.knownShop(ctx, shop))(t); ; time.Sleep(time.Millisecond) {
+			l.aliases.mu.RLock()
+			read := l.aliases.read
+			l.aliases.mu.RUnlock()
+			if read {
+				break
+			}
+		}
 	}
 }

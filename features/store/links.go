@@ -48,8 +48,10 @@ func (l *shopLog) writeLinks(tx *transaction, p *pendingLog) (spoilt error) {
 	}
 	now := l.store.now().UnixMilli()
 	failed, spoilt := tx.isolate(func(tx *transaction) error {
-		if err := tx.settleSome(l, now); err != nil {
-			return err
+		if l.fresh.many() {
+			if err := tx.settleSome(l, now, movesAStep); err != nil {
+				return err
+			}
 		}
 		k, err := checkLinks(tx, l, pairs, now)
 		if err != nil {

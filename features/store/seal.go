@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -155,6 +156,9 @@ func (l *shopLog) writeSegment(g *Segment, each func(func(*stored) error) error)
 			return err
 		}
 		err := each(func(e *stored) error {
+			if g.Rows%pageEvents == 0 {
+				runtime.Gosched() // requests go first
+			}
 			index.add(e, uint32(g.Rows))
 			g.Rows++
 			if e.Received.After(g.Newest) {
@@ -254,13 +258,14 @@ func (s *Store) sweep(ctx context.Context) error {
 	return err
 }
 
-// startBackground begins to read which keys were linked, and to seal what
-// exceeds SealAt.
+// startBackground begins to read which keys were linked, to move commits into
+// the database, and to seal what exceeds SealAt.
 func (s *Store) startBackground() {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
 	logs := slices.Collect(maps.Values(s.shops))
 	s.background.Go(func() { s.readAliases(ctx, logs) })
+	s.background.Go(func() { s.checkpoints(ctx) })
 	if s.opts.SealAt < 0 {
 		return
 	}

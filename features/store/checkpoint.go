@@ -1,0 +1,46 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// Commits go to the write-ahead log, and from there into the database. SQLite
+// does that within the commit that makes the log long, which lets everybody
+// wait for it. Where there are many commits, a connection of its own does it
+// beside them, so that little is left for that commit.
+const (
+	checkpointEvery = 200 * time.Millisecond
+	manyCommits     = 16 // in that time
+)
+
+// checkpoints moves commits into the database until ctx ends.
+func (s *Store) checkpoints(ctx context.Context) {
+	db, err := s.connect(1, "")
+	if err != nil {
+		s.log.Warn("commits go into the database as they come, and let others wait for it", "error", err)
+		return
+	}
+	defer db.Close()
+	tick := time.NewTicker(checkpointEvery)
+	defer tick.Stop()
+	for before := int64(0); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := s.writer.commits.Load()
+		many := now-before >= manyCommits
+		if before = now; !many {
+			continue
+		}
+		if _, err := db.ExecContext(ctx, `PRAGMA wal_checkpoint(PASSIVE)`); err != nil && ctx.Err() == nil {
+			s.log.Warn("commits stay in the write-ahead log", "error", err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(sealPause):
+			}
+		}
+	}
+}
