@@ -24,7 +24,8 @@ const (
 	mostFresh  = 64 << 10
 	freshFor   = 10 * time.Second
 	movesAStep = 1 << 10 // with a commit
-	movesIdle  = 1 << 7  // with nothing else to do: whoever comes waits for no more
+	movesIdle  = 1 << 6  // with nothing else to do: whoever comes waits for no more
+	movesRest  = 3       // times as long as a move took until the next
 
 	pairBytes = 2 * len(features.UserKey{})
 )

@@ -134,7 +134,7 @@ func (w *writer) loop() {
 }
 
 // next is the next job that is handed over; where there is none, links move
-// until there is.
+// until there is, a quarter of the time.
 func (g *group) next() (j *job, ok bool) {
 	for {
 		select {
@@ -142,9 +142,20 @@ func (g *group) next() (j *job, ok bool) {
 			return j, ok
 		default:
 		}
-		if !g.idle() {
-			j, ok = <-g.w.jobs
+		var rested <-chan time.Time // never, with nothing to move
+		if rest := time.Until(g.rest); rest > 0 && g.moves {
+			rested = time.After(rest)
+		} else {
+			began := time.Now()
+			if g.moves = g.idle(); g.moves {
+				g.rest = time.Now().Add(movesRest * time.Since(began))
+				continue
+			}
+		}
+		select {
+		case j, ok = <-g.w.jobs:
 			return j, ok
+		case <-rested:
 		}
 	}
 }
@@ -230,6 +241,8 @@ type group struct {
 	w       *writer
 	jobs    []*job
 	pending map[*shopLog]*pendingLog
+	moves   bool               // there were links to move
+	rest    time.Time          // until when none are moved
 	linked  map[*shopLog]int64 // that have links to move, or had: when the newest came, in milliseconds
 }
 
