@@ -7,11 +7,12 @@ import (
 
 // Commits go to the write-ahead log, and from there into the database. SQLite
 // does that within the commit that makes the log long, which lets everybody
-// wait for it. Where there are many commits, a connection of its own does it
-// beside them, so that little is left for that commit.
+// wait for it. A connection of its own does it beside them, so that little is
+// left for that commit: at half of that length, since a commit beside it takes
+// longer than others, too.
 const (
-	checkpointEvery = 200 * time.Millisecond
-	manyCommits     = 16 // in that time
+	checkpointLook = 50 * time.Millisecond
+	checkpointAt   = 2000 // pages
 )
 
 // checkpoints moves commits into the database until ctx ends.
@@ -22,7 +23,7 @@ func (s *Store) checkpoints(ctx context.Context) {
 		return
 	}
 	defer db.Close()
-	tick := time.NewTicker(checkpointEvery)
+	tick := time.NewTicker(checkpointLook)
 	defer tick.Stop()
 	for before := int64(0); ; {
 		select {
@@ -30,11 +31,11 @@ func (s *Store) checkpoints(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		now := s.writer.commits.Load()
-		many := now-before >= manyCommits
-		if before = now; !many {
+		now := s.writer.written.Load()
+		if now-before < checkpointAt {
 			continue
 		}
+		before = now
 		if _, err := db.ExecContext(ctx, `PRAGMA wal_checkpoint(PASSIVE)`); err != nil && ctx.Err() == nil {
 			s.log.Warn("commits stay in the write-ahead log", "error", err)
 			select {

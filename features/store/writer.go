@@ -22,7 +22,7 @@ type writer struct {
 	stmts map[string]*sql.Stmt
 	jobs  chan *job
 
-	commits atomic.Int64
+	written atomic.Int64 // pages of the database, about
 
 	mu     sync.RWMutex // held for reading while handing over, so that close waits
 	closed bool
@@ -127,7 +127,6 @@ func (w *writer) loop() {
 		began := time.Now()
 		n := len(g.jobs)
 		g.commit()
-		w.commits.Add(1)
 		last.jobs = [2]int{n, last.jobs[0]}
 		last.took = time.Since(began)
 	}
@@ -260,6 +259,7 @@ func (g *group) commit() {
 			}
 		}
 	}
+	g.w.written.Add(g.pages(tx))
 	clear(g.pending)
 	for _, j := range g.jobs {
 		if err != nil {
@@ -272,6 +272,20 @@ func (g *group) commit() {
 		j.done <- j.err
 	}
 	clear(g.jobs)
+}
+
+// pages is about how many pages of the database the group changed: some with
+// every commit, one for each pageEvents events, and two for a link that moved,
+// which is at a random place of a table and of its index.
+func (g *group) pages(tx *transaction) int64 {
+	n := int64(4 + len(g.jobs))
+	for _, p := range g.pending {
+		n += int64(len(p.events) / pageEvents)
+	}
+	for _, moved := range tx.moves {
+		n += 2 * int64(max(0, moved))
+	}
+	return n
 }
 
 func (g *group) run(tx *transaction) error {

@@ -25,7 +25,7 @@ type Options struct {
 	Tell   func(format string, args ...any)
 
 	Only     []string // the phases to run, of singles, batches, streams and reads, and nothing that they do not need; nil: all there is
-	Profiles string // directory that a CPU profile of the server in each phase is written to; "": none
+	Profiles string   // directory that a CPU profile of the server in each phase is written to; "": none
 }
 
 // Result is what was measured.
