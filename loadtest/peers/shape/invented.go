@@ -16,7 +16,7 @@ type world struct {
 
 func invented() []Shape {
 	shop := func(name, about string, ask Ask, w world) Shape {
-		return Shape{Name: name, About: "invented: " + about, Ask: ask, read: func(string) (*table, error) { return w.table(), nil }}
+		return Shape{Name: name, About: "invented: " + about, Ask: ask, Chosen: true, read: func(string) (*table, error) { return w.table(), nil }}
 	}
 	return []Shape{
 		shop("few-items", "60 items, many users; a fifth", Fifth, world{users: 6000, items: 60, events: 9, taste: 5, sells: 1}),

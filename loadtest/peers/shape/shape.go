@@ -20,10 +20,10 @@ type Shape struct {
 	Name  string
 	About string // for readers
 	Ask   Ask
-	// Given marks the data sets that the recipe's defaults were looked at with:
-	// figures of the others are of data that nothing was chosen on.
-	Given bool
-	read  func(folder string) (*table, error)
+	// Chosen marks the shapes whose draws, of other seeds than 1 to 99, the
+	// recipe's rules for scant data were made on.
+	Chosen bool
+	read   func(folder string) (*table, error)
 }
 
 // Ask is what is held out of a drawn data set to be found.
