@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/pace"
 )
 
 // ErrItem is returned for items that cannot make a catalogue.
@@ -58,7 +59,10 @@ type Change struct {
 // New is the catalogue with ids[i] in row i. items[i] is what is known of it,
 // nil when it was deleted; its ID must be ids[i]. It reports ErrItem for an
 // empty or repeated id.
-func New(ids []string, items []*features.Item) (*Snapshot, error) {
+func New(ids []string, items []*features.Item) (*Snapshot, error) { return at(nil, ids, items) }
+
+// at is New at the pace of a job.
+func at(job *pace.Job, ids []string, items []*features.Item) (*Snapshot, error) {
 	if len(ids) != len(items) {
 		return nil, fmt.Errorf("%w: %d ids for %d items", ErrItem, len(ids), len(items))
 	}
@@ -68,6 +72,7 @@ func New(ids []string, items []*features.Item) (*Snapshot, error) {
 	lists := map[mark][]features.Row{}
 	var windowed []features.Row
 	for i, id := range ids {
+		job.Step()
 		row := features.Row(i)
 		it := items[i]
 		if _, twice := rows[id]; twice || id == "" {
@@ -103,21 +108,27 @@ func New(ids []string, items []*features.Item) (*Snapshot, error) {
 		postings[m] = newPosting(list, n)
 	}
 	s.marks = s.marks.with(postings)
-	at := func(row int) *features.Item { return items[row] }
-	s.market = newRegion(n, at, sold)
-	s.stock = newRegion(n, at, stocked)
+	item := func(row int) *features.Item {
+		job.Step()
+		return items[row]
+	}
+	s.market = newRegion(n, item, sold)
+	s.stock = newRegion(n, item, stocked)
 	s.windows = newWindows(windowed, s.Item)
 	slices.SortFunc(s.newest, s.byCreated)
 	return s, nil
 }
 
 // Of is the catalogue of items, each in the row of its index.
-func Of(items []features.Item) (*Snapshot, error) {
+func Of(items []features.Item) (*Snapshot, error) { return Prepare(nil, items) }
+
+// Prepare is Of at the pace of a job.
+func Prepare(job *pace.Job, items []features.Item) (*Snapshot, error) {
 	ids, ptrs := make([]string, len(items)), make([]*features.Item, len(items))
 	for i := range items {
 		ids[i], ptrs[i] = items[i].ID, &items[i]
 	}
-	return New(ids, ptrs)
+	return at(job, ids, ptrs)
 }
 
 // Len implements features.Catalog.

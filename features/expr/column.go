@@ -9,6 +9,7 @@ import (
 	"cel.dev/cel-go/common/types/traits"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/pace"
 )
 
 // column is a part's value for each row of a snapshot: two bitmaps of a yes or
@@ -116,7 +117,7 @@ const (
 // column is the leaf's column for the catalogue and market, made when it is
 // first asked for. Rows whose item did not change since the snapshot before
 // are taken from its column.
-func (p *Program) column(cat features.Catalog, leaf int, market string) *column {
+func (p *Program) column(cat features.Catalog, leaf int, market string, job *pace.Job) *column {
 	if p.leaf(leaf).scope&onMarket == 0 {
 		market = ""
 	}
@@ -151,17 +152,17 @@ func (p *Program) column(cat features.Catalog, leaf int, market string) *column 
 	p.mu.Unlock()
 	c.once.Do(func() {
 		if old != nil {
-			old.once.Do(func() { p.fill(old, before, leaf, market, nil, nil) })
+			old.once.Do(func() { p.fill(old, before, leaf, market, nil, nil, job) })
 		}
-		p.fill(c, cat, leaf, market, old, before)
+		p.fill(c, cat, leaf, market, old, before, job)
 	})
 	return c
 }
 
-func (p *Program) fill(c *column, cat features.Catalog, leaf int, market string, old *column, before features.Catalog) {
+func (p *Program) fill(c *column, cat features.Catalog, leaf int, market string, old *column, before features.Catalog, job *pace.Job) {
 	n := cat.Len()
 	if leaf < 0 {
-		p.fillTexts(c, cat, leaf, market, old, before)
+		p.fillTexts(c, cat, leaf, market, old, before, job)
 		return
 	}
 	if p.items[leaf].yes {
@@ -171,6 +172,7 @@ func (p *Program) fill(c *column, cat features.Catalog, leaf int, market string,
 	}
 	act := &itemVars{engine: p.engine, market: market}
 	for row := range n {
+		job.Step()
 		it := cat.Item(features.Row(row))
 		if it == nil {
 			continue
@@ -184,10 +186,11 @@ func (p *Program) fill(c *column, cat features.Catalog, leaf int, market string,
 	}
 }
 
-func (p *Program) fillTexts(c *column, cat features.Catalog, leaf int, market string, old *column, before features.Catalog) {
+func (p *Program) fillTexts(c *column, cat features.Catalog, leaf int, market string, old *column, before features.Catalog, job *pace.Job) {
 	c.codes, c.code = make([]int32, cat.Len()), map[string]int32{}
 	act := &itemVars{engine: p.engine, market: market}
 	for row := range c.codes {
+		job.Step()
 		c.codes[row] = -1
 		it := cat.Item(features.Row(row))
 		if it == nil {

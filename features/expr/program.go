@@ -10,6 +10,7 @@ import (
 	"cel.dev/cel-go/interpreter"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/pace"
 )
 
 type activation = interpreter.Activation
@@ -49,13 +50,16 @@ func (p *Program) Residues() int { return len(p.residues) }
 
 // Warm makes the columns of cat for the markets, so that the first request
 // after a change of the catalogue needs not.
-func (p *Program) Warm(cat features.Catalog, markets ...string) {
+func (p *Program) Warm(cat features.Catalog, markets ...string) { p.Prepare(nil, cat, markets...) }
+
+// Prepare is Warm at the pace of a job.
+func (p *Program) Prepare(job *pace.Job, cat features.Catalog, markets ...string) {
 	for _, m := range append([]string{""}, markets...) {
 		for i := range p.items {
-			p.column(cat, i, m)
+			p.column(cat, i, m, job)
 		}
 		for i := range p.texts {
-			p.column(cat, textLeaf(i), m)
+			p.column(cat, textLeaf(i), m, job)
 		}
 	}
 }
@@ -125,7 +129,7 @@ func (p *Program) Bind(r *features.Request, into *Bound) *Bound {
 	b.texts, b.lists = b.texts[:0], b.lists[:0]
 	if r.Catalog != nil {
 		for i, prog := range p.lists {
-			c := p.column(r.Catalog, textLeaf(i), r.Market)
+			c := p.column(r.Catalog, textLeaf(i), r.Market, nil)
 			b.texts = append(b.texts, c)
 			b.lists = append(b.lists, c.find(prog, &b.vars.req))
 		}
@@ -136,7 +140,7 @@ func (p *Program) Bind(r *features.Request, into *Bound) *Bound {
 			b.columns = append(b.columns, &column{})
 			continue
 		}
-		b.columns = append(b.columns, p.column(r.Catalog, i, r.Market))
+		b.columns = append(b.columns, p.column(r.Catalog, i, r.Market, nil))
 	}
 	return b
 }

@@ -2,6 +2,7 @@ package release
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/ingest/footer"
+	"github.com/attune-rec/attune/features/pace"
 )
 
 // itemRecord is a line of items.parquet. Maps are lists ordered by key, so that
@@ -89,7 +91,9 @@ func WriteItems(w io.Writer, items []features.Item) error {
 
 // ReadItems reads what WriteItems wrote. Empty lists and maps come back nil,
 // times in UTC.
-func ReadItems(b []byte) (items []features.Item, err error) {
+func ReadItems(b []byte) ([]features.Item, error) { return readItems(b, pace.Of(context.Background())) }
+
+func readItems(b []byte, job *pace.Job) (items []features.Item, err error) {
 	defer func() {
 		if p := recover(); p != nil { // a decoder of others must not end the program
 			items, err = nil, fmt.Errorf("decode: %v", p)
@@ -124,6 +128,7 @@ func ReadItems(b []byte) (items []features.Item, err error) {
 			}
 			items = append(items, batch[i].item())
 		}
+		job.Look()
 		if errors.Is(err, io.EOF) {
 			return items, nil
 		}

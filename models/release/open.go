@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/pace"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/release/safetensors"
 )
@@ -25,7 +26,7 @@ type Kinds func(name string) (models.Kind, bool)
 // formats, that no float tensor holds NaN or infinity, that recipes ask only
 // for models there are. Tensors are memory-mapped where the system can. The
 // caller must Close it. With nil kinds the models' files are verified and the
-// models not opened. Errors wrap ErrNotFound, ErrCorrupt or ErrFormat and
+// models not opened. A pacer in ctx paces it. Errors wrap ErrNotFound, ErrCorrupt or ErrFormat and
 // say which file, what was expected and what to do.
 func Open(ctx context.Context, st Store, shop features.ShopID, version string, kinds Kinds) (*Release, error) {
 	r, err := open(ctx, st, shop, version, kinds, false)
@@ -61,15 +62,16 @@ func (r *Release) load(ctx context.Context, shop features.ShopID, version string
 	if err := r.manifest(shop, version); err != nil {
 		return err
 	}
+	job := pace.Of(ctx)
 	for _, f := range r.Manifest.Files {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := r.verify(f); err != nil {
+		if err := r.verify(f, job); err != nil {
 			return err
 		}
 	}
-	items, err := ReadItems(r.files[itemsName])
+	items, err := readItems(r.files[itemsName], job)
 	if err == nil {
 		err = checkItems(items)
 	}
@@ -82,6 +84,7 @@ func (r *Release) load(ctx context.Context, shop features.ShopID, version string
 	r.Items, r.rows = items, make(map[string]features.Row, len(items))
 	for i := range items {
 		r.rows[items[i].ID] = features.Row(i)
+		job.Step()
 	}
 	byName := map[string]string{}
 	for _, e := range r.Manifest.Models {
@@ -92,6 +95,7 @@ func (r *Release) load(ctx context.Context, shop features.ShopID, version string
 			if err := r.openModel(e, kinds); err != nil {
 				return fmt.Errorf("model %q: %w", e.Name, err)
 			}
+			job.Look()
 		}
 		byName[e.Name] = e.Kind
 	}
@@ -167,7 +171,7 @@ func parseManifest(b, sum []byte, shop features.ShopID, version string) (Manifes
 
 // verify maps a file and compares its length and checksum. It leaves nothing of
 // it in memory.
-func (r *Release) verify(f File) error {
+func (r *Release) verify(f File, job *pace.Job) error {
 	b, err := r.mapped(f.Path)
 	if err != nil {
 		return err
@@ -175,8 +179,12 @@ func (r *Release) verify(f File) error {
 	if int64(len(b)) != f.Bytes {
 		return corrupt(f.Path, fmt.Errorf("has %d bytes: expected %d", len(b), f.Bytes))
 	}
-	sum := sha256.Sum256(b)
-	if got := hex.EncodeToString(sum[:]); got != f.SHA256 {
+	sum := sha256.New()
+	for part := range slices.Chunk(b, 1<<18) {
+		_, _ = sum.Write(part) // it never fails
+		job.Look()
+	}
+	if got := hex.EncodeToString(sum.Sum(nil)); got != f.SHA256 {
 		return corrupt(f.Path, fmt.Errorf("has checksum %s: expected %s", got, f.SHA256))
 	}
 	forget(b) // most of it may never be needed

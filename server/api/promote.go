@@ -10,6 +10,7 @@ import (
 	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/pace"
 	"github.com/attune-rec/attune/models/eval"
 	"github.com/attune-rec/attune/models/release"
 )
@@ -80,7 +81,7 @@ func (s *Releases) served(ctx context.Context, shop features.ShopID, version str
 // verify reads a release whole, and prepares what lies elsewhere: what cannot be
 // served must not be promoted.
 func (s *Releases) verify(ctx context.Context, shop features.ShopID, version string) error {
-	r, err := release.Open(ctx, s.Store, shop, version, s.Kinds)
+	r, err := release.Open(pace.With(ctx, s.Pace), s.Store, shop, version, s.Kinds)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/pace"
 	"github.com/attune-rec/attune/models/eval"
 	"github.com/attune-rec/attune/models/release"
 	"github.com/attune-rec/attune/server/live"
@@ -29,6 +30,7 @@ type Releases struct {
 	Service Service
 	Tokens  *Tokens
 	Limits  []eval.FairLimit                                    // that a release must hold to be promoted
+	Pace    *pace.Pacer                                         // of reading a release through; nil: at full speed
 	Prepare func(ctx context.Context, r *release.Release) error // before a promotion; nil: nothing to do
 	Taken   func(ctx context.Context, shop features.ShopID)     // after a change is carried out; nil: nobody to tell
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/catalog"
+	"github.com/attune-rec/attune/features/pace"
 	"github.com/attune-rec/attune/features/store"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/pipeline"
@@ -65,10 +66,10 @@ type Options struct {
 	Changes  Changes
 	Observer pipeline.Observer // nil: nobody watches
 	Switches *pipeline.Switches
-	Rules    pipeline.Steerer                        // nil: none
-	Trends   func(features.ShopID) pipeline.Trends   // of a shop; nil: nobody counts
-	Warm     func(features.ShopID, features.Catalog) // told of a catalogue before it is served; nil: nobody
-	Workers  int                                     // goroutines that make an index; 0: 1
+	Rules    pipeline.Steerer                                         // nil: none
+	Trends   func(features.ShopID) pipeline.Trends                    // of a shop; nil: nobody counts
+	Warm     func(context.Context, features.ShopID, features.Catalog) // told of a catalogue before it is served; nil: nobody
+	Workers  int                                                      // goroutines that make an index; 0: 1
 
 	Cluster  Cluster       // has the vectors of large models; nil: every index is local
 	Reopen   time.Duration // between tries of a cluster that was down when the server began; 0: 2 s
@@ -130,7 +131,7 @@ func (es *Engines) Build(ctx context.Context, r *release.Release) (*Engine, erro
 		e.surfaces = append(e.surfaces, recipe.Surface)
 	}
 	slices.Sort(e.surfaces)
-	items, err := catalog.Of(r.Items)
+	items, err := catalog.Prepare(pace.Of(ctx), r.Items)
 	if err != nil {
 		return nil, errors.Join(err, e.close())
 	}
@@ -142,7 +143,7 @@ func (es *Engines) Build(ctx context.Context, r *release.Release) (*Engine, erro
 	if err := es.sync(ctx, shop, e); err != nil {
 		return nil, errors.Join(err, es.Free(e))
 	}
-	es.warm(shop, e.items.Load())
+	es.warm(ctx, shop, e.items.Load())
 	return e, nil
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/catalog"
+	"github.com/attune-rec/attune/features/pace"
 	"github.com/attune-rec/attune/features/store"
 )
 
@@ -33,7 +34,9 @@ func (es *Engines) sync(ctx context.Context, shop features.ShopID, e *Engine) er
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var changes []catalog.Change
+	job := pace.Of(ctx)
 	next, err := es.o.Changes.Changes(ctx, shop, e.next, func(c store.Change) error {
+		job.Step()
 		if e.news(&c) {
 			item := c.Item
 			changes = append(changes, catalog.Change{Item: &item, Deleted: c.Deleted})
@@ -53,16 +56,16 @@ func (es *Engines) sync(ctx context.Context, shop features.ShopID, e *Engine) er
 			return err
 		}
 	}
-	es.warm(shop, items)
+	es.warm(ctx, shop, items)
 	e.next = next
 	e.items.Store(items)
 	return nil
 }
 
 // warm tells of a catalogue that is about to be served.
-func (es *Engines) warm(shop features.ShopID, items features.Catalog) {
+func (es *Engines) warm(ctx context.Context, shop features.ShopID, items features.Catalog) {
 	if es.o.Warm != nil {
-		es.o.Warm(shop, items)
+		es.o.Warm(ctx, shop, items)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/pace"
 	"github.com/attune-rec/attune/models/release"
 )
 
@@ -38,6 +39,8 @@ type Options[T any] struct {
 	// Warm touches what the first requests would wait for; nil: nothing. Build,
 	// Warm and Probe keep their own deadlines; a panic in them is an error.
 	Warm func(ctx context.Context, l *Loaded[T]) error
+	// Pace is how a release is loaded; nil: at full speed.
+	Pace *pace.Pacer
 	// Probe answers sample requests with the new release; an error keeps the
 	// old one. Nil: no probe.
 	Probe func(ctx context.Context, l *Loaded[T]) error
@@ -119,6 +122,7 @@ type Status struct {
 // load opens, builds, warms and probes one release.
 func (s *Set[T]) load(ctx context.Context, shop features.ShopID, version string) (l *Loaded[T], err error) {
 	start := s.o.Now()
+	ctx = pace.With(ctx, s.o.Pace)
 	defer func() {
 		e := Event{Shop: shop, What: EventLoaded, Version: version, Took: s.o.Now().Sub(start), Err: err}
 		if err != nil {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/expr"
+	"github.com/attune-rec/attune/features/pace"
 	"github.com/attune-rec/attune/features/store"
 	"github.com/attune-rec/attune/models/pipeline"
 	"github.com/attune-rec/attune/models/pipeline/rule"
@@ -178,7 +179,7 @@ func (k *Keeper) warm(sh *shop, rules *rule.Rules) {
 }
 
 // Warm prepares the rules of a shop for a catalogue before it is served.
-func (k *Keeper) Warm(id features.ShopID, items features.Catalog) {
+func (k *Keeper) Warm(ctx context.Context, id features.ShopID, items features.Catalog) {
 	sh := k.shop(id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -197,7 +198,7 @@ func (k *Keeper) Warm(id features.ShopID, items features.Catalog) {
 			}
 			return true
 		})
-		rules.Warm(items, markets...)
+		rules.Prepare(pace.Of(ctx), items, markets...)
 	}
 }
 

@@ -118,7 +118,7 @@ func TestChangesHoldAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k.Warm(ours, items)
+	k.Warm(t.Context(), ours, items)
 	for name, want := range map[features.ShopID]int{ours: 7, "other": 10} {
 		if got := left(k, name, items); got != want {
 			t.Errorf("shop %s: got %d items, want %d", name, got, want)
@@ -234,11 +234,11 @@ func TestChangesUnderTraffic(t *testing.T) {
 		if _, err := k.Put(ctx, ours, keep("s", "item.price < 50")); err != nil {
 			t.Error(err)
 		}
-		k.Warm(ours, shelves[0])
+		k.Warm(t.Context(), ours, shelves[0])
 		if err := k.Delete(ctx, ours, "s", 0); err != nil {
 			t.Error(err)
 		}
-		k.Warm(ours, shelves[1])
+		k.Warm(t.Context(), ours, shelves[1])
 	}
 	close(stop)
 	wg.Wait()

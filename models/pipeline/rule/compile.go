@@ -10,6 +10,7 @@ import (
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/expr"
+	"github.com/attune-rec/attune/features/pace"
 	"github.com/attune-rec/attune/models/pipeline"
 )
 
@@ -153,12 +154,15 @@ func (c *compiled) residual() uint64 {
 
 // Warm makes what the rules keep of a catalogue and markets, so that the first
 // request need not.
-func (r *Rules) Warm(items features.Catalog, markets ...string) {
+func (r *Rules) Warm(items features.Catalog, markets ...string) { r.Prepare(nil, items, markets...) }
+
+// Prepare is Warm at the pace of a job.
+func (r *Rules) Prepare(job *pace.Job, items features.Catalog, markets ...string) {
 	warm := func(rules []*compiled) {
 		for _, c := range rules {
 			for _, p := range []*expr.Program{c.cond, c.factor} {
 				if p != nil {
-					p.Warm(items, markets...)
+					p.Prepare(job, items, markets...)
 				}
 			}
 		}

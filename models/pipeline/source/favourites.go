@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/pace"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/pipeline"
 )
@@ -51,7 +52,7 @@ func newFavourites(spec models.SourceSpec, env pipeline.Env) (pipeline.Source, e
 const chartLength = 200
 
 // Candidates implements pipeline.Source: the charts are taken from in turn.
-func (s *favourites) Candidates(_ context.Context, r *features.Request, n int, dst []pipeline.Candidate) ([]pipeline.Candidate, error) {
+func (s *favourites) Candidates(ctx context.Context, r *features.Request, n int, dst []pipeline.Candidate) ([]pipeline.Candidate, error) {
 	if r.Catalog == nil {
 		return dst, nil
 	}
@@ -59,7 +60,7 @@ func (s *favourites) Candidates(_ context.Context, r *features.Request, n int, d
 	defer s.pool.put(b)
 	var own [16][]pipeline.Candidate
 	lists := own[:0]
-	charts := s.of(r)
+	charts := s.of(ctx, r)
 	var seen [16]string
 	b.rows = newestItems(r.History(), s.params.Items, b.rows[:0])
 	for _, row := range b.rows {
@@ -99,7 +100,7 @@ func category(r *features.Request, row features.Row) string {
 }
 
 // of is the charts of the request's market.
-func (s *favourites) of(r *features.Request) map[string][]pipeline.Candidate {
+func (s *favourites) of(ctx context.Context, r *features.Request) map[string][]pipeline.Candidate {
 	if charts, ok := s.known(r.Market); ok {
 		return charts
 	}
@@ -108,9 +109,11 @@ func (s *favourites) of(r *features.Request) map[string][]pipeline.Candidate {
 	if charts, ok := s.known(r.Market); ok {
 		return charts
 	}
-	all := s.all.chart(r)
+	all := s.all.chart(ctx, r)
 	charts := map[string][]pipeline.Candidate{}
+	job := pace.Of(ctx)
 	for i, row := range all.rows {
+		job.Step()
 		if c := category(r, row); c != "" && len(charts[c]) < chartLength {
 			charts[c] = append(charts[c], pipeline.Candidate{Row: row, Score: all.scores[i]})
 		}

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/pace"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/pipeline"
 )
@@ -47,8 +48,8 @@ func newPopular(spec models.SourceSpec, env pipeline.Env) (pipeline.Source, erro
 }
 
 // Candidates implements pipeline.Source.
-func (s *popular) Candidates(_ context.Context, r *features.Request, n int, dst []pipeline.Candidate) ([]pipeline.Candidate, error) {
-	c := s.chart(r)
+func (s *popular) Candidates(ctx context.Context, r *features.Request, n int, dst []pipeline.Candidate) ([]pipeline.Candidate, error) {
+	c := s.chart(ctx, r)
 	for i, row := range c.rows {
 		if n == 0 {
 			break
@@ -61,7 +62,7 @@ func (s *popular) Candidates(_ context.Context, r *features.Request, n int, dst 
 	return dst, nil
 }
 
-func (s *popular) chart(r *features.Request) *chart {
+func (s *popular) chart(ctx context.Context, r *features.Request) *chart {
 	if c := s.known(r.Market); c != nil {
 		return c
 	}
@@ -70,15 +71,18 @@ func (s *popular) chart(r *features.Request) *chart {
 	if c := s.known(r.Market); c != nil {
 		return c
 	}
+	job := pace.Of(ctx)
 	s.mu.RLock()
 	unknown := s.markets[""]
 	s.mu.RUnlock()
 	if unknown == nil {
 		unknown = s.count(r, "")
+		job.Look()
 	}
 	c := unknown
 	if r.Market != "" {
 		c = s.count(r, r.Market)
+		job.Look()
 		if c.differ = !slices.Equal(c.scores, unknown.scores) || !slices.Equal(c.rows, unknown.rows); !c.differ {
 			c = unknown
 		}
@@ -133,7 +137,7 @@ func (s *popular) count(r *features.Request, market string) *chart {
 // Reason implements pipeline.Reasoner. It names the market only where the
 // market's order is its own. An item nobody wanted is not popular.
 func (s *popular) Reason(r *features.Request, item features.Row) (pipeline.Reason, bool) {
-	c := s.chart(r)
+	c := s.chart(context.Background(), r)
 	b := s.pool.get()
 	defer s.pool.put(b)
 	if int(item) >= s.model.Items() {

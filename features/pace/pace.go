@@ -1,0 +1,77 @@
+// Package pace keeps work that nobody waits for from taking a processor from
+// those who do: it rests now and then, so that what came in meanwhile is done,
+// and takes half a processor at most.
+//
+// Go's scheduler gives a goroutine that only computes ten milliseconds at a
+// time, and looks at the network only when nothing else is to be run.
+//
+// It imports the standard library. Start reading at Pacer.
+package pace
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	work    = time.Millisecond      // at a stretch
+	longest = 20 * time.Millisecond // rest
+	every   = 8                     // steps between two looks at the clock
+)
+
+// Pacer is how a program's jobs go on: at full speed until someone waits for
+// answers, with rests from then on. The zero value is at full speed; nil always
+// is. It is safe for concurrent use.
+type Pacer struct{ resting atomic.Bool }
+
+// Rest makes all jobs rest from now on.
+func (p *Pacer) Rest() { p.resting.Store(true) }
+
+type key struct{}
+
+// With returns a context whose jobs p paces.
+func With(ctx context.Context, p *Pacer) context.Context {
+	if p == nil {
+		return ctx
+	}
+	return context.WithValue(ctx, key{}, p)
+}
+
+// Of begins a job of a context, at full speed where nobody paces it.
+func Of(ctx context.Context) *Job {
+	p, _ := ctx.Value(key{}).(*Pacer)
+	return p.Job()
+}
+
+// Job begins a job.
+func (p *Pacer) Job() *Job { return &Job{pacer: p, began: time.Now()} }
+
+// Job is one piece of work; nil is one at full speed. It is used by one goroutine.
+type Job struct {
+	pacer *Pacer
+	steps int
+	began time.Time // the stretch
+}
+
+// Step is called after each of many small steps, and costs next to nothing.
+func (j *Job) Step() {
+	if j == nil {
+		return
+	}
+	if j.steps++; j.steps%every == 0 {
+		j.Look()
+	}
+}
+
+// Look is called after a step that may take a while: it rests as long as the
+// stretch took.
+func (j *Job) Look() {
+	if j == nil || j.pacer == nil || !j.pacer.resting.Load() {
+		return
+	}
+	if d := time.Since(j.began); d >= work {
+		time.Sleep(min(d, longest))
+		j.began = time.Now()
+	}
+}
