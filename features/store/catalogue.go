@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/attune-rec/attune/features"
-	"github.com/attune-rec/attune/features/pace"
+	pacing "github.com/attune-rec/attune/features/pace"
 )
 
 // changesAtOnce is how many changes one read takes.
@@ -227,7 +227,7 @@ func (s *Store) someChanges(ctx context.Context, shop features.ShopID, from int6
 	}
 	defer rows.Close()
 	var all []Change
-	job := pace.Of(ctx)
+	job := pacing.Of(ctx)
 	for rows.Next() {
 		job.Step()
 		var id string

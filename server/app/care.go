@@ -26,6 +26,7 @@ type Care struct {
 	RollbackLate   float64       `help:"Share of answers that may take longer than twice the other release's 95th percentile, and 10 ms." default:"0.1"`
 	ShadowShare    float64       `help:"Share of the questions that a shadow release answers too, unseen." default:"0.1"`
 	Warm           int           `help:"Questions on every surface that a release answers before it is served." default:"32"`
+	Settle         time.Duration `help:"Health says no for at most so long after a start while the newest of the log is taken in; 0: not for that." default:"20s"`
 }
 
 func (c *Care) wrong() string {
@@ -37,8 +38,8 @@ func (c *Care) wrong() string {
 		return "rollback-failed, --rollback-empty, --rollback-late: expected 0 to 1"
 	case share(c.ShadowShare):
 		return "shadow-share: expected 0 to 1"
-	case c.Warm < 0:
-		return "warm: expected 0 or more"
+	case c.Warm < 0 || c.Settle < 0:
+		return "warm, --settle: expected 0 or more"
 	}
 	return ""
 }

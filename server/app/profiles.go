@@ -17,7 +17,7 @@ import (
 func (s *Server) profiles() (*profile.Keeper, error) {
 	k, err := profile.New(profile.Options{
 		Store: s.store, Dir: filepath.Join(s.config.Data, "profiles"), Size: s.config.Profiles, Load: s.config.StoreWait,
-		Quarantined: s.quarantined.holds, Logger: s.log, Registerer: s.metrics,
+		Quarantined: s.quarantined.holds, Pace: &s.pacer, Logger: s.log, Registerer: s.metrics,
 	})
 	if err != nil {
 		return nil, err

@@ -1,14 +1,19 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/pace"
 	"github.com/attune-rec/attune/features/store"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/kind"
@@ -117,20 +122,52 @@ func (s *Server) warm(ctx context.Context, l *live.Loaded[*engine.Engine]) error
 	ctx, cancel := context.WithTimeout(ctx, warmFor)
 	defer cancel()
 	n := l.Value.Catalog().Len()
+	markets := s.markets(l)
+	questions := s.config.Warm
+	if questions > 0 {
+		questions = max(questions, len(markets))
+	}
 	var ans pipeline.Answer
+	job := pace.Of(ctx)
 	for _, surface := range l.Value.Surfaces() {
-		for i := range s.config.Warm {
+		for i := range questions {
 			if ctx.Err() != nil {
 				return nil // warm enough
 			}
-			r := question(l, i*n/s.config.Warm)
-			r.Surface = surface
+			r := question(l, i*n/questions)
+			r.Surface, r.Market = surface, markets[i%len(markets)]
 			if err := l.Value.Pipeline(surface).Answer(ctx, &r, &ans); err != nil && ctx.Err() == nil {
 				return fmt.Errorf("surface %s: %w", surface, err)
 			}
+			job.Look()
 		}
 	}
 	return nil
+}
+
+// warmMarkets bounds the markets whose charts are made before a release is served.
+const warmMarkets = 32
+
+// markets is the unknown market, those of the newest events, and those that most
+// items are sold in.
+func (s *Server) markets(l *live.Loaded[*engine.Engine]) []string {
+	count := map[string]int{}
+	items := l.Value.Catalog()
+	for row := range features.Row(items.Len()) { // #nosec G115 -- rows
+		if it := items.Item(row); it != nil {
+			for _, m := range it.Markets {
+				count[m]++
+			}
+		}
+	}
+	sold := slices.SortedFunc(maps.Keys(count), func(a, b string) int { return cmp.Or(count[b]-count[a], strings.Compare(a, b)) })
+	all := []string{""}
+	for _, m := range slices.Concat(s.trends.Markets(l.Release.Manifest.Shop), sold) {
+		if len(all) < warmMarkets && !slices.Contains(all, m) {
+			all = append(all, m)
+		}
+	}
+	return all
 }
 
 // releaseService promotes and rolls back. Where large models are in Milvus, a
@@ -140,7 +177,7 @@ func (s *Server) releaseService(tokens *api.Tokens) (*api.Releases, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &api.Releases{Store: s.releases, Kinds: kinds, Service: s.set, Tokens: tokens, Limits: limits}
+	r := &api.Releases{Store: s.releases, Kinds: kinds, Service: s.set, Tokens: tokens, Limits: limits, Pace: &s.pacer}
 	r.Despite = func(ctx context.Context, shop features.ShopID, version, why string) error {
 		return s.store.Audit(ctx, shop, store.Audited{
 			Actor: auth.From(ctx).ID, Method: attunev1.ReleaseService_PromoteRelease_FullMethodName, Subject: version, Detail: why,

@@ -52,6 +52,7 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 		start("admin", func() error { return s.admin.Serve(s.adminListener) })
 	}
 	s.load(ctx)
+	s.settle(ctx)
 	wg.Go(func() { s.follow(ctx) })
 	wg.Go(func() { s.risk.Run(ctx) })
 	wg.Go(func() { s.retain(ctx) })
@@ -147,6 +148,45 @@ func (s *Server) load(ctx context.Context) {
 			s.log.Warn("no release is served yet: train one with 'trainer fit', then 'trainer publish' and 'trainer promote'; it is taken as soon as it is there",
 				"releases", s.config.releases())
 		})
+	}
+}
+
+// settle waits for what a start takes in beside the releases, since it would take
+// a processor from the first answers. Health says no meanwhile; what cannot be
+// waited for goes on with rests.
+func (s *Server) settle(ctx context.Context) {
+	began := time.Now()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !s.people.Load().Settled() || !s.trends.Settled() {
+		if time.Since(began) >= s.config.Settle {
+			s.log.Info("the log is taken in beside the answers from here on", "after", s.config.Settle)
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+	s.warmAgain(ctx)
+	s.pacer.Rest()
+	s.open.Store(true)
+	s.serving(s.loaded.Load())
+}
+
+// warmAgain has the releases answer once more now that it is known which markets
+// shoppers come from.
+func (s *Server) warmAgain(ctx context.Context) {
+	for _, shop := range s.set.Shops() {
+		l, err := s.set.Acquire(ctx, shop, nil)
+		if err != nil {
+			continue // it is loaded when it is asked for
+		}
+		if err := s.warm(ctx, l); err != nil && ctx.Err() == nil {
+			s.log.Warn("the first answers may be slow", "shop", shop, "error", err)
+		}
+		l.Done()
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/pace"
 	"github.com/attune-rec/attune/features/store"
 	"github.com/attune-rec/attune/models/ltr"
 	"github.com/attune-rec/attune/models/pipeline"
@@ -70,6 +71,10 @@ type Server struct {
 	set      *live.Set[*engine.Engine]
 	journal  *journal.Journal
 	signals  *signals.Keeper
+
+	pacer  pace.Pacer  // of what nobody waits for
+	open   atomic.Bool // a start has done what it does
+	loaded atomic.Bool // there is something to answer with
 
 	quarantined *withheld
 	people      atomic.Pointer[profile.Keeper] // nil: it is not there yet
@@ -192,7 +197,7 @@ func (s *Server) liveReleases() (err error) {
 	}
 	s.breakers = breaker.NewSet(breaker.Options{})
 	s.metrics.MustRegister(s.breakers)
-	if s.trends, err = trend.New(trend.Options{Log: s.store, Segments: s.segments, Withheld: s.withheld.holds, Logger: s.log, Registerer: s.metrics}); err != nil {
+	if s.trends, err = trend.New(trend.Options{Log: s.store, Segments: s.segments, Withheld: s.withheld.holds, Pace: &s.pacer, Logger: s.log, Registerer: s.metrics}); err != nil {
 		return err
 	}
 	s.closing(s.trends.Close)
@@ -218,7 +223,7 @@ func (s *Server) liveReleases() (err error) {
 	s.judge = s.watcher()
 	s.set, err = live.New(live.Options[*engine.Engine]{
 		Store: s.releases, Kinds: kinds, Build: s.build, Free: s.engines.Free, Warm: s.warm, Probe: probe,
-		Every: s.config.Follow, Idle: s.config.IdleShop, Log: s.log,
+		Every: s.config.Follow, Idle: s.config.IdleShop, Pace: &s.pacer, Log: s.log,
 		Observe: func(e live.Event) {
 			events.WithLabelValues(string(e.Shop), e.What).Inc()
 			s.refused(e)
@@ -226,7 +231,8 @@ func (s *Server) liveReleases() (err error) {
 				current.DeletePartialMatch(prometheus.Labels{"shop": string(e.Shop)})
 				current.WithLabelValues(string(e.Shop), e.Version).Set(1)
 				s.watch(e.Shop)
-				s.serving(true)
+				s.loaded.Store(true)
+				s.serving(s.open.Load())
 			}
 		},
 	})

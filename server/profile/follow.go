@@ -73,6 +73,8 @@ func (s *shop) follow() {
 			before = s.recall(ctx, older)
 			older = 0
 			changed.Reset(0)
+		} else if s.recalls.Load() == 0 && err == nil {
+			s.settled.Store(true)
 		}
 		select {
 		case <-s.wake:
@@ -85,7 +87,11 @@ func (s *shop) follow() {
 			s.measure(ctx, nil)
 		case <-before.done:
 			before.done = nil
-			s.measure(ctx, func() { s.recalls.Add(-1) })
+			s.measure(ctx, func() {
+				if s.recalls.Add(-1) == 0 {
+					s.settled.Store(true)
+				}
+			})
 		case <-save.C:
 			s.saveBeside()
 		case <-refresh.C:

@@ -7,6 +7,7 @@ import (
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/catalog"
+	"github.com/attune-rec/attune/features/pace"
 	"github.com/attune-rec/attune/features/profile"
 	"github.com/attune-rec/attune/features/store"
 )
@@ -18,7 +19,9 @@ const salesRead = 1_000_000
 // has read.
 func (s *shop) readSales(ctx context.Context, seq int64) error {
 	var older profile.Ledger
+	job := s.k.o.Pace.Job()
 	err := s.k.o.Store.Scan(ctx, s.id, max(1, seq-salesRead), seq+1, func(e *features.Event) error {
+		job.Step()
 		if s.counts(ctx, e) {
 			older.Add(e)
 		}
@@ -79,8 +82,26 @@ func (s *shop) refreshGoods(ctx context.Context) {
 		}
 		return
 	}
-	s.ref.Store(profile.NewReference(s.shelves.snapshot, s.sold.Each))
+	job := s.k.o.Pace.Job()
+	s.ref.Store(profile.NewReference(paced{s.shelves.snapshot, job}, func(yield func(features.Event) bool) {
+		s.sold.Each(func(e features.Event) bool {
+			job.Step()
+			return yield(e)
+		})
+	}))
 	s.k.o.Logger.Debug("goods measured", "shop", s.id, "items", s.shelves.snapshot.Len(), "took", time.Since(began))
+}
+
+// paced is a catalogue whose reader rests now and then.
+type paced struct {
+	features.Catalog
+	job *pace.Job
+}
+
+// Item implements features.Catalog.
+func (p paced) Item(row features.Row) *features.Item {
+	p.job.Step()
+	return p.Catalog.Item(row)
 }
 
 // measure refreshes the goods beside the follower, and calls then, where there is
@@ -117,7 +138,9 @@ func (s *shop) readGoods(ctx context.Context) error {
 		}
 	}
 	items := map[string]features.Item{}
+	job := s.k.o.Pace.Job()
 	next, err := s.k.o.Store.Changes(ctx, s.id, 0, func(c store.Change) error {
+		job.Step()
 		if c.Deleted {
 			delete(items, c.Item.ID)
 		} else {
@@ -132,7 +155,7 @@ func (s *shop) readGoods(ctx context.Context) error {
 	for _, it := range items {
 		list = append(list, it)
 	}
-	snapshot, err := catalog.Of(list)
+	snapshot, err := catalog.Prepare(job, list)
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,7 @@ import (
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/expr"
+	"github.com/attune-rec/attune/features/pace"
 	"github.com/attune-rec/attune/features/store"
 )
 
@@ -63,6 +64,7 @@ type Options struct {
 	// Quarantined tells the events that do not count; nil: there are none. After
 	// it changed its mind, Recount.
 	Quarantined func(context.Context, features.ShopID, *features.Event) bool
+	Pace        *pace.Pacer  // of what nobody waits for; nil: at full speed
 	Logger      *slog.Logger // nil: slog.Default
 	Registerer  prometheus.Registerer
 }
@@ -134,6 +136,19 @@ func (k *Keeper) Close() error {
 	k.stop()
 	k.wg.Wait()
 	return nil
+}
+
+// Settled reports whether every shop's follower has read the log to its end and
+// goods are measured by all that was sold before the start.
+func (k *Keeper) Settled() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, s := range k.shops {
+		if !s.settled.Load() {
+			return false
+		}
+	}
+	return true
 }
 
 func (k *Keeper) kept() float64 {

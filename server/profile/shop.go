@@ -40,6 +40,7 @@ type shop struct {
 	ref      atomic.Pointer[profile.Reference]
 	recalls  atomic.Int64 // times that what was sold before is not in the prices yet
 	counting atomic.Bool  // segments are being counted, beside the follower
+	settled  atomic.Bool  // what a start does is done
 	segments atomic.Pointer[profile.Segments]
 	deciding sync.Mutex // segments are read and changed
 

@@ -26,6 +26,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/pace"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/pipeline"
 )
@@ -47,6 +48,7 @@ type Options struct {
 	Newest     int64         // events that a start reads; 0: 200,000
 	Every      time.Duration // between two makings of the charts that are asked for; 0: 5 s
 	Shoppers   int           // that a chart rests on at least; 0: 10
+	Pace       *pace.Pacer   // of reading them; nil: at full speed
 	Clock      func() time.Time
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer // nil: nobody measures
@@ -71,6 +73,8 @@ type Keeper struct {
 	done  sync.WaitGroup
 	lost  prometheus.Counter
 	seed  maphash.Seed
+
+	reading atomic.Int64 // logs that are being read
 
 	mu    sync.Mutex
 	shops map[features.ShopID]*Shop
@@ -120,10 +124,39 @@ func (k *Keeper) Of(id features.ShopID) *Shop {
 		s = &Shop{k: k, id: id, began: k.o.Clock(), boards: map[key]*board{}}
 		k.shops[id] = s
 		if k.ctx.Err() == nil {
-			k.done.Go(func() { k.read(s) })
+			k.reading.Add(1)
+			k.done.Go(func() {
+				defer k.reading.Add(-1)
+				k.read(s)
+			})
 		}
 	}
 	return s
+}
+
+// Settled reports whether the logs of all shops that were asked for are read.
+func (k *Keeper) Settled() bool { return k.reading.Load() == 0 }
+
+// Markets is the markets that a shop's events were counted in, the one with the
+// most goods first.
+func (k *Keeper) Markets(id features.ShopID) []string {
+	k.mu.Lock()
+	s := k.shops[id]
+	k.mu.Unlock()
+	if s == nil {
+		return nil
+	}
+	goods := map[string]int{}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for at, b := range s.boards {
+		if at.market != "" && at.segment == "" {
+			b.mu.Lock()
+			goods[at.market] = len(b.items)
+			b.mu.Unlock()
+		}
+	}
+	return slices.SortedFunc(maps.Keys(goods), func(a, b string) int { return cmp.Or(goods[b]-goods[a], cmp.Compare(a, b)) })
 }
 
 // Reload counts a shop's log anew: other events are withheld now.
@@ -142,9 +175,11 @@ func (k *Keeper) Reload(id features.ShopID) {
 
 // read takes the newest of the log in, up to where Stored goes on.
 func (k *Keeper) read(s *Shop) {
+	job := k.o.Pace.Job()
 	end, err := k.o.Log.End(k.ctx, s.id)
 	if err == nil {
 		err = k.o.Log.Scan(k.ctx, s.id, max(1, end-k.o.Newest), end, func(e *features.Event) error {
+			job.Step()
 			s.add(e, true)
 			return nil
 		})
