@@ -1,6 +1,6 @@
 // Package pace keeps work that nobody waits for from taking a processor from
 // those who do: it rests now and then, so that what came in meanwhile is done,
-// and takes half a processor at most.
+// and takes a quarter of a processor at most.
 //
 // Go's scheduler gives a goroutine that only computes ten milliseconds at a
 // time, and looks at the network only when nothing else is to be run.
@@ -16,7 +16,8 @@ import (
 
 const (
 	work    = time.Millisecond      // at a stretch
-	longest = 20 * time.Millisecond // rest
+	rest    = 3                     // times as long as it worked
+	longest = 60 * time.Millisecond // rest
 	every   = 8                     // steps between two looks at the clock
 )
 
@@ -64,14 +65,14 @@ func (j *Job) Step() {
 	}
 }
 
-// Look is called after a step that may take a while: it rests as long as the
-// stretch took.
+// Look is called after a step that may take a while: it rests three times
+// as long as the stretch took.
 func (j *Job) Look() {
 	if j == nil || j.pacer == nil || !j.pacer.resting.Load() {
 		return
 	}
 	if d := time.Since(j.began); d >= work {
-		time.Sleep(min(d, longest))
+		time.Sleep(min(rest*d, longest))
 		j.began = time.Now()
 	}
 }

@@ -20,7 +20,7 @@ func makes(j *pace.Job, steps int) time.Duration {
 	return time.Since(began)
 }
 
-func TestAJobTakesHalfAProcessorOnceOthersWait(t *testing.T) {
+func TestAJobTakesAQuarterOfAProcessorOnceOthersWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const steps, alone = 6400, 640 * time.Millisecond
 		var p pace.Pacer
@@ -30,11 +30,11 @@ func TestAJobTakesHalfAProcessorOnceOthersWait(t *testing.T) {
 			t.Errorf("nobody waits: got %v, want %v", got, alone)
 		}
 		p.Rest()
-		if got := makes(p.Job(), steps); got != 2*alone {
-			t.Errorf("others wait: got %v, want %v", got, 2*alone)
+		if got := makes(p.Job(), steps); got != 4*alone {
+			t.Errorf("others wait: got %v, want %v", got, 4*alone)
 		}
-		if got := makes(pace.Of(paced), steps); got != 2*alone {
-			t.Errorf("of a context: got %v, want %v", got, 2*alone)
+		if got := makes(pace.Of(paced), steps); got != 4*alone {
+			t.Errorf("of a context: got %v, want %v", got, 4*alone)
 		}
 		for _, j := range []*pace.Job{none.Job(), pace.Of(context.Background()), pace.Of(pace.With(t.Context(), none))} {
 			if got := makes(j, steps); got != alone {
@@ -44,12 +44,12 @@ func TestAJobTakesHalfAProcessorOnceOthersWait(t *testing.T) {
 	})
 }
 
-func TestARestIsAsLongAsTheStretch(t *testing.T) {
+func TestARestIsThreeTimesAsLongAsTheStretch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p pace.Pacer
 		p.Rest()
 		for _, c := range []struct{ work, rest time.Duration }{
-			{500 * time.Microsecond, 0}, {7 * time.Millisecond, 7 * time.Millisecond}, {time.Second, 20 * time.Millisecond},
+			{500 * time.Microsecond, 0}, {7 * time.Millisecond, 21 * time.Millisecond}, {time.Second, 60 * time.Millisecond},
 		} {
 			j := p.Job()
 			time.Sleep(c.work)
