@@ -160,6 +160,7 @@ type scan struct {
 	picked     []int32
 	span       []float32 // rows just read from a file
 	floor      float32   // some k rows are as good
+	gained     int       // rows kept by comparing the last runs
 	bars       []float32
 	passed     []uint64
 	word       [1]uint64

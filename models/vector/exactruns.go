@@ -11,6 +11,9 @@ import (
 // so many: a row out of order costs about as much as so many in order.
 const pickShare = 8
 
+// askShare: of a run of which fewer are expected to pass, it is asked first whether any does.
+const askShare = 1. / runRows
+
 // searchRuns leaves the k best of the allowed rows in s.top: first by the runs
 // that promise most, then by all others that may hold one as good.
 func (x *Exact) searchRuns(ctx context.Context, vec []float32, k, allowed int, s *scan) error {
@@ -46,7 +49,7 @@ func (x *Exact) searchRuns(ctx context.Context, vec []float32, k, allowed int, s
 	bar, some := s.bar(), s.plan.some[:0]
 	for run, score := range s.plan.means {
 		if score+err.norm*x.runs.norm[run]+up(float64(length*x.runs.reach[run])) >= bar &&
-			(s.mask == nil || s.plan.share[x.runs.groupOf[run]] > leastShare || x.passing(run, s) != 0) {
+			(s.mask == nil || s.plan.share[x.runs.groupOf[run]] > askShare || x.passing(run, s) != 0) {
 			some = append(some, int32(run))
 		}
 		if len(some) < someRuns && run+1 < len(s.plan.means) {
@@ -62,7 +65,6 @@ func (x *Exact) searchRuns(ctx context.Context, vec []float32, k, allowed int, s
 		bar, some = s.bar(), some[:0]
 	}
 	s.plan.some = some
-	x.score(err, s)
 	return x.settle(vec, k, length, s)
 }
 

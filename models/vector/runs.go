@@ -2,6 +2,7 @@ package vector
 
 import (
 	"math"
+	"slices"
 
 	"github.com/attune-rec/attune/models/linalg"
 )
@@ -20,7 +21,9 @@ type runs struct {
 	off     []float32        // no row is further from what its codes say
 	long    []float32        // how many times the length of a typical row norm is
 	// What follows from the rest.
-	scatter []float32 // of a product with a query of length 1: spread, with an allowance
+	scatter []float32 // of a product with a query of length 1: spread, and rounding at least
+	narrow  []float32 // 1/scatter
+	short   []float32 // 1/long
 	sample  []int32   // groupSample rows of each group
 	firstOf []int32   // the run of each place that is a multiple of runRows
 	runAt   []int32   // the first run of each group, and how many runs there are
@@ -85,16 +88,18 @@ const (
 	groupRuns = 8
 	// groupSample rows stand for their group: firstSample of them, and againSample others
 	// where those are not enough.
-	firstSample, againSample = 12, 4
+	firstSample, againSample = 6, 2
 	groupSample              = firstSample + againSample
 )
 
 // ready sets what follows from the rest.
 func (r *runs) ready() {
-	r.scatter = make([]float32, len(r.spread))
+	count := len(r.spread)
+	r.scatter, r.narrow, r.short = make([]float32, count), make([]float32, count), make([]float32, count)
+	least := max(1e-7*slices.Max(r.norm), 1e-30) // rows that are all alike are spread by rounding at least
 	for run, s := range r.spread {
-		// Rows that are all alike are spread by rounding at least.
-		r.scatter[run] = max(spreadTimes*s, 1e-6*r.norm[run])
+		r.scatter[run] = max(spreadTimes*s, least)
+		r.narrow[run], r.short[run] = 1/r.scatter[run], 1/max(r.long[run], 1)
 	}
 	for run := range r.blockOf {
 		for _, hi := r.span(run); len(r.firstOf)*runRows < hi; {

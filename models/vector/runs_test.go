@@ -86,44 +86,6 @@ func TestRunsBound(t *testing.T) {
 	}
 }
 
-// A plan names each run once at most, and all of them while nothing is found.
-func TestPlanVisitsAllWhileNothingIsFound(t *testing.T) {
-	const n, dim = 6000, 8
-	b := newBody(heap(n, dim, 3), dim, 2)
-	rng := rand.New(rand.NewPCG(3, 3))
-	var p plan
-	for trial := range 20 {
-		q := make([]float32, dim)
-		for j := range q {
-			q[j] = float32(rng.NormFloat64())
-		}
-		var codes linalg.QuantisedQuery
-		bounds := queryBounds(q, &codes)
-		mask := make([]uint64, (n+63)/64)
-		for range 1 + trial*200 {
-			row := rng.IntN(n)
-			mask[row>>6] |= 1 << (row & 63)
-		}
-		p.begin(b.runs, &codes, bounds.off, mask, count(mask), 10)
-		seen, bar := make([]bool, len(b.runs.blockOf)), minusInf
-		visited := 0
-		for {
-			run := p.seedRun(bar)
-			if run < 0 {
-				break
-			}
-			if seen[run] {
-				t.Fatalf("trial %d: run %d is visited twice", trial, run)
-			}
-			seen[run] = true
-			visited++
-		}
-		if visited != len(seen) {
-			t.Fatalf("trial %d: got %d of %d runs", trial, visited, len(seen))
-		}
-	}
-}
-
 // A filter that lets through all but the rows that stand for their groups is
 // answered as any other, and one of what is far and a single near row finds that.
 func TestSampleThatTellsNothing(t *testing.T) {
@@ -213,18 +175,6 @@ func TestSketchesBound(t *testing.T) {
 				}
 			}
 		}
-	}
-}
-
-func TestAbove(t *testing.T) {
-	for z := float32(-9); z < 13; z += .037 {
-		want := math.Erfc(float64(min(max(z, aboveFrom), aboveTo))/math.Sqrt2) / 2
-		if got := float64(above(z)); math.Abs(got-want) > 1e-3 {
-			t.Errorf("above %v: got %v, want %v", z, got, want)
-		}
-	}
-	if got := above(float32(math.NaN())); got != 1 {
-		t.Errorf("above NaN: got %v, want 1", got)
 	}
 }
 

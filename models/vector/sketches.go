@@ -104,13 +104,8 @@ func (x *body) compare(runs []int32, err bounds, allow slack, s *scan) {
 			}
 		}
 	}
-	if len(s.picked) >= scoredRows {
-		x.score(err, s)
-	}
+	x.score(err, s)
 }
-
-// scoredRows are scored at a time.
-const scoredRows = 64
 
 // score offers the rows of s.picked to s.top, by the least that their inner
 // products may be, and keeps those that may be among the best.
@@ -130,6 +125,7 @@ func (x *body) score(err bounds, s *scan) {
 		s.candidates = append(s.candidates, candidate{s.picked[i], score + margin})
 		if score-margin > bar {
 			s.top.Push(s.picked[i], score-margin)
+			s.gained++
 			bar = s.bar()
 		}
 	}

@@ -38,6 +38,9 @@ func (x *body) bound() {
 	}
 }
 
+// A bar is tried first that so many times as many rows are expected above as are asked for.
+const surely, verySurely = 3, 50
+
 // sweepChecks is how many runs are looked at between two looks at the context.
 const sweepChecks = 64
 
@@ -52,42 +55,46 @@ func (x *body) row(place int32) int32 {
 	return x.runs.rowAt[place]
 }
 
-// sweep looks at runs as s.plan has them until enough is expected to be seen.
+// sweep looks at runs as s.plan has them until enough is expected to be seen: from a bar on that is guessed, and
+// a lower one when it was too high.
 // err says how far scores by codes may be off, and allow how far those by sketches
-// are to be trusted. When, after a first look, more than most runs are expected to be
+// are to be trusted. When more than most runs are expected to be
 // needed, it stops and reports that it has not seen enough.
 func (x *body) sweep(ctx context.Context, err bounds, allow slack, most int, s *scan) (enough bool, _ error) {
 	p := &s.plan
-	for i := 1; ; i++ {
-		if i%sweepChecks == 0 && ctx.Err() != nil {
-			return false, ctx.Err()
-		}
-		run := p.seedRun(s.bar())
-		if run < 0 {
+	defer func() { s.floor = minusInf }()
+	for _, times := range [...]float32{surely, verySurely} {
+		s.top.Reset(p.k)
+		s.candidates, s.picked = s.candidates[:0], s.picked[:0]
+		if s.floor = p.guess(times * float32(p.k)); s.floor == minusInf {
 			break
 		}
-		x.look(run, err, s)
-	}
-	if s.bar() == minusInf { // all is seen
-		return true, nil
-	}
-	for last := false; !last; {
-		var count int
-		if count, last = p.aim(s.bar()); count > most {
+		clear(p.seen)
+		x.compare(p.near(), err, allow, s)
+		if p.weigh(s.bar()) > most {
 			return false, nil
 		}
-		s.picked = s.picked[:0]
-		for {
-			some := p.runs(s.bar())
-			if len(some) == 0 {
-				break
-			}
+		s.gained = 0
+		for some := p.runs(0, s.bar()); len(some) > 0; some = p.runs(s.gained, s.bar()) {
 			if err := ctx.Err(); err != nil {
 				return false, err
 			}
+			s.gained = 0
 			x.compare(some, err, allow, s)
 		}
-		x.score(err, s)
+		if s.top.Len() == p.k {
+			return true, nil
+		}
+	}
+	// Rows are not spread as they are taken to be: all are looked at.
+	s.floor = minusInf
+	s.top.Reset(p.k)
+	s.candidates = s.candidates[:0]
+	for run := range p.means {
+		if run%sweepChecks == 0 && ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		x.look(run, err, s)
 	}
 	return true, nil
 }
@@ -113,6 +120,7 @@ func (x *body) look(run int, err bounds, s *scan) {
 		s.candidates = append(s.candidates, candidate{int32(lo + i), score + margin})
 		if score-margin > bar {
 			s.top.Push(int32(lo+i), score-margin)
+			s.gained++
 			bar = s.bar()
 			below = math.Nextafter32(bar-margin, minusInf)
 		}
@@ -135,6 +143,7 @@ func (x *body) probe(run int, err bounds, s *scan) {
 			s.candidates = append(s.candidates, candidate{int32(lo + i), score + margin})
 			if score-margin > bar {
 				s.top.Push(int32(lo+i), score-margin)
+				s.gained++
 				bar = s.bar()
 			}
 		}
