@@ -19,6 +19,7 @@ type ingestCmd struct {
 	Length time.Duration `help:"Of each phase." default:"15s"`
 	Reads  int           `help:"Profiles read a second." default:"20000"`
 	Fill   bool          `help:"Only fill the data directory, so that a later run measures at once."`
+	Only   []string      `help:"Run these phases alone: singles, batches, streams, reads." enum:"singles,batches,streams,reads" placeholder:"PHASE,..."`
 	Write  string        `help:"Write the page to this file." placeholder:"FILE"`
 	Pprof  string        `help:"Write a CPU profile of the server in each phase to this directory." placeholder:"DIR"`
 	JSON   bool          `name:"json" help:"Print JSON."`
@@ -35,7 +36,7 @@ func (c *ingestCmd) Run(ctx context.Context) error {
 		defer os.RemoveAll(dir)
 	}
 	o := ingest.Options{
-		Server: c.Server, Dir: dir, Events: c.Events, Users: c.Users, Length: c.Length, Reads: c.Reads, Profiles: c.Pprof,
+		Server: c.Server, Dir: dir, Events: c.Events, Users: c.Users, Length: c.Length, Reads: c.Reads, Only: c.Only, Profiles: c.Pprof,
 		Tell: func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) },
 	}
 	if c.Fill {

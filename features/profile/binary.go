@@ -40,11 +40,12 @@ func (s *State) AppendBinary(dst []byte) ([]byte, error) {
 		w.text(it.id.Value())
 		w.b = binary.BigEndian.AppendUint64(w.b, math.Float64bits(it.weight))
 		w.put(it.at)
-		if it.sale == nil {
+		b := s.sold(it)
+		if b == nil {
 			w.put(0)
 			continue
 		}
-		w.put(it.sale.lines, it.sale.told, it.sale.cut, it.sale.pieces, it.sale.back, it.sale.paid, it.sale.off, it.sale.first)
+		w.put(b.lines, b.told, b.cut, b.pieces, b.back, b.paid, b.off, b.first)
 	}
 	return w.b, nil
 }
@@ -87,7 +88,7 @@ func (s *State) UnmarshalBinary(b []byte) error {
 	if n := r.length(10); n > 0 {
 		s.items = make([]item, n)
 		for i := range s.items {
-			s.items[i] = r.item()
+			s.items[i] = r.item(s)
 		}
 	}
 	if r.bad || len(r.b) > 0 {
@@ -162,12 +163,13 @@ func (r *stateReader) counts() []count {
 	return list
 }
 
-func (r *stateReader) item() item {
+// item reads one into a state that has those before it.
+func (r *stateReader) item(s *State) item {
 	it := item{id: unique.Make(string(r.text())), weight: math.Float64frombits(r.word()), at: r.number()}
 	if lines := r.number(); lines != 0 {
-		b := &sale{lines: lines}
+		b := sale{lines: lines}
 		r.numbers(&b.told, &b.cut, &b.pieces, &b.back, &b.paid, &b.off, &b.first)
-		it.sale = b
+		s.sell(&it, b)
 		r.bad = r.bad || lines < 0 || b.pieces < 1 || b.back < 0 || b.back > b.pieces
 	}
 	return it

@@ -3,6 +3,7 @@ package profile
 import (
 	"bytes"
 	"reflect"
+	"slices"
 	"testing"
 )
 
@@ -26,7 +27,7 @@ func TestStateSurvivesItsBytes(t *testing.T) {
 		for i := range events {
 			half.Update(&events[i]) // the older half is a repeat
 		}
-		if !reflect.DeepEqual(half, whole) {
+		if !reflect.DeepEqual(inOrder(half), inOrder(whole)) {
 			t.Fatalf("seed %d: a state that was written, read and gone on with differs from the rebuilt one", seed)
 		}
 		a, _ := half.AppendBinary(nil)
@@ -35,6 +36,19 @@ func TestStateSurvivesItsBytes(t *testing.T) {
 			t.Fatalf("seed %d: equal states give different bytes", seed)
 		}
 	}
+}
+
+// inOrder is a state with its sales in the order of the items, which says
+// nothing: bytes keep no other.
+func inOrder(s *State) *State {
+	c := *s
+	c.items, c.sales = slices.Clone(s.items), nil
+	for i := range c.items {
+		if b := s.sold(&c.items[i]); b != nil {
+			c.sell(&c.items[i], *b)
+		}
+	}
+	return &c
 }
 
 func FuzzState(f *testing.F) {

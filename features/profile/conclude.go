@@ -194,9 +194,14 @@ func (s *State) prices(p *features.Profile, ref *Reference) {
 	var hits [motives]float64
 	n, levels, compared := 0.0, 0.0, 0.0
 	since := int64(0)
-	for _, it := range s.items {
-		b, at := it.sale, ref.places[it.id]
-		if b == nil || b.paid <= 0 || at == nil {
+	for i := range s.items {
+		it := &s.items[i]
+		b := s.sold(it)
+		if b == nil || b.paid <= 0 {
+			continue
+		}
+		at := ref.places[it.id]
+		if at == nil {
 			continue
 		}
 		lines := float64(b.lines)

@@ -44,6 +44,7 @@ type State struct {
 	weekend               int64
 	seasons               [4]int64
 	items                 []item
+	sales                 []sale         // of the items that were bought
 	index                 map[name]int32 // of items; nil up to indexFrom of them
 }
 
@@ -64,10 +65,27 @@ type item struct {
 	id     name
 	weight float64 // interest, as of at
 	at     int64
-	sale   *sale // nil: never bought
+	sale   int32 // place among sales, from 1; 0: never bought
 }
 
-// sale is what was bought of an item.
+// sold is what was bought of an item; nil: nothing. It is valid until the next
+// item is bought.
+func (s *State) sold(it *item) *sale {
+	if it.sale == 0 {
+		return nil
+	}
+	return &s.sales[it.sale-1]
+}
+
+// sell gives an item a place among the sales.
+func (s *State) sell(it *item, b sale) *sale {
+	s.sales = append(s.sales, b)
+	it.sale = int32(len(s.sales)) // #nosec G115 -- as many as there are items
+	return &s.sales[it.sale-1]
+}
+
+// sale is what was bought of an item. It has no pointer, so that the garbage
+// collector looks at none of those of a shop's shoppers.
 type sale struct {
 	lines        int64 // times bought
 	told, cut    int64 // times with a list price given, and at a discount from it
@@ -185,10 +203,10 @@ func (s *State) purchase(it *item, e *features.Event, ms int64) {
 		s.firstOrder = ms
 	}
 	s.lastOrder = max(s.lastOrder, ms)
-	if it.sale == nil {
-		it.sale = &sale{first: ms}
+	b := s.sold(it)
+	if b == nil {
+		b = s.sell(it, sale{first: ms})
 	}
-	b := it.sale
 	b.first = min(b.first, ms)
 	b.lines++
 	if cut, told := discounted(e); told {
@@ -239,7 +257,7 @@ func discounted(e *features.Event) (cut, told bool) {
 // giveBack takes off no more than was bought: pieces whose purchase is older
 // than the log were never counted.
 func (s *State) giveBack(it *item, e *features.Event) {
-	b := it.sale
+	b := s.sold(it)
 	if b == nil {
 		return
 	}
@@ -315,9 +333,15 @@ func (s *State) forget() {
 	keep := order[:itemCap]
 	slices.Sort(keep)
 	kept := make([]item, 0, 2*itemCap+1)
+	var sales []sale
 	for _, i := range keep {
-		kept = append(kept, s.items[i])
+		it := s.items[i]
+		if b := s.sold(&it); b != nil {
+			sales = append(sales, *b)
+			it.sale = int32(len(sales)) // #nosec G115 -- as many as there are items
+		}
+		kept = append(kept, it)
 	}
-	s.items = kept
+	s.items, s.sales = kept, sales
 	s.reindex()
 }

@@ -99,6 +99,9 @@ func (s *Store) erase(ctx context.Context, e erasure, until time.Time) (*Certifi
 	if err != nil {
 		return nil, err
 	}
+	if err := l.dropSealed(ctx); err != nil {
+		return nil, err
+	}
 	if err := s.eraseRows(ctx, l, c); err != nil {
 		return nil, err
 	}

@@ -18,11 +18,14 @@ import (
 // Links that come with events wait in rows of their own until so many, or so
 // old, move to the table of identities in its order: keys are random, so that
 // each of few costs a page of the table and one of its index to write, and many
-// share pages. They move some with each commit, so that none takes long.
+// share pages. They move some at a time while the writer has nothing else to
+// do; once there are twice as many, some go with each commit.
 const (
-	mostFresh  = 16 << 10
+	mostFresh  = 64 << 10
 	freshFor   = 10 * time.Second
-	movesAStep = 1 << 10
+	movesAStep = 1 << 10 // with a commit
+	movesIdle  = 1 << 6  // with nothing else to do: whoever comes waits for no more
+	movesRest  = 3       // times as long as a move took until the next
 
 	pairBytes = 2 * len(features.UserKey{})
 )
@@ -44,7 +47,7 @@ type freshLinks struct {
 	oldest int64                                   // milliseconds
 	rows   int                                     // that they came in
 	moving move
-	step   int // how many move with a commit; 0 for movesAStep
+	step   int // how many move at a time; 0 for as many as are asked for
 }
 
 // move is links on their way to the table. They wait until the last is there,
@@ -74,9 +77,9 @@ func (f *freshLinks) add(pairs [][2]features.UserKey, seq, ms int64) {
 	f.rows++
 }
 
-// next are the links to move with this commit, with the number of rows to
-// delete after them; none as long as it is not time.
-func (f *freshLinks) next(now int64) (links []features.UserKey, rows int) {
+// next are at most n links to move, with the number of rows to delete after
+// them; none as long as it is not time.
+func (f *freshLinks) next(now int64, n int) (links []features.UserKey, rows int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	m := &f.moving
@@ -87,7 +90,7 @@ func (f *freshLinks) next(now int64) (links []features.UserKey, rows int) {
 		*m = move{aliases: inOrder(f.to), rows: f.rows}
 	}
 	left := m.aliases[m.done:]
-	if n := cmp.Or(f.step, movesAStep); n < len(left) {
+	if n = cmp.Or(f.step, n); n < len(left) {
 		return left[:n], 0
 	}
 	return left, m.rows
@@ -126,19 +129,12 @@ func inOrder(links map[features.UserKey]freshLink) []features.UserKey {
 	return slices.SortedFunc(maps.Keys(links), func(a, b features.UserKey) int { return bytes.Compare(a[:], b[:]) })
 }
 
-// find is whom an alias was linked to.
-func (f *freshLinks) find(alias features.UserKey) (features.UserKey, bool) {
+// find is the link of an alias that waits.
+func (f *freshLinks) find(alias features.UserKey) (freshLink, bool) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	l, ok := f.to[alias]
-	return l.user, ok
-}
-
-// link is what waits of an alias.
-func (f *freshLinks) link(alias features.UserKey) freshLink {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	return f.to[alias]
+	return l, ok
 }
 
 // aliases are those linked to a user.
@@ -261,12 +257,20 @@ func (tx *transaction) move(l *shopLog, n int) {
 	tx.moves[l] = n
 }
 
-// settleSome puts the links into the table whose turn it is.
-func (tx *transaction) settleSome(l *shopLog, now int64) error {
+// many reports whether so many links wait that they cannot go on waiting for
+// the writer to have nothing else to do.
+func (f *freshLinks) many() bool {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return len(f.to) >= 2*mostFresh || f.step > 0
+}
+
+// settleSome puts at most n links into the table whose turn it is.
+func (tx *transaction) settleSome(l *shopLog, now int64, n int) error {
 	if tx.settled(l) {
 		return nil
 	}
-	some, rows := l.fresh.next(now)
+	some, rows := l.fresh.next(now, n)
 	if len(some) == 0 {
 		return nil
 	}
@@ -284,11 +288,14 @@ func (tx *transaction) settleSome(l *shopLog, now int64) error {
 
 // identify writes the links of aliases that wait into the table.
 func (tx *transaction) identify(l *shopLog, aliases []features.UserKey) error {
+	for _, alias := range aliases {
+		l.aliases.add(alias)
+	}
 	args := make([]any, 0, 1+4*linksAtOnce)
 	for some := range slices.Chunk(aliases, linksAtOnce) {
 		if len(some) < linksAtOnce {
 			for i := range some {
-				w := l.fresh.link(some[i])
+				w, _ := l.fresh.find(some[i])
 				if _, err := tx.exec(settleQuery, string(l.shop), some[i][:], w.user[:], w.seq, w.time); err != nil {
 					return err
 				}
@@ -297,7 +304,7 @@ func (tx *transaction) identify(l *shopLog, aliases []features.UserKey) error {
 		}
 		args = append(args[:0], string(l.shop))
 		for i := range some {
-			w := l.fresh.link(some[i])
+			w, _ := l.fresh.find(some[i])
 			args = append(args, some[i][:], w.user[:], w.seq, w.time)
 		}
 		if _, err := tx.exec(settlesQuery, args...); err != nil {
@@ -312,7 +319,8 @@ func (tx *transaction) waits(l *shopLog, alias features.UserKey) (features.UserK
 	if tx.settled(l) {
 		return features.UserKey{}, false
 	}
-	return l.fresh.find(alias)
+	w, ok := l.fresh.find(alias)
+	return w.user, ok
 }
 
 // putFresh stores links in a row of their own.

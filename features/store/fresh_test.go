@@ -57,7 +57,10 @@ func TestFreshLinks(t *testing.T) {
 		if _, unlinked, err := s.AppendLinking(ctx, shop, []features.Event{e}, pairs); err != nil || unlinked != nil {
 			t.Fatal(unlinked, err)
 		}
-		must(s.knownShop(ctx, shop))(t).fresh.step = 1 + round%4 // a move takes some commits
+		waiting := &must(s.knownShop(ctx, shop))(t).fresh
+		waiting.mu.Lock()
+		waiting.step = 1 + round%4 // a move takes some steps
+		waiting.mu.Unlock()
 		switch rng.IntN(8) {
 		case 0:
 			if p := pairs[0][0]; twin[p] != (features.UserKey{}) {

@@ -38,6 +38,7 @@ func (s *Store) Link(ctx context.Context, shop features.ShopID, alias, user feat
 	at := l.end
 	l.mu.RUnlock()
 	now := s.now().UnixMilli()
+	l.aliases.add(alias)
 	err = s.writer.do(ctx, func(tx *transaction) error {
 		if err := tx.settle(l); err != nil {
 			return err
@@ -117,13 +118,24 @@ func (s *Store) follow(ctx context.Context, shop features.ShopID, key, stop feat
 	if err != nil {
 		return key, fmt.Errorf("resolve %s: %w", key, err)
 	}
+	var linked *knownAliases // nil: not known
+	if s.writer != nil {
+		s.mu.Lock()
+		if l := s.shops[shop]; l != nil {
+			linked = &l.aliases
+		}
+		s.mu.Unlock()
+	}
 	for range maxLinks {
 		if key == stop {
 			return key, nil
 		}
-		if to, ok := fresh.find(key); ok {
-			key = to
+		if l, ok := fresh.find(key); ok {
+			key = l.user
 			continue
+		}
+		if linked != nil && !linked.may(key) {
+			return key, nil
 		}
 		var b []byte
 		err := s.read.QueryRowContext(ctx, resolveQuery, string(shop), key[:]).Scan(&b)

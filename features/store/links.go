@@ -48,8 +48,10 @@ func (l *shopLog) writeLinks(tx *transaction, p *pendingLog) (spoilt error) {
 	}
 	now := l.store.now().UnixMilli()
 	failed, spoilt := tx.isolate(func(tx *transaction) error {
-		if err := tx.settleSome(l, now); err != nil {
-			return err
+		if l.fresh.many() {
+			if err := tx.settleSome(l, now, movesAStep); err != nil {
+				return err
+			}
 		}
 		k, err := checkLinks(tx, l, pairs, now)
 		if err != nil {
@@ -119,7 +121,7 @@ func (k *linking) lookUp(pairs [][2]features.UserKey) error {
 				continue
 			}
 			to, waits := k.tx.waits(k.log, key)
-			if k.known[key] = to; !waits {
+			if k.known[key] = to; !waits && k.log.aliases.may(key) {
 				unknown = append(unknown, key)
 			}
 		}
@@ -165,7 +167,7 @@ func (k *linking) to(key features.UserKey) (to features.UserKey, err error) {
 	if ok {
 		return to, nil
 	}
-	if to, ok = k.tx.waits(k.log, key); !ok {
+	if to, ok = k.tx.waits(k.log, key); !ok && k.log.aliases.may(key) {
 		to, err = linkedTo(k.tx, k.shop, key)
 	}
 	if err == nil {
@@ -210,6 +212,9 @@ func (k *linking) add(alias, user features.UserKey, now int64) error {
 
 // store puts the links into the table.
 func (k *linking) store(at, now int64) error {
+	for i := range k.pairs {
+		k.log.aliases.add(k.pairs[i][0])
+	}
 	args := make([]any, 0, 3+2*linksAtOnce)
 	for some := range slices.Chunk(k.pairs, linksAtOnce) {
 		if len(some) < linksAtOnce {

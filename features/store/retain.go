@@ -100,6 +100,9 @@ func (l *shopLog) expireEvents(ctx context.Context, r Retention, now time.Time, 
 	s := l.store
 	s.sealing.Lock() // nothing is sealed that is being cleaned
 	defer s.sealing.Unlock()
+	if err := l.dropSealed(ctx); err != nil {
+		return err
+	}
 	l.mu.RLock()
 	segments := slices.Clone(l.segments)
 	tail, end := l.tailFrom, l.end

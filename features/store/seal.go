@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,8 +20,10 @@ import (
 
 // Seal moves the events with Seq < upTo (0: all) of a shop, in whole pages, to
 // Parquet. A segment is written beside the log, made durable, and takes the
-// place of its rows in one transaction: whenever the program ends, every event
-// is in exactly one of the two. It returns the number of events moved.
+// place of its pages in one transaction: from then on nothing reads them. They
+// go some with each commit, as overwriting them all at once would let everybody
+// wait; those that are left when the program ends go at the next start. It
+// returns the number of events moved.
 func (s *Store) Seal(ctx context.Context, shop features.ShopID, upTo int64) (moved int64, err error) {
 	if err := s.writable(); err != nil {
 		return 0, fmt.Errorf("seal: %w", err)
@@ -47,6 +52,9 @@ func (l *shopLog) sealOne(ctx context.Context, upTo int64) (int64, error) {
 	s := l.store
 	s.sealing.Lock()
 	defer s.sealing.Unlock()
+	if err := l.dropSealed(ctx); err != nil {
+		return 0, err
+	}
 	l.mu.RLock()
 	first, end := l.tailFrom, l.end
 	l.mu.RUnlock()
@@ -69,7 +77,7 @@ func (l *shopLog) sealOne(ctx context.Context, upTo int64) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	err = s.writer.doThen(context.WithoutCancel(ctx), func(tx *transaction) error { return l.replacePages(tx, &g) }, func() {
+	err = s.writer.doThen(context.WithoutCancel(ctx), func(tx *transaction) error { return l.record(tx, &g) }, func() {
 		l.mu.Lock()
 		l.sealed(seg)
 		l.mu.Unlock()
@@ -78,21 +86,49 @@ func (l *shopLog) sealOne(ctx context.Context, upTo int64) (int64, error) {
 		return 0, errors.Join(err, seg.index.close())
 	}
 	s.log.Info("sealed", "shop", string(l.shop), "first", first, "last", last, "bytes", g.Bytes)
-	return g.Rows, nil
+	return g.Rows, l.dropSealed(ctx)
 }
 
-func (l *shopLog) replacePages(tx *transaction, g *Segment) error {
+// pagesDroppedAtOnce is how many pages one transaction deletes.
+const pagesDroppedAtOnce = 64
+
+// dropSealed deletes the pages whose events are in a segment. The caller holds
+// sealing, or is the only one to know of the store.
+func (l *shopLog) dropSealed(ctx context.Context) error {
+	l.mu.RLock()
+	upTo := l.tailFrom
+	l.mu.RUnlock()
+	if upTo <= max(l.dropped, 1) {
+		return nil
+	}
+	for left := int64(1); left > 0; {
+		err := l.store.writer.do(ctx, func(tx *transaction) error {
+			if err := l.store.opts.seam("deleting"); err != nil {
+				return err
+			}
+			done, err := tx.exec(`DELETE FROM pages WHERE rowid IN (SELECT rowid FROM pages WHERE shop = ? AND first_seq < ? ORDER BY first_seq LIMIT ?)`,
+				string(l.shop), upTo, pagesDroppedAtOnce)
+			if err != nil {
+				return err
+			}
+			left, err = done.RowsAffected()
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	l.dropped = upTo
+	return nil
+}
+
+// record puts a segment in the place of its pages.
+func (l *shopLog) record(tx *transaction, g *Segment) error {
 	if _, err := tx.exec(`INSERT INTO segments (shop, first_seq, last_seq, file, rows, bytes, sha256, newest, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		string(l.shop), g.First, g.Last, g.File, g.Rows, g.Bytes, g.SHA256, g.Newest.UnixMilli(), g.Sealed.UnixMilli()); err != nil {
 		return err
 	}
-	if err := l.store.opts.seam("recorded"); err != nil {
-		return err
-	}
-	if _, err := tx.exec(`DELETE FROM pages WHERE shop = ? AND first_seq >= ? AND last_seq <= ?`, string(l.shop), g.First, g.Last); err != nil {
-		return err
-	}
-	return l.store.opts.seam("deleted")
+	return l.store.opts.seam("recorded")
 }
 
 // lastToSeal is the end of the pages that make one segment.
@@ -120,6 +156,9 @@ func (l *shopLog) writeSegment(g *Segment, each func(func(*stored) error) error)
 			return err
 		}
 		err := each(func(e *stored) error {
+			if g.Rows%pageEvents == 0 {
+				runtime.Gosched() // requests go first
+			}
 			index.add(e, uint32(g.Rows))
 			g.Rows++
 			if e.Received.After(g.Newest) {
@@ -219,13 +258,17 @@ func (s *Store) sweep(ctx context.Context) error {
 	return err
 }
 
-// startSealing begins to seal in the background what exceeds SealAt.
-func (s *Store) startSealing() error {
-	if s.opts.SealAt < 0 {
-		return nil
-	}
+// startBackground begins to read which keys were linked, to move commits into
+// the database, and to seal what exceeds SealAt.
+func (s *Store) startBackground() {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
+	logs := slices.Collect(maps.Values(s.shops))
+	s.background.Go(func() { s.readAliases(ctx, logs) })
+	s.background.Go(func() { s.checkpoints(ctx) })
+	if s.opts.SealAt < 0 {
+		return
+	}
 	s.background.Go(func() {
 		for {
 			select {
@@ -236,10 +279,9 @@ func (s *Store) startSealing() error {
 			}
 		}
 	})
-	for _, l := range s.shops {
+	for _, l := range logs {
 		s.wantSealing(l)
 	}
-	return nil
 }
 
 // sealPause is how long sealing rests after it failed.

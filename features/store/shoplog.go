@@ -25,13 +25,15 @@ type shopLog struct {
 	end      int64 // the next event's number
 	tailFrom int64 // events from here lie in pages, those before in segments
 	tail     []*generation
-	segments []*segment  // by first number
-	summary  summary     // of the ids in segments
-	retired  []*segment  // replaced, and maybe still being read
-	starts   []int64     // first numbers of the pages, ascending
-	page     pageWriter  // of the writer's goroutine
-	lately   []committed // likewise: the newest commits, oldest first
-	fresh    freshLinks  // where the store is not only read
+	segments []*segment   // by first number
+	summary  summary      // of the ids in segments
+	retired  []*segment   // replaced, and maybe still being read
+	starts   []int64      // first numbers of the pages, ascending
+	page     pageWriter   // of the writer's goroutine
+	lately   []committed  // likewise: the newest commits, oldest first
+	fresh    freshLinks   // where the store is not only read
+	aliases  knownAliases // likewise
+	dropped  int64        // of sealing: no page before it is left
 }
 
 // knownShop is the shop's log; ErrNotFound when nothing was ever stored for it.
@@ -53,6 +55,7 @@ func (s *Store) knownShop(ctx context.Context, shop features.ShopID) (*shopLog, 
 		s.mu.Lock()
 		if l = s.shops[shop]; l == nil {
 			l = &shopLog{store: s, shop: shop, end: 1, tailFrom: 1}
+			l.aliases.read = true // it is new, and has none; who only reads does not ask
 			s.shops[shop] = l
 		}
 		s.mu.Unlock()

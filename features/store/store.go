@@ -128,7 +128,7 @@ func (s *Store) open(ctx context.Context) error {
 	if s.owner, err = own(ctx, s.opts.Dir); err != nil {
 		return err
 	}
-	if s.write, err = s.connect(1, ""); err != nil {
+	if s.write, err = s.connect(1, writerCache); err != nil {
 		return err
 	}
 	if err := migrate(ctx, s.write, s.log); err != nil {
@@ -158,10 +158,16 @@ func (s *Store) open(ctx context.Context) error {
 	if err := s.loadAll(ctx); err != nil {
 		return err
 	}
+	for _, l := range s.shops {
+		if err := l.dropSealed(ctx); err != nil {
+			return err
+		}
+	}
 	if err := s.resumeErasures(ctx); err != nil {
 		return err
 	}
-	return s.startSealing()
+	s.startBackground()
+	return nil
 }
 
 func (s *Store) openReader(ctx context.Context) error {
@@ -181,6 +187,10 @@ func (s *Store) openReader(ctx context.Context) error {
 	s.keys, err = newKeyring(s, keeper)
 	return err
 }
+
+// writerCache keeps those pages of the links' table and index in memory that
+// links at random places of them change: 64 MiB.
+const writerCache = "&_pragma=cache_size(-65536)"
 
 func (s *Store) path() string { return filepath.Join(s.opts.Dir, "attune.db") }
 

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"maps"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // groupEvents is how many events one transaction takes at most, so that nobody
@@ -19,6 +21,8 @@ type writer struct {
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
 	jobs  chan *job
+
+	written atomic.Int64 // pages of the database, about
 
 	mu     sync.RWMutex // held for reading while handing over, so that close waits
 	closed bool
@@ -111,24 +115,116 @@ func (w *writer) close() error {
 
 func (w *writer) loop() {
 	defer close(w.ended)
-	g := &group{w: w, pending: map[*shopLog]*pendingLog{}}
-	for j := range w.jobs {
+	g := &group{w: w, pending: map[*shopLog]*pendingLog{}, linked: map[*shopLog]int64{}}
+	var last pace
+	for {
+		j, ok := g.next()
+		if !ok {
+			return
+		}
 		g.jobs = append(g.jobs[:0], j)
-		n := j.weight()
-	gather:
-		for n < groupEvents {
-			select {
-			case next, ok := <-w.jobs:
-				if !ok {
-					break gather
-				}
-				g.jobs = append(g.jobs, next)
-				n += next.weight()
-			default:
-				break gather
+		g.gather(last.expect())
+		began := time.Now()
+		n := len(g.jobs)
+		g.commit()
+		last.jobs = [2]int{n, last.jobs[0]}
+		last.took = time.Since(began)
+	}
+}
+
+// next is the next job that is handed over; where there is none, links move
+// until there is, a quarter of the time.
+func (g *group) next() (j *job, ok bool) {
+	for {
+		select {
+		case j, ok = <-g.w.jobs:
+			return j, ok
+		default:
+		}
+		var rested <-chan time.Time // never, with nothing to move
+		if rest := time.Until(g.rest); rest > 0 && g.moves {
+			rested = time.After(rest)
+		} else {
+			began := time.Now()
+			if g.moves = g.idle(); g.moves {
+				g.rest = time.Now().Add(movesRest * time.Since(began))
+				continue
 			}
 		}
+		select {
+		case j, ok = <-g.w.jobs:
+			return j, ok
+		case <-rested:
+		}
+	}
+}
+
+// idle moves some links that wait to their table, and reports whether there were
+// any to move.
+func (g *group) idle() bool {
+	for l, now := range g.linked {
+		if some, _ := l.fresh.next(now, movesIdle); len(some) == 0 {
+			continue
+		}
+		move := &job{done: make(chan error, 1), run: func(tx *transaction) error { return tx.settleSome(l, now, movesIdle) }}
+		g.jobs = append(g.jobs[:0], move)
 		g.commit()
+		if err := <-move.done; err != nil {
+			delete(g.linked, l) // until the next link comes
+			l.store.log.Warn("links of sessions stay where they wait", "shop", string(l.shop), "error", err)
+		}
+		return true
+	}
+	return false
+}
+
+// mostLinger is how long the first job of a group waits for others at most.
+const mostLinger = 4 * time.Millisecond
+
+// pace is how the last two groups went.
+type pace struct {
+	jobs [2]int
+	took time.Duration // by the last
+}
+
+// expect is how many jobs the next group is to have, and how long it may wait
+// for them. Callers who wait for an answer before they send again come back
+// together: left alone, the first of them would be committed by itself, with
+// the others waiting, and so on in turns. As many as make the next two groups
+// alike are waited for, while the commit that is spared takes longer than that.
+func (p *pace) expect() (jobs int, linger time.Duration) {
+	return (p.jobs[0] + p.jobs[1]) / 2, min(p.took/2, mostLinger)
+}
+
+// gather takes the jobs that wait, and waits for others until there are so many.
+func (g *group) gather(jobs int, linger time.Duration) {
+	n := g.jobs[0].weight()
+	var late <-chan time.Time
+	for n < groupEvents {
+		var next *job
+		ok := true
+		select {
+		case next, ok = <-g.w.jobs:
+		default:
+			if len(g.jobs) >= jobs {
+				return
+			}
+			if late == nil {
+				timer := time.NewTimer(linger)
+				defer timer.Stop()
+				late = timer.C
+			}
+			select {
+			case next, ok = <-g.w.jobs:
+			case <-late:
+				return
+			}
+		}
+		if !ok {
+			return
+		}
+		g.jobs = append(g.jobs, next)
+		n += next.weight()
 	}
 }
 
@@ -144,6 +240,9 @@ type group struct {
 	w       *writer
 	jobs    []*job
 	pending map[*shopLog]*pendingLog
+	moves   bool               // there were links to move
+	rest    time.Time          // until when none are moved
+	linked  map[*shopLog]int64 // that have links to move, or had: when the newest came, in milliseconds
 }
 
 func (g *group) commit() {
@@ -155,8 +254,12 @@ func (g *group) commit() {
 		}
 		for l, p := range g.pending {
 			l.publish(p)
+			if len(p.linked) > 0 {
+				g.linked[l] = p.linkedAt
+			}
 		}
 	}
+	g.w.written.Add(g.pages(tx))
 	clear(g.pending)
 	for _, j := range g.jobs {
 		if err != nil {
@@ -169,6 +272,20 @@ func (g *group) commit() {
 		j.done <- j.err
 	}
 	clear(g.jobs)
+}
+
+// pages is about how many pages of the database the group changed: some with
+// every commit, one for each pageEvents events, and two for a link that moved,
+// which is at a random place of a table and of its index.
+func (g *group) pages(tx *transaction) int64 {
+	n := int64(4 + len(g.jobs))
+	for _, p := range g.pending {
+		n += int64(len(p.events) / pageEvents)
+	}
+	for _, moved := range tx.moves {
+		n += 2 * int64(max(0, moved))
+	}
+	return n
 }
 
 func (g *group) run(tx *transaction) error {

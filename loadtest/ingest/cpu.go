@@ -39,6 +39,19 @@ func cpu(process string) time.Duration {
 // cpu is what the program has used.
 func (r *running) cpu() time.Duration { return cpu(strconv.Itoa(r.cmd.Process.Pid)) }
 
+// rest waits until the program has done what is left from a phase before, such
+// as sealing: until it uses next to no processor time, or half a minute.
+func (r *running) rest(ctx context.Context) {
+	const look = 500 * time.Millisecond
+	for began := time.Now(); time.Since(began) < 30*time.Second && ctx.Err() == nil; {
+		before := r.cpu()
+		time.Sleep(look)
+		if r.cpu()-before < look/20 {
+			return
+		}
+	}
+}
+
 // profile writes where the program spends so many seconds to a file for 'go
 // tool pprof'; it returns when they are over.
 func (r *running) profile(ctx context.Context, length time.Duration, file string) (err error) {

@@ -56,7 +56,8 @@ func (r *Result) Page(machine, command string) string {
 	b.WriteString(`Client and server share the cores. Every event has an id, a user and a session; ten make a visit, so that one in ten links a
 session to its user. An event counts once it is acknowledged, which is after it is durable. Each way of sending is closed loop: a
 caller sends when its last call was answered. Profile reads are open loop, timed from when they were due. While events are sent and
-profiles read, a probe sends an event every 50 ms and asks for the shopper's profile until it has it.
+profiles read, a probe sends an event every 50 ms and asks for the shopper's profile until it has it. Reads begin when the server has
+done what writing left, such as sealing.
 
 | what | wanted | measured |
 |---|---|---|

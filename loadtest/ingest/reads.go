@@ -54,6 +54,7 @@ func (m *measure) probe(ctx context.Context, i int, most time.Duration) (float64
 
 // reads asks for profiles at a fixed rate, 100 a call and one a call.
 func (m *measure) reads(ctx context.Context, r *Result) (err error) {
+	m.server.rest(ctx)
 	m.o.Tell("%d profiles a second, 100 a call", m.o.Reads)
 	plan := load.Plan{Rate: float64(m.o.Reads) / 100, Length: m.o.Length, WarmUp: 3 * time.Second, InFlight: 200}
 	code := func(err error) string { return status.Code(err).String() }

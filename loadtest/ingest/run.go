@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -23,7 +24,8 @@ type Options struct {
 	Reads  int           // profiles a second
 	Tell   func(format string, args ...any)
 
-	Profiles string // directory that a CPU profile of the server in each phase is written to; "": none
+	Only     []string // the phases to run, of singles, batches, streams and reads, and nothing that they do not need; nil: all there is
+	Profiles string   // directory that a CPU profile of the server in each phase is written to; "": none
 }
 
 // Result is what was measured.
@@ -64,18 +66,10 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 		return nil, err
 	}
 	r = &Result{}
-	if err := os.RemoveAll(filepath.Join(o.Dir, "profiles")); err != nil { // made anew, and timed
-		return nil, err
-	}
-	if r.Bytes, err = size(o.Dir); err != nil {
-		return nil, err
-	}
-	o.Tell("reading as training does")
-	if r.Events, r.ReadRate, err = read(ctx, o.Dir); err != nil {
-		return nil, err
-	}
-	if err := r.starts(ctx, &o); err != nil {
-		return nil, err
+	if len(o.Only) == 0 {
+		if err := r.still(ctx, &o); err != nil {
+			return nil, err
+		}
 	}
 	began := time.Now()
 	server, err := serve(ctx, o.Server, o.Dir)
@@ -94,16 +88,21 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 		return nil, err
 	}
 	r.Ready = time.Since(began).Seconds()
+	wanted := func(name string) bool { return len(o.Only) == 0 || slices.Contains(o.Only, name) }
 	for _, p := range []struct {
+		short   string
 		name    string
 		want    float64
 		callers int
 		send    func(context.Context, *caller) (int, error)
 	}{
-		{"64 callers, an event a call", 12_000, 64, m.single},
-		{"16 callers, 100 events a call", 100_000, 16, m.batch},
-		{"16 streams", 20_000, 16, m.stream},
+		{"singles", "64 callers, an event a call", 12_000, 64, m.single},
+		{"batches", "16 callers, 100 events a call", 100_000, 16, m.batch},
+		{"streams", "16 streams", 20_000, 16, m.stream},
 	} {
+		if !wanted(p.short) {
+			continue
+		}
 		o.Tell("%s", p.name)
 		var phase Phase
 		err := m.watched(ctx, fmt.Sprintf("%.0f", p.want), o.Length, func() (err error) {
@@ -116,11 +115,28 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 		phase.Name, phase.Want = p.name, p.want
 		r.Phases = append(r.Phases, phase)
 	}
-	if err := m.reads(ctx, r); err != nil {
-		return nil, err
+	if wanted("reads") {
+		if err := m.reads(ctx, r); err != nil {
+			return nil, err
+		}
 	}
 	r.Memory = server.memory()
 	return r, nil
+}
+
+// still measures what needs no load.
+func (r *Result) still(ctx context.Context, o *Options) (err error) {
+	if err := os.RemoveAll(filepath.Join(o.Dir, "profiles")); err != nil { // made anew, and timed
+		return err
+	}
+	if r.Bytes, err = size(o.Dir); err != nil {
+		return err
+	}
+	o.Tell("reading as training does")
+	if r.Events, r.ReadRate, err = read(ctx, o.Dir); err != nil {
+		return err
+	}
+	return r.starts(ctx, o)
 }
 
 // starts times a start without the file of profiles, and how long it takes to

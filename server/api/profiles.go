@@ -3,6 +3,9 @@ package api
 import (
 	"context"
 	"errors"
+	"runtime"
+	"slices"
+	"sync"
 
 	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
 
@@ -51,28 +54,53 @@ func (s *Profiles) GetProfile(ctx context.Context, r *attunev1.GetProfileRequest
 	return profileToProto(&f, r.GetId()), nil
 }
 
+// profilesEach is how many profiles are worth a goroutine.
+const profilesEach = 25
+
 // BatchGetProfiles implements the RPC.
 func (s *Profiles) BatchGetProfiles(ctx context.Context, r *attunev1.BatchGetProfilesRequest) (*attunev1.BatchGetProfilesResponse, error) {
 	shop, err := shopOf(r.GetShop())
 	if err != nil {
 		return nil, Status(err)
 	}
-	out := &attunev1.BatchGetProfilesResponse{}
-	for _, id := range r.GetIds() {
-		key, err := person(ctx, s.Names, shop, id)
+	ids := r.GetIds()
+	found := make([]*attunev1.Profile, len(ids)) // nil: none
+	failed := make([]error, min(runtime.GOMAXPROCS(0), max(1, len(ids)/profilesEach)))
+	var wg sync.WaitGroup
+	for i := range failed {
+		from, to := i*len(ids)/len(failed), (i+1)*len(ids)/len(failed)
+		if i == len(failed)-1 {
+			failed[i] = s.find(ctx, shop, ids[from:to], found[from:to])
+			continue
+		}
+		wg.Go(func() { failed[i] = s.find(ctx, shop, ids[from:to], found[from:to]) })
+	}
+	wg.Wait()
+	for _, err := range failed {
 		if err != nil {
 			return nil, Status(err)
+		}
+	}
+	return &attunev1.BatchGetProfilesResponse{Profiles: slices.DeleteFunc(found, func(p *attunev1.Profile) bool { return p == nil })}, nil
+}
+
+// find fills in the profiles of those ids that have one.
+func (s *Profiles) find(ctx context.Context, shop features.ShopID, ids []string, found []*attunev1.Profile) error {
+	for i, id := range ids {
+		key, err := person(ctx, s.Names, shop, id)
+		if err != nil {
+			return err
 		}
 		f, err := s.Keeper.Get(ctx, shop, key)
 		if errors.Is(err, store.ErrNotFound) {
 			continue
 		}
 		if err != nil {
-			return nil, Status(err)
+			return err
 		}
-		out.Profiles = append(out.Profiles, profileToProto(&f, id))
+		found[i] = profileToProto(&f, id)
 	}
-	return out, nil
+	return nil
 }
 
 // ListProfiles implements the RPC.

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 
@@ -26,9 +27,14 @@ import (
 // away at any time: the log has everything.
 const fileMagic = "ATTUPRF1"
 
+// linkLag is how long a link that is stored may be unknown here.
+const linkLag = 2 * time.Second
+
 // fileState is what is known of a shop's file.
 type fileState struct {
+	writing sync.Mutex // held while it is written
 	mu      sync.Mutex
+	beside  bool  // it is written beside the follower
 	taken   int64 // times that it was taken away
 	missing bool  // it was taken away and not written since
 	seq     int64 // of the file
@@ -57,12 +63,36 @@ func (s *shop) unwrite() {
 	s.wakeUp()
 }
 
-// save writes the file where there is something new. Only the follower calls
-// it, so that every state has all of the log up to the follower's place.
+// saveBeside saves beside the follower, unless that goes on already. States may
+// be newer than the place in the log that the file names: what they have they
+// take in no second time.
+func (s *shop) saveBeside() {
+	s.file.mu.Lock()
+	defer s.file.mu.Unlock()
+	if s.file.beside {
+		return
+	}
+	s.file.beside = true
+	s.k.wg.Go(func() {
+		s.save()
+		s.file.mu.Lock()
+		s.file.beside = false
+		again := s.file.missing
+		s.file.mu.Unlock()
+		if again {
+			s.wakeUp()
+		}
+	})
+}
+
+// save writes the file where there is something new. Every state has all of the
+// log up to the follower's place at its beginning.
 func (s *shop) save() {
 	if s.k.o.Dir == "" {
 		return
 	}
+	s.file.writing.Lock()
+	defer s.file.writing.Unlock()
 	seq := s.seq.Load()
 	s.file.mu.Lock()
 	taken, idle := s.file.taken, s.file.seq == seq && !s.file.missing
@@ -70,12 +100,19 @@ func (s *shop) save() {
 	if idle || seq == 0 {
 		return
 	}
-	if err := s.write(seq, taken); err != nil {
+	began := s.k.o.Clock().Add(-linkLag)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	err := s.join(ctx) // states that are not of one person any more are not written
+	if err == nil {
+		err = s.write(seq, taken, began)
+	}
+	if err != nil {
 		s.k.o.Logger.Error("profiles could not be written; a start will read more of the log", "shop", s.id, "error", err)
 	}
 }
 
-func (s *shop) write(seq, taken int64) (err error) {
+func (s *shop) write(seq, taken int64, began time.Time) (err error) {
 	if err := os.MkdirAll(s.k.o.Dir, 0o700); err != nil {
 		return err
 	}
@@ -88,7 +125,7 @@ func (s *shop) write(seq, taken int64) (err error) {
 			err = errors.Join(err, os.Remove(f.Name()))
 		}
 	}()
-	if err = errors.Join(s.writeTo(f, seq), f.Sync(), f.Close()); err != nil {
+	if err = errors.Join(s.writeTo(f, seq, began), f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	s.file.mu.Lock()
@@ -103,7 +140,7 @@ func (s *shop) write(seq, taken int64) (err error) {
 	return nil
 }
 
-func (s *shop) writeTo(out io.Writer, seq int64) error {
+func (s *shop) writeTo(out io.Writer, seq int64, began time.Time) error {
 	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
 	w := bufio.NewWriterSize(io.MultiWriter(out, sum), 1<<20)
 	number := func(n int64) {
@@ -113,7 +150,7 @@ func (s *shop) writeTo(out io.Writer, seq int64) error {
 	}
 	_, _ = w.WriteString(fileMagic)
 	number(seq)
-	number(s.k.o.Clock().UnixMilli())
+	number(began.UnixMilli())
 	s.roster.mu.RLock()
 	number(int64(len(s.roster.all)))
 	for k := range s.roster.all {
@@ -121,7 +158,7 @@ func (s *shop) writeTo(out io.Writer, seq int64) error {
 	}
 	s.roster.mu.RUnlock()
 	var body []byte
-	for _, key := range s.entries.Keys() {
+	for i, key := range s.entries.Keys() {
 		e, ok := s.entries.Peek(key)
 		if !ok {
 			continue
@@ -136,6 +173,9 @@ func (s *shop) writeTo(out io.Writer, seq int64) error {
 		e.mu.Unlock()
 		if err != nil {
 			return err
+		}
+		if i%64 == 0 {
+			runtime.Gosched() // requests go first
 		}
 		if write {
 			number(int64(len(body)))

@@ -34,7 +34,9 @@ func (s *shop) follow() {
 	}
 	s.open(ctx)
 	older := s.seq.Load() // what was sold up to there is looked for once the profiles follow the log
-	s.recalls.Store(older > 0)
+	if older > 0 {
+		s.recalls.Add(1)
+	}
 	s.reload(ctx)
 	s.refreshGoods(ctx)
 	save, refresh := time.NewTicker(s.k.o.Save), time.NewTicker(s.k.o.Refresh)
@@ -42,6 +44,7 @@ func (s *shop) follow() {
 	defer refresh.Stop()
 	changed := time.NewTimer(0) // once more with what was sold
 	defer changed.Stop()
+	defer s.save()
 	var before recall // what was sold before, beside the follower
 	for {
 		wait := breath
@@ -53,14 +56,18 @@ func (s *shop) follow() {
 			s.wakeUp()
 		}
 		if s.recount.Load() {
+			if before.end() || older > 0 { // or it would count on in what is counted anew
+				s.recalls.Add(-1)
+			}
 			older = s.seq.Load()
-			s.recalls.Store(older > 0)
-			s.recount.Store(false)
-			before.end() // or it would count on in what is counted anew
 			s.sold.Clear()
+			if older > 0 {
+				s.recalls.Add(1)
+			}
+			s.recount.Store(false)
 		}
 		if s.file.wanted() {
-			s.aside(s.save)
+			s.saveBeside()
 		}
 		if older > 0 {
 			before = s.recall(ctx, older)
@@ -70,21 +77,19 @@ func (s *shop) follow() {
 		select {
 		case <-s.wake:
 			if !sleep(ctx, wait) {
-				s.save()
 				return
 			}
 		case <-s.goods:
 			changed.Reset(shelf)
 		case <-changed.C:
-			s.aside(func() { s.refreshGoods(ctx) })
+			s.measure(ctx, nil)
 		case <-before.done:
 			before.done = nil
-			s.aside(func() { s.refreshGoods(ctx) })
-			s.recalls.Store(false)
+			s.measure(ctx, func() { s.recalls.Add(-1) })
 		case <-save.C:
-			s.aside(s.save)
+			s.saveBeside()
 		case <-refresh.C:
-			s.aside(func() { s.refreshGoods(ctx) })
+			s.measure(ctx, nil)
 			if s.counting.CompareAndSwap(false, true) {
 				s.k.wg.Go(func() {
 					defer s.counting.Store(false)
@@ -92,16 +97,9 @@ func (s *shop) follow() {
 				})
 			}
 		case <-ctx.Done():
-			s.save()
 			return
 		}
 	}
-}
-
-// aside does what keeps the follower from reading: nobody waits for it then.
-func (s *shop) aside(f func()) {
-	s.reading.Store(false)
-	f()
 }
 
 // sleep reports whether ctx lasted.
@@ -119,6 +117,8 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // join takes links in: what a session's stranger did is the user's now. A
 // session in which nobody unknown did anything changes nothing.
 func (s *shop) join(ctx context.Context) error {
+	s.joining.Lock()
+	defer s.joining.Unlock()
 	s.mu.Lock()
 	pairs := s.linked
 	s.linked = nil

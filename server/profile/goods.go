@@ -49,14 +49,15 @@ func (s *shop) recall(ctx context.Context, seq int64) recall {
 	return r
 }
 
-// end returns once nothing goes on.
-func (r *recall) end() {
+// end returns once nothing goes on, and reports whether something did.
+func (r *recall) end() bool {
 	if r.done == nil {
-		return
+		return false
 	}
 	r.stop()
 	<-r.done
 	r.done = nil
+	return true
 }
 
 // recallSales takes in the purchases of the log up to seq.
@@ -68,6 +69,9 @@ func (s *shop) recallSales(ctx context.Context, seq int64) {
 
 // refreshGoods measures the shop's goods anew.
 func (s *shop) refreshGoods(ctx context.Context) {
+	s.measuring.Lock()
+	defer s.measuring.Unlock()
+	s.measureNext.Store(false)
 	began := time.Now()
 	if err := s.readGoods(ctx); err != nil {
 		if ctx.Err() == nil {
@@ -79,7 +83,22 @@ func (s *shop) refreshGoods(ctx context.Context) {
 	s.k.o.Logger.Debug("goods measured", "shop", s.id, "items", s.shelves.snapshot.Len(), "took", time.Since(began))
 }
 
-// shelves is the catalogue as the follower last read it.
+// measure refreshes the goods beside the follower, and calls then, where there is
+// one, after it. One that waits to begin stands for those that are asked for
+// meanwhile.
+func (s *shop) measure(ctx context.Context, then func()) {
+	if then == nil && !s.measureNext.CompareAndSwap(false, true) {
+		return
+	}
+	s.k.wg.Go(func() {
+		s.refreshGoods(ctx)
+		if then != nil {
+			then()
+		}
+	})
+}
+
+// shelves is the catalogue as it was last read to measure the goods.
 type shelves struct {
 	snapshot *catalog.Snapshot // nil: not read
 	next     int64             // the change to go on from

@@ -78,7 +78,7 @@ func (b *bench) settle(k *Keeper) {
 		s.mu.Lock()
 		waiting := len(s.linked)
 		s.mu.Unlock()
-		if s.seq.Load() >= end-1 && waiting == 0 && s.ref.Load() != nil && !s.recalls.Load() {
+		if s.seq.Load() >= end-1 && waiting == 0 && s.ref.Load() != nil && s.recalls.Load() == 0 {
 			return
 		}
 		if time.Now().After(deadline) {
@@ -448,7 +448,7 @@ func TestRecountsMeet(t *testing.T) {
 			must(t, k.Recount(context.Background(), shopID))
 		}
 		s := k.shop(shopID)
-		for deadline := time.Now().Add(time.Minute); s.recount.Load() || s.recalls.Load(); time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); s.recount.Load() || s.recalls.Load() > 0; time.Sleep(time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatal("the sales are still being read after a minute")
 			}

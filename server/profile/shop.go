@@ -38,8 +38,8 @@ type shop struct {
 	seq      atomic.Int64 // the newest event the follower read
 	reading  atomic.Bool  // the follower has read the log to its end and goes on reading it
 	ref      atomic.Pointer[profile.Reference]
-	recalls  atomic.Bool // what was sold before a start is not in the prices yet
-	counting atomic.Bool // segments are being counted, beside the follower
+	recalls  atomic.Int64 // times that what was sold before is not in the prices yet
+	counting atomic.Bool  // segments are being counted, beside the follower
 	segments atomic.Pointer[profile.Segments]
 	deciding sync.Mutex // segments are read and changed
 
@@ -48,11 +48,16 @@ type shop struct {
 
 	begun  bool // of the follower: it has read the log once
 	mu     sync.Mutex
-	linked [][2]features.UserKey // that the follower has not looked at
+	linked [][2]features.UserKey // that nobody has looked at
 
-	file    fileState
-	sold    profile.Ledger
-	shelves shelves // of the follower
+	joining sync.Mutex // held while somebody looks at them
+
+	file fileState
+	sold profile.Ledger
+
+	measuring   sync.Mutex  // held while goods are measured
+	measureNext atomic.Bool // somebody waits to
+	shelves     shelves     // of who measures
 }
 
 // entry is what is kept of one user or session.
