@@ -43,20 +43,18 @@ func pages(in io.ReaderAt, size int64, c *format.ColumnMetaData) error {
 		return fmt.Errorf("claims bytes %d to %d of a file of %d", at, at+c.TotalCompressedSize, size)
 	}
 	end := at + c.TotalCompressedSize
-	var protocol thrift.CompactProtocol
 	buffered := bufio.NewReaderSize(nil, window)
 	for at < end {
-		section := io.NewSectionReader(in, at, end-at)
-		buffered.Reset(section)
+		l := newLimited(io.NewSectionReader(in, at, end-at), buffered)
 		header := new(format.PageHeader)
-		if err := thrift.NewDecoder(protocol.NewReader(buffered)).Decode(header); err != nil {
+		if err := thrift.NewDecoder(l).Decode(header); err != nil {
 			return fmt.Errorf("page at byte %d: %w", at, err)
 		}
-		read, err := section.Seek(0, io.SeekCurrent)
+		read, err := l.read()
 		if err != nil {
 			return err
 		}
-		at += read - int64(buffered.Buffered())
+		at += read
 		values := max(header.DataPageHeader.V.NumValues, header.DataPageHeaderV2.V.NumValues, header.DataPageHeaderV2.V.NumRows, header.DictionaryPageHeader.V.NumValues)
 		levels := int64(header.DataPageHeaderV2.V.RepetitionLevelsByteLength) + int64(header.DataPageHeaderV2.V.DefinitionLevelsByteLength)
 		packed := int64(header.CompressedPageSize)
