@@ -15,8 +15,13 @@ import (
 
 var errUnpacks = errors.New("unpacks to more than it claims, or is damaged")
 
-// unpacks reports packed bytes that do not come to at most the number they
-// claim: the reader unpacks whatever there is, and makes more and more room for
+const (
+	slack   = 64 << 10 // what a page may claim too much, and be no harm
+	lz4Most = 255      // bytes that a byte of LZ4 comes to at most
+)
+
+// unpacks reports packed bytes that come to more than they claim, or to far
+// less: the reader unpacks whatever there is, and makes more and more room for
 // what is damaged. Most say in their frames, or by the steps of their
 // compression, what they come to; the rest is unpacked for it, into nothing.
 func unpacks(codec format.CompressionCodec, packed *io.SectionReader, in *bufio.Reader, claimed int64) error {
@@ -51,6 +56,9 @@ func unpacks(codec format.CompressionCodec, packed *io.SectionReader, in *bufio.
 	if n > claimed {
 		return errUnpacks
 	}
+	if claimed > 2*n+slack { // room for it would be made all the same
+		return fmt.Errorf("claims %d bytes and unpacks to %d", claimed, n)
+	}
 	return nil
 }
 
@@ -61,7 +69,7 @@ func lz4Length(in *bufio.Reader, most int64) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	n, err := lz4.UncompressBlock(block, make([]byte, most))
+	n, err := lz4.UncompressBlock(block, make([]byte, min(most, lz4Most*int64(len(block))+slack)))
 	return int64(n), err
 }
 

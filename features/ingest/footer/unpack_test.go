@@ -45,6 +45,9 @@ func TestUnpacks(t *testing.T) {
 				if err := packs(name, packed, size-1); err == nil {
 					t.Errorf("%s, %d bytes of %d letters are let in as %d", name, size, letters, size-1)
 				}
+				if err := packs(name, packed, 2*size+slack+1); err == nil {
+					t.Errorf("%s, %d bytes of %d letters are let in as twice as much and more", name, size, letters)
+				}
 				if name != format.Lz4Raw {
 					continue
 				}
