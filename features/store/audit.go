@@ -50,17 +50,44 @@ func (s *Store) Audit(ctx context.Context, shop features.ShopID, a Audited) erro
 		return fmt.Errorf("audit: %w", err)
 	}
 	err := s.writer.do(ctx, func(tx *transaction) error {
-		var before []byte
-		err := tx.get([]any{&a.ID, &before}, `SELECT id, hash FROM audit WHERE shop = ? ORDER BY id DESC LIMIT 1`, string(shop))
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return err
-		}
-		a.ID, a.Time = a.ID+1, s.now()
-		_, err = tx.exec(`INSERT INTO audit (shop, id, time, actor, method, subject, detail, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-			string(shop), a.ID, a.Time.UnixMilli(), a.Actor, a.Method, a.Subject, a.Detail, a.hash(shop, before))
-		return err
+		return a.chain(shop, s.now(), tx.get, func(query string, args ...any) error { _, err := tx.exec(query, args...); return err })
 	})
 	if err != nil {
+		return fmt.Errorf("audit: %w", err)
+	}
+	return nil
+}
+
+// chain puts the entry behind the newest of its shop, within a transaction.
+func (a *Audited) chain(shop features.ShopID, now time.Time, get func([]any, string, ...any) error, exec func(string, ...any) error) error {
+	var before []byte
+	err := get([]any{&a.ID, &before}, `SELECT id, hash FROM audit WHERE shop = ? ORDER BY id DESC LIMIT 1`, string(shop))
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	a.ID, a.Time = a.ID+1, now
+	return exec(`INSERT INTO audit (shop, id, time, actor, method, subject, detail, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		string(shop), a.ID, a.Time.UnixMilli(), a.Actor, a.Method, a.Subject, a.Detail, a.hash(shop, before))
+}
+
+// Audit writes down what somebody did beside a running server, of every shop
+// that is named: see Store.Audit. AllShops has a log of its own.
+func (k *Keys) Audit(ctx context.Context, shops []features.ShopID, a Audited) error {
+	tx, err := k.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("audit: %w", err)
+	}
+	for _, shop := range shops {
+		err := a.chain(shop, k.now(),
+			func(to []any, query string, args ...any) error {
+				return tx.QueryRowContext(ctx, query, args...).Scan(to...)
+			},
+			func(query string, args ...any) error { _, err := tx.ExecContext(ctx, query, args...); return err })
+		if err != nil {
+			return errors.Join(fmt.Errorf("audit: %w", err), tx.Rollback())
+		}
+	}
+	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("audit: %w", err)
 	}
 	return nil

@@ -270,3 +270,40 @@ func TestExportIsCompleteAndAlone(t *testing.T) {
 		t.Errorf("got %d events, want the person's 40", len(p.Events))
 	}
 }
+
+// While a person is being erased, however long that takes, nothing of them is
+// read any more, and who remembers anything was told before.
+func TestServingStopsBeforeTheErasureEnds(t *testing.T) {
+	ctx := context.Background()
+	var s *Store
+	var gone, stays features.UserKey
+	var told []features.UserKey
+	looked := 0
+	o := Options{Dir: t.TempDir(), SegmentRows: 40, SealAt: -1, seam: func(point string) error {
+		if gone.IsZero() || !strings.Contains(point, "erased") && point != "segment rewritten" {
+			return nil
+		}
+		looked++
+		if len(told) == 0 {
+			t.Errorf("%s: nobody was told to forget the person", point)
+		}
+		h := must(s.History(ctx, shop, gone, 1000))(t)
+		opinions := must(s.Opinions(ctx, shop, gone, 1000))(t)
+		if len(h)+len(opinions) > 0 {
+			t.Errorf("%s: got %d events and %d opinions of the person, want none", point, len(h), len(opinions))
+		}
+		if h := must(s.History(ctx, shop, stays, 1000))(t); len(h) != 40 {
+			t.Errorf("%s: got %d events of the other, want 40", point, len(h))
+		}
+		return nil
+	}}
+	s, who, other := stocked(t, o)
+	if h := must(s.History(ctx, shop, who, 1000))(t); len(h) == 0 {
+		t.Fatal("the person has no history before: the test is blind")
+	}
+	gone, stays = who, other
+	must(s.Erase(ctx, shop, gone, func(keys []features.UserKey) { told = keys }))(t)
+	if looked < 3 || len(told) != 2 {
+		t.Errorf("looked %d times, %d keys told, want every seam, and the person and their session", looked, len(told))
+	}
+}

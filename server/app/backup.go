@@ -20,6 +20,13 @@ type Backup struct {
 
 // Run copies and says what to w.
 func (b *Backup) Run(ctx context.Context, c *Config, w io.Writer) error {
+	// Who copies everything is written down; a disk that is full keeps nobody from
+	// making a backup.
+	if err := noted(ctx, c, "backup", b.To); err != nil {
+		if _, err := fmt.Fprintf(w, "The audit log lacks this backup: %v\n", err); err != nil {
+			return err
+		}
+	}
 	made, err := store.Backup(ctx, store.Options{Dir: c.Data, Logger: slog.New(slog.DiscardHandler)}, b.To)
 	if err != nil {
 		return explain(b.To, err)

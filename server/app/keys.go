@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
@@ -26,6 +27,7 @@ type Keys struct {
 	Revoke KeysRevoke `cmd:"" help:"End a key."`
 
 	RotateMaster KeysRotateMaster `cmd:"" help:"Make a new master key and wrap every person's data key by it. The server must be stopped."`
+	RenewData    KeysRenewData    `cmd:"" help:"Make a new data key for every person and encrypt anew by it what the old one had. The server must be stopped."`
 }
 
 // KeysCreate makes a key.
@@ -51,6 +53,9 @@ type KeysRevoke struct {
 
 // KeysRotateMaster makes a new master key.
 type KeysRotateMaster struct{}
+
+// KeysRenewData makes new data keys.
+type KeysRenewData struct{}
 
 // shownKey is a key as the commands show it.
 type shownKey struct {
@@ -118,6 +123,10 @@ func (k *KeysCreate) Run(ctx context.Context, c *Config, w io.Writer) (err error
 		return err
 	}
 	defer func() { err = errors.Join(err, keys.Close()) }()
+	detail := fmt.Sprintf("%s: %s, %s", key.Name, strings.Join(key.Roles, "+"), (&shownKey{Expires: key.Expires}).state(key.Created))
+	if err := keys.Audit(ctx, key.Shops, store.Audited{Actor: operator(), Method: "create key", Subject: "key:" + id, Detail: detail}); err != nil {
+		return err
+	}
 	if err := keys.Put(ctx, key); err != nil {
 		return err
 	}
@@ -172,6 +181,13 @@ func (k *KeysRevoke) Run(ctx context.Context, c *Config, w io.Writer) (err error
 		return err
 	}
 	defer func() { err = errors.Join(err, keys.Close()) }()
+	key, err := keys.Get(ctx, k.ID)
+	if err != nil {
+		return fmt.Errorf("revoke %s: %w", k.ID, err)
+	}
+	if err := keys.Audit(ctx, key.Shops, store.Audited{Actor: operator(), Method: "revoke key", Subject: "key:" + k.ID, Detail: key.Name}); err != nil {
+		return err
+	}
 	if err := keys.Revoke(ctx, k.ID); err != nil {
 		return err
 	}
@@ -181,10 +197,45 @@ func (k *KeysRevoke) Run(ctx context.Context, c *Config, w io.Writer) (err error
 
 // Run makes the new master key.
 func (*KeysRotateMaster) Run(ctx context.Context, c *Config, w io.Writer) error {
+	if err := noted(ctx, c, "rotate master key", ""); err != nil {
+		return err
+	}
 	n, err := store.RotateMasterKey(ctx, store.Options{Dir: c.Data, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return explain(c.Data, err)
 	}
 	_, err = fmt.Fprintf(w, "%d keys are wrapped by a new master key: back up %s, and keep the old one only as long as backups from before\n", n, filepath.Join(c.Data, "master.key"))
 	return err
+}
+
+// Run makes the new data keys.
+func (*KeysRenewData) Run(ctx context.Context, c *Config, w io.Writer) error {
+	if err := noted(ctx, c, "renew data keys", ""); err != nil {
+		return err
+	}
+	n, err := store.RenewDataKeys(ctx, store.Options{Dir: c.Data, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return explain(c.Data, err)
+	}
+	_, err = fmt.Fprintf(w, "%d persons and shops have new data keys, and what the old ones encrypted is encrypted anew: backups from before still open with them\n", n)
+	return err
+}
+
+// noted writes down what an operator does to every shop, before it is done.
+func noted(ctx context.Context, c *Config, method, subject string) (err error) {
+	keys, err := openKeys(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, keys.Close()) }()
+	return keys.Audit(ctx, []features.ShopID{store.AllShops}, store.Audited{Actor: operator(), Method: method, Subject: subject})
+}
+
+// operator is who runs a command, as the audit log calls them.
+func operator() string {
+	u, err := user.Current()
+	if err != nil {
+		return fmt.Sprintf("operator:%d", os.Getuid())
+	}
+	return "operator:" + u.Username
 }

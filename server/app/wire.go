@@ -308,7 +308,7 @@ func (s *Server) services() (rpc.Services, error) {
 		Risk:     &risk.Service{Keeper: s.risks(), Tokens: tokens},
 		Privacy: &privacy.Service{
 			Store: s.store, Names: names, Tokens: tokens, Changed: all(shoppers.Forget, recently.Forget, profiles.Forget),
-			Forget: all(shoppers.Forget, recently.Forget, profiles.Erased, s.signals.Forget), Profile: concluded(profiles),
+			Forget: all(shoppers.Forget, recently.Forget, profiles.Erased, s.signals.Forget, s.unwritten), Profile: concluded(profiles),
 		},
 		Profiles: &api.Profiles{Keeper: profiles, Users: s.store, Names: names, Tokens: tokens},
 		Segments: &api.Segments{Keeper: profiles, Users: s.store, Names: names, Tokens: tokens},
@@ -437,6 +437,12 @@ func (s *Server) guard(policies *auth.Policies) (*guard.Guard, error) {
 	s.closing(g.Close)
 	s.metrics.MustRegister(g)
 	return g, nil
+}
+
+// unwritten keeps the answers of who is being erased from being written down
+// after them.
+func (s *Server) unwritten(shop features.ShopID, key features.UserKey) {
+	s.journal.Forget(shop, key, time.Now())
 }
 
 // operators is what is for operators only.

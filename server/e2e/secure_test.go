@@ -24,6 +24,8 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
+
+	"github.com/attune-rec/attune/server/app"
 )
 
 // certificate is a key and certificate of this machine's own, as files.
@@ -73,6 +75,73 @@ func TestTLS(t *testing.T) {
 	must(t, resp.Body.Close())
 	if resp.StatusCode != http.StatusOK {
 		t.Fatalf("REST by TLS: got %s", resp.Status)
+	}
+	for _, address := range []string{c.GRPC(), c.HTTP()} {
+		for version, want := range map[uint16]bool{tls.VersionTLS10: false, tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
+			// #nosec G402 -- the old ones are tried to see them refused
+			shake, err := tls.Dial("tcp", address, &tls.Config{RootCAs: pool, MinVersion: version, MaxVersion: version, NextProtos: []string{"h2"}})
+			if (err == nil) != want {
+				t.Errorf("%s at %s: got %v, want it taken: %t", tls.VersionName(version), address, err, want)
+			}
+			if err == nil {
+				must(t, shake.Close())
+			}
+		}
+	}
+	plain, err := http.Get("http://" + c.HTTP() + "/openapi.json")
+	must(t, err) // Go's server says so in plain text
+	must(t, plain.Body.Close())
+	if plain.StatusCode != http.StatusBadRequest {
+		t.Errorf("REST without TLS: got %s, want 400", plain.Status)
+	}
+}
+
+// A server that other machines would reach does not start without TLS, nor, with
+// it, as long as nothing says who may call.
+func TestOpenServerDoesNotStart(t *testing.T) {
+	dir := stock(t)
+	cfg := config(dir)
+	cfg.GRPC = "0.0.0.0:0"
+	if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), "--tls-cert") {
+		t.Errorf("without TLS: got %v, want what to give", err)
+	}
+	cfg.TLSCert, cfg.TLSKey, _ = certificate(t)
+	must(t, cfg.Validate())
+	s, err := app.Build(context.Background(), cfg, quiet(), "test")
+	if err == nil || !strings.Contains(err.Error(), "server keys create") {
+		t.Errorf("with TLS and without callers: got server %v and %v, want what to do", s, err)
+	}
+	cfg.GRPC = "127.0.0.1:0"
+	start(t, cfg) // the same on this machine alone
+}
+
+// What is for operators is on their listener alone, whatever is asked of the
+// other, with a key or without.
+func TestOperatorsHaveTheirOwnListener(t *testing.T) {
+	dir := stock(t)
+	promote(t, dir, publish(t, dir, 1, items()))
+	key := keyFor(t, dir, "admin")
+	c := start(t, config(dir))
+	get := func(url, key string) int {
+		r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, url, nil)
+		must(t, err)
+		if key != "" {
+			r.Header.Set("Authorization", "Bearer "+key)
+		}
+		resp, err := http.DefaultClient.Do(r)
+		must(t, err)
+		must(t, resp.Body.Close())
+		return resp.StatusCode
+	}
+	for _, path := range []string{"/metrics", "/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/cmdline", "/debug/pprof/goroutine"} {
+		if got := get("http://"+c.Admin()+path, ""); got != http.StatusOK {
+			t.Errorf("%s for operators: got %d, want 200: the test is blind", path, got)
+		}
+		for _, k := range []string{"", key} {
+			if got := get("http://"+c.HTTP()+path, k); got != http.StatusNotFound && got != http.StatusUnauthorized {
+				t.Errorf("%s for callers: got %d, want 404", path, got)
+			}
+		}
 	}
 }
 

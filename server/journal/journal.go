@@ -45,6 +45,9 @@ type Journal struct {
 	closed bool
 	first  chan struct{} // told of the first record of all that wait
 	full   chan struct{} // and of a full batch
+
+	writing   sync.Mutex // held while records are chosen and written
+	forgotten map[subject]time.Time
 }
 
 type record struct {
@@ -226,8 +229,13 @@ func (j *Journal) drain() {
 
 // write stores a batch shop by shop.
 func (j *Journal) write(batch []record) {
+	j.writing.Lock()
+	defer j.writing.Unlock()
 	byShop := map[features.ShopID][]store.Served{}
 	for i := range batch {
+		if len(j.forgotten) > 0 && j.gone(&batch[i]) {
+			continue
+		}
 		byShop[batch[i].shop] = append(byShop[batch[i].shop], batch[i].served)
 	}
 	for shop, records := range byShop {

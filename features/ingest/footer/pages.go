@@ -15,13 +15,17 @@ const (
 	MaxPageValues = 16 << 20
 )
 
-// window is how much of a page's header is read at once.
-const window = 4096
+// How much of a page's header, and of what is packed in it, is read at once.
+const (
+	window       = 4096
+	packedWindow = 32 << 10
+)
 
 // Pages reports pages that claim more than they can have: more packed bytes than
-// their column has left, or unpacked more than is let in. A reader makes room
-// for what a page claims before it looks at it, so that some hundred bytes could
-// take gigabytes. It reads the headers, not the pages.
+// their column has left, unpacked more than is let in, or less than they come
+// to. A reader makes room for what a page claims before it looks at it, and for
+// whatever it comes to, so that some hundred bytes could take gigabytes. It reads
+// the headers of the pages and of what is packed in them, not what they hold.
 func Pages(in io.ReaderAt, size int64, m *format.FileMetaData) error {
 	for g := range m.RowGroups {
 		for c := range m.RowGroups[g].Columns {
@@ -43,28 +47,32 @@ func pages(in io.ReaderAt, size int64, c *format.ColumnMetaData) error {
 		return fmt.Errorf("claims bytes %d to %d of a file of %d", at, at+c.TotalCompressedSize, size)
 	}
 	end := at + c.TotalCompressedSize
-	var protocol thrift.CompactProtocol
-	buffered := bufio.NewReaderSize(nil, window)
+	buffered, packedIn := bufio.NewReaderSize(nil, window), bufio.NewReaderSize(nil, packedWindow)
 	for at < end {
-		section := io.NewSectionReader(in, at, end-at)
-		buffered.Reset(section)
+		l := newLimited(io.NewSectionReader(in, at, end-at), buffered)
 		header := new(format.PageHeader)
-		if err := thrift.NewDecoder(protocol.NewReader(buffered)).Decode(header); err != nil {
+		if err := thrift.NewDecoder(l).Decode(header); err != nil {
 			return fmt.Errorf("page at byte %d: %w", at, err)
 		}
-		read, err := section.Seek(0, io.SeekCurrent)
+		read, err := l.read()
 		if err != nil {
 			return err
 		}
-		at += read - int64(buffered.Buffered())
+		at += read
 		values := max(header.DataPageHeader.V.NumValues, header.DataPageHeaderV2.V.NumValues, header.DataPageHeaderV2.V.NumRows, header.DictionaryPageHeader.V.NumValues)
 		levels := int64(header.DataPageHeaderV2.V.RepetitionLevelsByteLength) + int64(header.DataPageHeaderV2.V.DefinitionLevelsByteLength)
 		packed := int64(header.CompressedPageSize)
 		switch {
-		case packed < 0 || packed > end-at || levels > packed:
+		case packed < 0 || packed > end-at || levels < 0 || levels > packed:
 			return fmt.Errorf("page at byte %d claims %d bytes and has %d at most", at, max(packed, levels), end-at)
 		case header.UncompressedPageSize > MaxPageBytes || values > MaxPageValues:
 			return fmt.Errorf("page at byte %d has %d bytes and %d values: write pages of %d bytes and %d values at most", at, header.UncompressedPageSize, values, MaxPageBytes, MaxPageValues)
+		}
+		if v2 := header.DataPageHeaderV2; !v2.Valid || !v2.V.IsCompressed.Valid || v2.V.IsCompressed.V {
+			// What tells levels stands before, unpacked.
+			if err := unpacks(c.Codec, io.NewSectionReader(in, at+levels, packed-levels), packedIn, int64(header.UncompressedPageSize)); err != nil {
+				return fmt.Errorf("page at byte %d %w", at, err)
+			}
 		}
 		at += packed
 	}
