@@ -93,6 +93,10 @@ measure-models: ## Write docs/measurements/models.md anew, beside implicit and S
 	@$(MAKE) --no-print-directory .cache/models/ready
 	$(GO) run -buildvcs=auto ./loadtest/peers models --write docs/measurements/models.md
 
+.PHONY: measure-robustness
+measure-robustness: ## Write docs/measurements/robustness.md anew: the default recipe beside its parts on data of many shapes and sizes
+	$(GO) run ./loadtest/peers/robustness -write docs/measurements/robustness.md
+
 .PHONY: measure-growth
 measure-growth: ## Write docs/measurements/growth.md anew: training from 0.1 to 20 million pairs
 	$(GO) run -buildvcs=auto ./loadtest/peers growth --write docs/measurements/growth.md

@@ -60,34 +60,37 @@ func (Affinity) Value(r *features.Request, items []features.Row, out []float32) 
 	}
 }
 
-func (Affinity) byGood(r *features.Request, d *desk, out []float32, stride int) {
-	history, total := r.History(), 0.0
-	d.kinds.reset(len(history))
-	d.brands.reset(len(history))
-	for i, in := range history {
-		if w := d.history[i]; w != 0 {
-			if g := d.m.good(r.Catalog, in.Row); g.item != nil {
-				total += w
-				if g.category != 0 {
-					d.kinds.add(g.category, w)
-				}
-				if g.brand != 0 {
-					d.brands.add(g.brand, w)
-				}
+func (Affinity) begin(_ *features.Request, d *desk) {
+	d.total = 0
+	d.kinds.reset(len(d.past))
+	d.brands.reset(len(d.past))
+	for i, g := range d.past {
+		if w := d.history[i]; w != 0 && g.item != nil {
+			d.total += w
+			if g.category != 0 {
+				d.kinds.add(g.category, w)
+			}
+			if g.brand != 0 {
+				d.brands.add(g.brand, w)
 			}
 		}
 	}
-	for i, g := range d.goods {
-		v := out[i*stride : i*stride+2]
-		v[0], v[1] = unknown, unknown
-		if total == 0 {
+	d.kinds.divide(d.total)
+	d.brands.divide(d.total)
+}
+
+func (Affinity) block(d *desk, lo, hi int, out []float32, stride int) {
+	for i, g := range d.goods[lo:hi] {
+		v := (*[2]float32)(out[(lo+i)*stride:])
+		*v = [2]float32{unknown, unknown}
+		if d.total == 0 {
 			continue
 		}
 		if g.category != 0 {
-			v[0] = float32(d.kinds.sum(g.category) / total)
+			v[0] = float32(d.kinds.sum(g.category))
 		}
 		if g.brand != 0 {
-			v[1] = float32(d.brands.sum(g.brand) / total)
+			v[1] = float32(d.brands.sum(g.brand))
 		}
 	}
 }

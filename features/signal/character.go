@@ -41,10 +41,11 @@ func (f Character) Value(r *features.Request, items []features.Row, out []float3
 	}
 }
 
-func (f Character) byGood(r *features.Request, d *desk, out []float32, stride int) {
-	v := f.of(r)
-	for i := range d.items {
-		copy(out[i*stride:], v[:])
+func (f Character) begin(r *features.Request, d *desk) { d.character = f.of(r) }
+
+func (Character) block(d *desk, lo, hi int, out []float32, stride int) {
+	for i := lo; i < hi; i++ {
+		*(*[characterWidth]float32)(out[i*stride:]) = d.character
 	}
 }
 

@@ -86,12 +86,14 @@ func (f Crossing) Value(r *features.Request, items []features.Row, out []float32
 	}
 }
 
-func (f Crossing) byGood(r *features.Request, d *desk, out []float32, stride int) {
-	table, ok := f.table(r)
-	for i, o := range d.offers {
-		v := out[i*stride : i*stride+2]
-		if v[0], v[1] = unknown, unknown; ok && o.priced {
-			copy(v, table[priceClass(o.log)][:])
+func (f Crossing) begin(r *features.Request, d *desk) { d.crossing, d.crossed = f.table(r) }
+
+func (Crossing) block(d *desk, lo, hi int, out []float32, stride int) {
+	for i, o := range d.offers[lo:hi] {
+		v := (*[2]float32)(out[(lo+i)*stride:])
+		*v = [2]float32{unknown, unknown}
+		if d.crossed && o.priced {
+			*v = d.crossing[o.class]
 		}
 	}
 }

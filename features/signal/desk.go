@@ -7,9 +7,13 @@ import (
 )
 
 // byGood is a signal that can work from what a memory keeps of items by row. It
-// gives what Value gives: the numbers of the i-th item begin at out[i*stride].
+// gives what Value gives.
 type byGood interface {
-	byGood(r *features.Request, d *desk, out []float32, stride int)
+	// begin leaves in d what it needs of the request.
+	begin(r *features.Request, d *desk)
+	// block gives the numbers of the items from lo to hi; those of the i-th begin
+	// at out[i*stride].
+	block(d *desk, lo, hi int, out []float32, stride int)
 }
 
 // desk is a request's items as a memory knows them, with what several signals
@@ -19,12 +23,33 @@ type desk struct {
 	items   []features.Row
 	goods   []*good
 	offers  []*offer
-	history []float64 // how much each interaction is liked
-	kinds   tally
-	brands  tally
-	mine    []places // of the shopper's own, open addressing
+	cards   []*features.Item // what the catalogue has of each
+	now     int64            // Unix milliseconds
+	history []float64        // how much each interaction is liked
+	past    []*good          // the item of each
+	mine    []places         // of the shopper's own, open addressing
 	maybe   [maybes]uint64
 	touched float64 // of no use but to have looked
+
+	// What signals leave for themselves.
+	recency   [4]float32
+	character [characterWidth]float32
+	known     bool // to Pair: there is a shopper
+	kinds     tally
+	brands    tally
+	total     float64 // of Affinity
+	purse     struct {
+		mean, inverse float64
+		ok            bool
+	}
+	moment struct {
+		at    [3]int
+		usual [3]float64
+		ok    bool
+	}
+	last     lastGoods
+	crossing [classes][2]float32
+	crossed  bool
 }
 
 // places is an item of the shopper's and its cell.
@@ -42,14 +67,14 @@ func (m *Memory) desk(r *features.Request, items []features.Row) *desk {
 	}
 	d.items = items
 	if cap(d.goods) < len(items) {
-		d.goods, d.offers = make([]*good, len(items)*2), make([]*offer, len(items)*2)
+		d.goods, d.offers, d.cards = make([]*good, len(items)*2), make([]*offer, len(items)*2), make([]*features.Item, len(items)*2)
 	}
-	d.goods, d.offers = d.goods[:len(items)], d.offers[:len(items)]
+	d.goods, d.offers, d.cards = d.goods[:len(items)], d.offers[:len(items)], d.cards[:len(items)]
 	d.find(r)
-	now := r.Now.UnixMilli()
-	d.history = d.history[:0]
+	d.now = r.Now.UnixMilli()
+	d.history, d.past = d.history[:0], d.past[:0]
 	for _, in := range r.History() {
-		d.history = append(d.history, liking(in, now))
+		d.history, d.past = append(d.history, liking(in, d.now)), append(d.past, m.good(r.Catalog, in.Row))
 	}
 	return d
 }
@@ -66,24 +91,30 @@ func (d *desk) find(r *features.Request) {
 	} else {
 		clear(d.offers)
 	}
+	for i, row := range d.items {
+		d.cards[i] = c.Item(row)
+	}
 	turns, touched := &m.goods.turns, d.touched
 	for i, row := range d.items {
-		g, o := d.goods[i], d.offers[i]
-		if g == nil || g.item == nil || g.item != c.Item(row) || turns[g.slot].Load() != g.turn {
+		g := d.goods[i]
+		if g == nil || g.item == nil || g.item != d.cards[i] || turns[g.slot].Load() != g.turn {
 			g = m.good(c, row)
 			d.goods[i] = g
 		}
-		if o == nil || o.item == nil || o.item != g.item || turns[o.slot].Load() != o.turn {
+		o := d.offers[i]
+		if o == nil || o.good != g {
 			o = m.offer(c, row, g, r.Market, offers)
 			d.offers[i] = o
 		}
-		touched += g.whole[0] + g.moment[parts-1] + o.here[3]
+		touched += g.whole[0] + o.here[0]
 	}
 	d.touched = touched
 }
 
 func (d *desk) clear() {
 	d.items = nil
+	d.last.goods = [lastItems]*good{}
+	clear(d.cards)
 	d.m.goods.desks.Put(d)
 }
 
@@ -125,3 +156,10 @@ func (t *tally) add(k int32, w float64) {
 }
 
 func (t *tally) sum(k int32) float64 { return t.sums[t.at(k)] }
+
+// divide divides all sums by d.
+func (t *tally) divide(d float64) {
+	for _, i := range t.used {
+		t.sums[i] /= d
+	}
+}

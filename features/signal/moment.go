@@ -62,26 +62,43 @@ func (f Moment) Value(r *features.Request, items []features.Row, out []float32) 
 		return
 	}
 	for i, row := range items {
-		fits(r.State.Read(f.Name(), features.OfItem, r.Catalog.ID(row)), &at, &usual, out[3*i:3*i+3])
-	}
-}
-
-func (f Moment) byGood(r *features.Request, d *desk, out []float32, stride int) {
-	at, usual, ok := f.usual(r)
-	for i, g := range d.goods {
-		v := out[i*stride : i*stride+3]
-		switch {
-		case !ok:
-			fill(v)
-		case g.timed:
-			fits(g.moment[:], &at, &usual, v)
-		default:
-			fits(nil, &at, &usual, v)
+		if c := r.State.Read(f.Name(), features.OfItem, r.Catalog.ID(row)); len(c) == parts {
+			own := counts(c)
+			fits(&own, &at, &usual, (*[3]float32)(out[3*i:]))
+		} else {
+			clear(out[3*i : 3*i+3])
 		}
 	}
 }
 
-// usual is the cells of the request's time, and the shop's shares in them.
+func (f Moment) begin(r *features.Request, d *desk) {
+	d.moment.at, d.moment.usual, d.moment.ok = f.usual(r)
+}
+
+func (Moment) block(d *desk, lo, hi int, out []float32, stride int) {
+	for i, g := range d.goods[lo:hi] {
+		v := (*[3]float32)(out[(lo+i)*stride:])
+		switch {
+		case !d.moment.ok:
+			fill(v[:])
+		case g.timed:
+			fits(&g.moment, &d.moment.at, &d.moment.usual, v)
+		default:
+			*v = [3]float32{}
+		}
+	}
+}
+
+// counts is an item's cells.
+func counts(cells []float64) (c [parts]float32) {
+	for i := range c {
+		c[i] = float32(cells[i])
+	}
+	return c
+}
+
+// usual is the cells of the request's time, and the inverse of the shop's shares
+// in them.
 func (f Moment) usual(r *features.Request) (at [3]int, usual [3]float64, ok bool) {
 	if r.State == nil || r.Catalog == nil {
 		return at, usual, false
@@ -92,20 +109,16 @@ func (f Moment) usual(r *features.Request) (at [3]int, usual [3]float64, ok bool
 	}
 	at = moment(r.Now)
 	for j, cell := range at {
-		usual[j] = (shop[cell] + 1) / (shop[4] + shop[5] + 4)
+		usual[j] = (shop[4] + shop[5] + 4) / (shop[cell] + 1)
 	}
 	return at, usual, true
 }
 
-// fits is the numbers of an item from its cells; without any it is as the shop
+// fits is the numbers of an item from its cells; one without any is as the shop
 // is.
-func fits(c []float64, at *[3]int, usual *[3]float64, v []float32) {
-	if c == nil {
-		clear(v)
-		return
-	}
-	all := c[4] + c[5] + prior
+func fits(c *[parts]float32, at *[3]int, usual *[3]float64, v *[3]float32) {
+	all := 1 / (float64(c[4]) + float64(c[5]) + prior)
 	for j, cell := range at {
-		v[j] = float32(ln((c[cell]/usual[j] + prior) / all))
+		v[j] = float32(ln((float64(c[cell])*usual[j] + prior) * all))
 	}
 }

@@ -54,21 +54,23 @@ func (f Pair) Value(r *features.Request, items []features.Row, out []float32) {
 	}
 }
 
-func (f Pair) byGood(r *features.Request, d *desk, out []float32, stride int) {
+func (f Pair) begin(r *features.Request, d *desk) {
 	user := subject(r)
-	if user == "" {
-		for i := range d.goods {
-			fill(out[i*stride : i*stride+4])
-		}
-		return
+	if d.known = user != ""; d.known {
+		d.own(f.Name(), user, r.Catalog)
 	}
-	now := r.Now.UnixMilli()
-	d.own(f.Name(), user, r.Catalog)
-	for i, row := range d.items {
-		v := out[i*stride : i*stride+4]
-		v[0], v[1], v[2], v[3] = 0, 0, 0, unknown
-		if c := d.of(row); c != nil {
-			dealings(c.read(), now, v)
+}
+
+func (Pair) block(d *desk, lo, hi int, out []float32, stride int) {
+	for i := lo; i < hi; i++ {
+		v := (*[4]float32)(out[i*stride:])
+		if !d.known {
+			fill(v[:])
+			continue
+		}
+		*v = [4]float32{3: unknown}
+		if c := d.of(d.items[i]); c != nil {
+			dealings(c.read(), d.now, v[:])
 		}
 	}
 }

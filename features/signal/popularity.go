@@ -62,17 +62,18 @@ func (f Popularity) Value(r *features.Request, items []features.Row, out []float
 	}
 }
 
-func (Popularity) byGood(r *features.Request, d *desk, out []float32, stride int) {
-	now := r.Now.UnixMilli()
-	for i, g := range d.goods {
-		var all, here []float64
+func (Popularity) begin(*features.Request, *desk) {}
+
+func (Popularity) block(d *desk, lo, hi int, out []float32, stride int) {
+	for i, g := range d.goods[lo:hi] {
+		o, v := d.offers[lo+i], (*[4]float32)(out[(lo+i)*stride:])
+		*v = [4]float32{}
 		if g.known {
-			all = g.whole[:]
+			v[0], v[3] = log1p(sum(g.whole[:], d.now, sells)), g.taken
 		}
-		if o := d.offers[i]; o.known {
-			here = o.here[:]
+		if o.known {
+			v[1], v[2] = log1p(sum(o.here[:2], d.now, sells)), log1p(sum(o.here[2:], d.now, looks))
 		}
-		popularity(all, here, now, out[i*stride:i*stride+4])
 	}
 }
 
@@ -80,13 +81,15 @@ func (Popularity) byGood(r *features.Request, d *desk, out []float32, stride int
 func popularity(all, here []float64, now int64, v []float32) {
 	clear(v)
 	if all != nil {
-		v[0] = log1p(sum(all, now, sells))
-		v[3] = float32((all[3] + .1) / (all[2] + all[3] + 2))
+		v[0], v[3] = log1p(sum(all, now, sells)), taken(all)
 	}
 	if here != nil {
 		v[1], v[2] = log1p(sum(here[:2], now, sells)), log1p(sum(here[2:], now, looks))
 	}
 }
+
+// taken is purchases by interest.
+func taken(all []float64) float32 { return float32((all[3] + .1) / (all[2] + all[3] + 2)) }
 
 // inMarket is the key of an item in a market.
 func inMarket(market, item string) string { return market + "\x00" + item }

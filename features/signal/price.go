@@ -42,18 +42,26 @@ func (Price) Value(r *features.Request, items []features.Row, out []float32) {
 	for i, row := range items {
 		if it := r.Catalog.Item(row); it != nil {
 			if units := it.PriceIn(r.Market).Units(); units > 0 {
-				lies(ln(units)-mean, spread, out[2*i:2*i+2])
+				lies(ln(units)-mean, 1/spread, out[2*i:2*i+2])
 			}
 		}
 	}
 }
 
-func (Price) byGood(r *features.Request, d *desk, out []float32, stride int) {
-	mean, spread, ok := purse(r, func(i int) float64 { return d.history[i] })
-	for i, o := range d.offers {
-		v := out[i*stride : i*stride+2]
-		if v[0], v[1] = unknown, unknown; ok && o.priced {
-			lies(o.log-mean, spread, v)
+func (Price) begin(r *features.Request, d *desk) {
+	p := &d.purse
+	var spread float64
+	p.mean, spread, p.ok = purse(r, func(i int) float64 { return d.history[i] })
+	p.inverse = 1 / spread
+}
+
+func (Price) block(d *desk, lo, hi int, out []float32, stride int) {
+	p := &d.purse
+	for i, o := range d.offers[lo:hi] {
+		v := (*[2]float32)(out[(lo+i)*stride:])
+		*v = [2]float32{unknown, unknown}
+		if p.ok && o.priced {
+			lies(o.log-p.mean, p.inverse, v[:])
 		}
 	}
 }
@@ -86,4 +94,4 @@ func purse(r *features.Request, weight func(i int) float64) (mean, spread float6
 	return mean, math.Sqrt(max(square/n-mean*mean, 0) + .04), true
 }
 
-func lies(d, spread float64, v []float32) { v[0], v[1] = float32(d), float32(math.Abs(d)/spread) }
+func lies(d, inverse float64, v []float32) { v[0], v[1] = float32(d), float32(math.Abs(d)*inverse) }

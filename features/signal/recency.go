@@ -49,10 +49,11 @@ func (f Recency) Value(r *features.Request, items []features.Row, out []float32)
 	}
 }
 
-func (f Recency) byGood(r *features.Request, d *desk, out []float32, stride int) {
-	v := f.of(r)
-	for i := range d.items {
-		copy(out[i*stride:], v[:])
+func (f Recency) begin(r *features.Request, d *desk) { d.recency = f.of(r) }
+
+func (Recency) block(d *desk, lo, hi int, out []float32, stride int) {
+	for i := lo; i < hi; i++ {
+		*(*[4]float32)(out[i*stride:]) = d.recency
 	}
 }
 

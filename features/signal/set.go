@@ -120,15 +120,31 @@ func (s *Set) Into(r *features.Request, items []features.Row, out []float32, str
 	s.byKey(r, items, out, stride)
 }
 
+// block is how many items all signals are worked out of before the next ones
+// are looked at: so many that they and their numbers stay in the nearest cache.
+const block = 16
+
 // byGood is Into from what a memory keeps of items by row.
 func (s *Set) byGood(m *Memory, r *features.Request, items []features.Row, out []float32, stride int) {
 	d := m.desk(r, items)
 	defer d.clear()
-	at := 0
 	for _, f := range s.features {
 		if q, ok := f.(byGood); ok {
-			q.byGood(r, d, out[at:], stride)
-		} else {
+			q.begin(r, d)
+		}
+	}
+	for lo := 0; lo < len(items); lo += block {
+		hi, at := min(lo+block, len(items)), 0
+		for _, f := range s.features {
+			if q, ok := f.(byGood); ok {
+				q.block(d, lo, hi, out[at:], stride)
+			}
+			at += f.Width()
+		}
+	}
+	at := 0
+	for _, f := range s.features {
+		if _, ok := f.(byGood); !ok {
 			part := make([]float32, f.Width()*len(items))
 			f.Value(r, items, part)
 			for i := range items {

@@ -43,13 +43,14 @@ func (Shelf) Value(r *features.Request, items []features.Row, out []float32) {
 	}
 }
 
-func (Shelf) byGood(r *features.Request, d *desk, out []float32, stride int) {
-	now := r.Now.UnixMilli()
-	for i, g := range d.goods {
-		v := out[i*stride : i*stride+3]
-		fill(v)
+func (Shelf) begin(*features.Request, *desk) {}
+
+func (Shelf) block(d *desk, lo, hi int, out []float32, stride int) {
+	for i, g := range d.goods[lo:hi] {
+		v := (*[3]float32)(out[(lo+i)*stride:])
+		*v = [3]float32{unknown, unknown, unknown}
 		if g.item != nil {
-			shelf(now, g.created, d.offers[i].off, g.rating, v)
+			shelf(d.now, g.created, d.offers[lo+i].off, g.rating, v[:])
 		}
 	}
 }

@@ -2,6 +2,8 @@ package signal
 
 import (
 	"hash/maphash"
+	"math"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -32,33 +34,36 @@ const (
 )
 
 // good is what does not depend on the market.
+// It is two lines of memory long.
 type good struct {
 	item       *features.Item // nil: the catalogue has it no more
-	id         string
+	id         *string
 	slot, turn uint32
 	category   int32    // the last of the path; 0: none
 	brand      int32    // 0: none
 	group      int32    // 0: none
-	depth      int32    // of the category path
-	path       [4]int32 // its beginning
+	trail      int32    // the whole path; 0: none
+	path       [3]int32 // its beginning
+	depth      uint16   // its length
+	known      bool     // to popularity
+	timed      bool     // to moment
 	created    int64    // Unix milliseconds; 0: unknown
+	whole      [2]float64
+	taken      float32 // purchases by interest
 	rating     float32
-	known      bool // to popularity
-	timed      bool // to moment
-	whole      [4]float64
-	moment     [parts]float64
+	moment     [parts]float32
 }
 
-// offer is an item in a market.
+// offer is an item in a market. It is one line of memory long, and holds as long
+// as the good it was made of.
 type offer struct {
-	item       *features.Item
-	id         string
-	slot, turn uint32
-	priced     bool
-	known      bool    // to popularity
-	log        float64 // of the price
-	off        float32 // share taken off the list price; NaN: unknown
-	here       [4]float64
+	good   *good
+	priced bool
+	known  bool    // to popularity
+	class  uint8   // of the price
+	off    float32 // share taken off the list price; NaN: unknown
+	log    float64 // of the price
+	here   [4]float64
 }
 
 // rows are pointers by row, that readers take without a lock.
@@ -131,19 +136,18 @@ func (m *Memory) changed(k key) {
 // good is what is known of row in c.
 func (m *Memory) good(c features.Catalog, row features.Row) *good {
 	it := c.Item(row)
-	if g := m.goods.rows.at(row); g != nil && g.item == it && (it != nil || g.id == c.ID(row)) && m.goods.turns[g.slot].Load() == g.turn {
+	if g := m.goods.rows.at(row); g != nil && g.item == it && (it != nil || *g.id == c.ID(row)) && m.goods.turns[g.slot].Load() == g.turn {
 		return g
 	}
-	g := &good{item: it, id: c.ID(row)}
-	g.slot = m.slot(g.id)
+	id := c.ID(row)
+	g := &good{item: it, id: &id, slot: m.slot(id)}
 	g.turn = m.goods.turns[g.slot].Load() // before the cells: an event between makes it anew
-	if cells := m.Read(Popularity{}.Name(), features.OfItem, g.id); len(cells) == len(g.whole) {
-		g.known = true
+	if cells := m.Read(Popularity{}.Name(), features.OfItem, id); len(cells) == 4 {
+		g.known, g.taken = true, taken(cells)
 		copy(g.whole[:], cells)
 	}
-	if cells := m.Read(Moment{}.Name(), features.OfItem, g.id); len(cells) == len(g.moment) {
-		g.timed = true
-		copy(g.moment[:], cells)
+	if cells := m.Read(Moment{}.Name(), features.OfItem, id); len(cells) == len(g.moment) {
+		g.timed, g.moment = true, counts(cells)
 	}
 	if it != nil {
 		m.goods.describe(g, it)
@@ -170,7 +174,10 @@ func (t *stock) describe(g *good, it *features.Item) {
 		return n
 	}
 	g.category, g.brand, g.group = number(kindOf(it)), number(it.Brand), number(it.Group)
-	g.depth = int32(len(it.Category)) // #nosec G115 -- short
+	g.depth = uint16(min(len(it.Category), math.MaxUint16)) // #nosec G115 -- bounded
+	if g.depth > 0 {
+		g.trail = number("\x01" + strings.Join(it.Category, "\x00"))
+	}
 	for i, c := range it.Category[:min(len(it.Category), len(g.path))] {
 		g.path[i] = number("\x00" + c) // an empty step is one too
 	}
@@ -193,19 +200,19 @@ func (m *Memory) offers(market string) *rows[offer] {
 // offer is what is known of row in market, whose list is where.
 func (m *Memory) offer(c features.Catalog, row features.Row, g *good, market string, where *rows[offer]) *offer {
 	if where != nil {
-		if o := where.at(row); o != nil && o.item == g.item && (o.item != nil || o.id == g.id) && m.goods.turns[o.slot].Load() == o.turn {
+		if o := where.at(row); o != nil && o.good == g {
 			return o
 		}
 	}
-	o := &offer{item: g.item, id: g.id, slot: g.slot, off: unknown}
-	o.turn = m.goods.turns[o.slot].Load()
-	if cells := m.Read(Popularity{}.Name(), features.OfMarket, inMarket(market, g.id)); len(cells) == len(o.here) {
+	o := &offer{good: g, off: unknown} // an event since makes the good anew, and this with it
+	if cells := m.Read(Popularity{}.Name(), features.OfMarket, inMarket(market, *g.id)); len(cells) == len(o.here) {
 		o.known = true
 		copy(o.here[:], cells)
 	}
 	if g.item != nil {
 		if units := g.item.PriceIn(market).Units(); units > 0 {
 			o.priced, o.log = true, ln(units)
+			o.class = uint8(priceClass(o.log)) // #nosec G115 -- below classes
 		}
 		o.off = reduced(g.item, market)
 	}

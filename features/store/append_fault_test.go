@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/raced"
 )
 
 func events(from, n int) []features.Event {
@@ -27,6 +28,9 @@ func TestAppendFaults(t *testing.T) {
 	step, points, struck, refused := 1, 0, 0, 0
 	if testing.Short() {
 		step = 17
+	}
+	if raced.On {
+		step = 68 // the same goroutines at each point
 	}
 	for _, f := range faults {
 		disk.arm(f, 0, false)
@@ -129,6 +133,9 @@ func TestSealFaults(t *testing.T) {
 	step, points, refused := 1, 0, 0
 	if testing.Short() {
 		step = 40
+	}
+	if raced.On {
+		step = 160
 	}
 	for _, f := range faults {
 		for n := 1; ; n += step {

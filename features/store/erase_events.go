@@ -32,11 +32,26 @@ func (l *shopLog) erasePages(ctx context.Context, c *Certificate) (n int64, err 
 	}
 	l.mu.RUnlock()
 	slices.Sort(seqs)
-	return l.blankPages(ctx, seqs, c.of)
+	return l.changePages(ctx, seqs, l.blanked(c.of))
 }
 
-// blankPages blanks what goes in the pages that hold the ascending numbers.
-func (l *shopLog) blankPages(ctx context.Context, seqs []int64, goes func(*stored) bool) (n int64, err error) {
+// change makes another event of one in place, and reports whether it did. It
+// may be called again for an event that was not written.
+type change func(*stored) (bool, error)
+
+// blanked is the change that blanks what goes.
+func (l *shopLog) blanked(goes func(*stored) bool) change {
+	return func(e *stored) (bool, error) {
+		if !goes(e) {
+			return false, nil
+		}
+		*e = blank(l.shop, e.Seq)
+		return true, nil
+	}
+}
+
+// changePages changes events in the pages that hold the ascending numbers.
+func (l *shopLog) changePages(ctx context.Context, seqs []int64, f change) (n int64, err error) {
 	for len(seqs) > 0 {
 		var done int64
 		err := l.store.writer.doThen(ctx, func(tx *transaction) (err error) {
@@ -45,7 +60,7 @@ func (l *shopLog) blankPages(ctx context.Context, seqs []int64, goes func(*store
 				if len(seqs) == 0 {
 					return nil
 				}
-				last, k, err := l.erasePage(tx, seqs[0], goes)
+				last, k, err := l.changePage(tx, seqs[0], f)
 				if err != nil {
 					return err
 				}
@@ -64,8 +79,8 @@ func (l *shopLog) blankPages(ctx context.Context, seqs []int64, goes func(*store
 	return n, nil
 }
 
-// erasePage blanks what goes in the page that holds an event.
-func (l *shopLog) erasePage(tx *transaction, seq int64, goes func(*stored) bool) (last, n int64, err error) {
+// changePage changes events in the page that holds an event.
+func (l *shopLog) changePage(tx *transaction, seq int64, f change) (last, n int64, err error) {
 	var p page
 	err = tx.get([]any{&p.first, &p.last, &p.body}, `SELECT first_seq, last_seq, body FROM pages
 		WHERE shop = ? AND first_seq <= ? ORDER BY first_seq DESC LIMIT 1`, string(l.shop), seq)
@@ -83,8 +98,11 @@ func (l *shopLog) erasePage(tx *transaction, seq int64, goes func(*stored) bool)
 	}
 	w.reset(p.first)
 	for r.next(&e) {
-		if goes(&e) {
-			e = blank(l.shop, e.Seq)
+		changed, err := f(&e)
+		if err != nil {
+			return seq, 0, err
+		}
+		if changed {
 			n++
 		}
 		w.add(&e)
@@ -115,7 +133,7 @@ func (l *shopLog) eraseSegments(ctx context.Context, c *Certificate) (n int64, e
 		if !holds {
 			continue
 		}
-		removed, err := l.eraseSegment(ctx, g.Segment, c.of, c.Time)
+		removed, err := l.changeSegment(ctx, g.Segment, l.blanked(c.of), c.Time)
 		n += removed
 		if err != nil {
 			return n, err
@@ -124,23 +142,30 @@ func (l *shopLog) eraseSegments(ctx context.Context, c *Certificate) (n int64, e
 	return n, nil
 }
 
-// eraseSegment writes a segment anew without what goes; stamp tells it from the
-// one before.
-func (l *shopLog) eraseSegment(ctx context.Context, old Segment, goes func(*stored) bool, stamp time.Time) (n int64, err error) {
-	g := Segment{First: old.First, Last: old.Last, Sealed: old.Sealed, File: filepath.ToSlash(filepath.Join("segments", string(l.shop),
-		fmt.Sprintf("%012d-%012d-%d.parquet", old.First, old.Last, stamp.UnixMilli())))}
+// rewrittenFile is what a segment that is written anew at a time is called.
+func rewrittenFile(g Segment, stamp time.Time) string {
+	dir := filepath.Dir(filepath.FromSlash(g.File))
+	return filepath.ToSlash(filepath.Join(dir, fmt.Sprintf("%012d-%012d-%d.parquet", g.First, g.Last, stamp.UnixMilli())))
+}
+
+// changeSegment writes a segment anew with events changed; stamp tells it from
+// the one before.
+func (l *shopLog) changeSegment(ctx context.Context, old Segment, f change, stamp time.Time) (n int64, err error) {
+	g := Segment{First: old.First, Last: old.Last, Sealed: old.Sealed, File: rewrittenFile(old, stamp)}
 	if g.File == old.File {
 		return 0, nil // done before the program ended
 	}
 	path := filepath.Join(l.store.opts.Dir, old.File)
-	err = l.writeSegment(&g, func(f func(*stored) error) error {
+	err = l.writeSegment(&g, func(write func(*stored) error) error {
 		return l.readSegment(ctx, path, func(e *stored) error {
-			if !goes(e) {
-				return f(e)
+			changed, err := f(e)
+			if err != nil {
+				return err
 			}
-			b := blank(l.shop, e.Seq)
-			n++
-			return f(&b)
+			if changed {
+				n++
+			}
+			return write(e)
 		})
 	})
 	if err != nil {

@@ -129,19 +129,12 @@ func inOrder(links map[features.UserKey]freshLink) []features.UserKey {
 	return slices.SortedFunc(maps.Keys(links), func(a, b features.UserKey) int { return bytes.Compare(a[:], b[:]) })
 }
 
-// find is whom an alias was linked to.
-func (f *freshLinks) find(alias features.UserKey) (features.UserKey, bool) {
+// find is the link of an alias that waits.
+func (f *freshLinks) find(alias features.UserKey) (freshLink, bool) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	l, ok := f.to[alias]
-	return l.user, ok
-}
-
-// link is what waits of an alias.
-func (f *freshLinks) link(alias features.UserKey) freshLink {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	return f.to[alias]
+	return l, ok
 }
 
 // aliases are those linked to a user.
@@ -302,7 +295,7 @@ func (tx *transaction) identify(l *shopLog, aliases []features.UserKey) error {
 	for some := range slices.Chunk(aliases, linksAtOnce) {
 		if len(some) < linksAtOnce {
 			for i := range some {
-				w := l.fresh.link(some[i])
+				w, _ := l.fresh.find(some[i])
 				if _, err := tx.exec(settleQuery, string(l.shop), some[i][:], w.user[:], w.seq, w.time); err != nil {
 					return err
 				}
@@ -311,7 +304,7 @@ func (tx *transaction) identify(l *shopLog, aliases []features.UserKey) error {
 		}
 		args = append(args[:0], string(l.shop))
 		for i := range some {
-			w := l.fresh.link(some[i])
+			w, _ := l.fresh.find(some[i])
 			args = append(args, some[i][:], w.user[:], w.seq, w.time)
 		}
 		if _, err := tx.exec(settlesQuery, args...); err != nil {
@@ -326,7 +319,8 @@ func (tx *transaction) waits(l *shopLog, alias features.UserKey) (features.UserK
 	if tx.settled(l) {
 		return features.UserKey{}, false
 	}
-	return l.fresh.find(alias)
+	w, ok := l.fresh.find(alias)
+	return w.user, ok
 }
 
 // putFresh stores links in a row of their own.

@@ -130,8 +130,8 @@ func (s *Store) follow(ctx context.Context, shop features.ShopID, key, stop feat
 		if key == stop {
 			return key, nil
 		}
-		if to, ok := fresh.find(key); ok {
-			key = to
+		if l, ok := fresh.find(key); ok {
+			key = l.user
 			continue
 		}
 		if linked != nil && !linked.may(key) {

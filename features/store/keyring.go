@@ -34,11 +34,59 @@ type keyOf struct {
 type keyring struct {
 	store  *Store
 	keeper *secrets.Keeper
-	cache  *lru.Cache[keyOf, cipher.AEAD]
+	cache  *lru.Cache[keyOf, *ciphers]
+}
+
+// keySize is that of a data key. While data keys are renewed, an old one stands
+// behind the new one: see RenewDataKeys.
+const keySize = 32
+
+// ciphers are those of a person: the first encrypts, any of them decrypts.
+type ciphers struct {
+	newest cipher.AEAD
+	older  cipher.AEAD // nil but while data keys are renewed
+}
+
+func newKey() ([]byte, error) {
+	key := make([]byte, keySize)
+	_, err := rand.Read(key)
+	return key, err
+}
+
+func newCiphers(keys []byte) (*ciphers, error) {
+	if len(keys) != keySize && len(keys) != 2*keySize {
+		return nil, fmt.Errorf("%w: %d bytes", ErrCorrupt, len(keys))
+	}
+	newest, err := newAEAD(keys[:keySize])
+	if err != nil {
+		return nil, err
+	}
+	c := &ciphers{newest: newest}
+	if len(keys) > keySize {
+		c.older, err = newAEAD(keys[keySize:])
+	}
+	return c, err
+}
+
+func newAEAD(key []byte) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCM(block)
+}
+
+// open decrypts what any of the keys encrypted.
+func (c *ciphers) open(nonce, sealed, associated []byte) ([]byte, error) {
+	plain, err := c.newest.Open(nil, nonce, sealed, associated)
+	if err != nil && c.older != nil {
+		plain, err = c.older.Open(nil, nonce, sealed, associated)
+	}
+	return plain, err
 }
 
 func newKeyring(s *Store, keeper *secrets.Keeper) (*keyring, error) {
-	cache, err := lru.New[keyOf, cipher.AEAD](cachedKeys)
+	cache, err := lru.New[keyOf, *ciphers](cachedKeys)
 	if err != nil {
 		return nil, err
 	}
@@ -98,10 +146,11 @@ func (k *keyring) encrypt(ctx context.Context, shop features.ShopID, user featur
 	if len(plain) == 0 {
 		return nil, nil
 	}
-	aead, err := k.get(ctx, shop, user, true)
+	keys, err := k.get(ctx, shop, user, true)
 	if err != nil {
 		return nil, err
 	}
+	aead := keys.newest
 	out := make([]byte, 1+aead.NonceSize(), 1+aead.NonceSize()+len(plain)+aead.Overhead())
 	out[0] = sealedV1
 	if _, err := rand.Read(out[1:]); err != nil {
@@ -117,18 +166,18 @@ func (k *keyring) decrypt(ctx context.Context, shop features.ShopID, user featur
 	if len(sealed) == 0 {
 		return nil, nil
 	}
-	aead, err := k.get(ctx, shop, user, false)
+	keys, err := k.get(ctx, shop, user, false)
 	if errors.Is(err, ErrNotFound) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	n := 1 + aead.NonceSize()
+	n := 1 + keys.newest.NonceSize()
 	if len(sealed) < n || sealed[0] != sealedV1 {
 		return nil, fmt.Errorf("%w: %s of %s is not in a known encrypted form", ErrCorrupt, what, user)
 	}
-	plain, err := aead.Open(nil, sealed[1:n], sealed[n:], associated(shop, user, what))
+	plain, err := keys.open(sealed[1:n], sealed[n:], associated(shop, user, what))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s of %s does not open under its key", ErrCorrupt, what, user)
 	}
@@ -142,8 +191,8 @@ func associated(shop features.ShopID, user features.UserKey, what string) []byte
 	return append(ad, user[:]...)
 }
 
-// get is the person's cipher; ErrNotFound when there is no key, or no longer.
-func (k *keyring) get(ctx context.Context, shop features.ShopID, user features.UserKey, mayMake bool) (cipher.AEAD, error) {
+// get is the person's ciphers; ErrNotFound when there is no key, or no longer.
+func (k *keyring) get(ctx context.Context, shop features.ShopID, user features.UserKey, mayMake bool) (*ciphers, error) {
 	id := keyOf{shop, user}
 	if a, ok := k.cache.Get(id); ok {
 		return a, nil
@@ -159,16 +208,13 @@ func (k *keyring) get(ctx context.Context, shop features.ShopID, user features.U
 	if err != nil {
 		return nil, fmt.Errorf("unwrap a data key of shop %s: is this the master key it was made with? %w", shop, err)
 	}
-	block, err := aes.NewCipher(key)
+	c, err := newCiphers(key)
+	clear(key)
 	if err != nil {
-		return nil, fmt.Errorf("%w: a data key of shop %s: %w", ErrCorrupt, shop, err)
+		return nil, fmt.Errorf("a data key of shop %s: %w", shop, err)
 	}
-	aead, err := cipher.NewGCM(block)
-	if err != nil {
-		return nil, err
-	}
-	k.cache.Add(id, aead)
-	return aead, nil
+	k.cache.Add(id, c)
+	return c, nil
 }
 
 func (k *keyring) wrapped(ctx context.Context, id keyOf) ([]byte, error) {
@@ -229,11 +275,11 @@ func (k *keyring) make(ctx context.Context, id keyOf) ([]byte, error) {
 
 // fresh is a new random key, wrapped.
 func (k *keyring) fresh(ctx context.Context, shop features.ShopID) ([]byte, error) {
-	var key [32]byte
-	if _, err := rand.Read(key[:]); err != nil {
+	key, err := newKey()
+	if err != nil {
 		return nil, err
 	}
-	wrapped, err := k.keeper.Encrypt(ctx, key[:])
+	wrapped, err := k.keeper.Encrypt(ctx, key)
 	if err != nil {
 		return nil, fmt.Errorf("wrap a data key of shop %s: %w", shop, err)
 	}

@@ -125,7 +125,7 @@ func (l *shopLog) expireEvents(ctx context.Context, r Retention, now time.Time, 
 	if err != nil {
 		return err
 	}
-	pages, err := l.blankPages(ctx, seqs, counted)
+	pages, err := l.changePages(ctx, seqs, l.blanked(counted))
 	if err != nil {
 		return err
 	}
@@ -147,5 +147,5 @@ func (l *shopLog) expireSegment(ctx context.Context, g Segment, goes, counted fu
 	if err != nil || !found {
 		return 0, err
 	}
-	return l.eraseSegment(ctx, g, counted, now)
+	return l.changeSegment(ctx, g, l.blanked(counted), now)
 }

@@ -18,12 +18,14 @@ import (
 // one, until everything is wrapped by it.
 const nextKey = ".next"
 
-// wrappedRows is everything that the master key wraps, in pages by key.
-var wrappedRows = []struct{ list, set string }{
-	{`SELECT shop, x'', secret FROM shops WHERE shop > ?1 ORDER BY shop LIMIT 1000`, `UPDATE shops SET secret = ?3 WHERE shop = ?1 AND ?2 = x''`},
-	{`SELECT shop, user_key, wrapped FROM data_keys WHERE (shop, user_key) > (?1, ?2) ORDER BY shop, user_key LIMIT 1000`,
-		`UPDATE data_keys SET wrapped = ?3 WHERE shop = ?1 AND user_key = ?2`},
-}
+// wrappedKeys is a column that the master key wraps, in pages by key.
+type wrappedKeys struct{ list, set string }
+
+var (
+	shopSecrets = wrappedKeys{`SELECT shop, x'', secret FROM shops WHERE shop > ?1 ORDER BY shop LIMIT 1000`, `UPDATE shops SET secret = ?3 WHERE shop = ?1 AND ?2 = x''`}
+	dataKeys    = wrappedKeys{`SELECT shop, user_key, wrapped FROM data_keys WHERE (shop, user_key) > (?1, ?2) ORDER BY shop, user_key LIMIT 1000`,
+		`UPDATE data_keys SET wrapped = ?3 WHERE shop = ?1 AND user_key = ?2`}
+)
 
 // RotateMasterKey makes a new master key for the data directory in opts.Dir,
 // wraps every data key and every shop's secret by it, and returns how many those
@@ -65,7 +67,7 @@ func (s *Store) rotate(ctx context.Context) (n int, err error) {
 	}
 	err = s.writer.do(ctx, func(tx *transaction) error {
 		n = 0
-		for _, rows := range wrappedRows {
+		for _, rows := range []wrappedKeys{shopSecrets, dataKeys} {
 			if err := s.rewrap(ctx, tx, rows.list, rows.set, next, &n); err != nil {
 				return err
 			}

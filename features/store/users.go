@@ -246,8 +246,8 @@ func (s *Store) ConsentIn(ctx context.Context, shop features.ShopID, key feature
 		return 0, fmt.Errorf("consent: %w", err)
 	}
 	var linked any
-	if user, ok := fresh.find(key); ok {
-		linked = user[:]
+	if l, ok := fresh.find(key); ok {
+		linked = l.user[:]
 	}
 	var p sql.NullInt64
 	err = s.read.QueryRowContext(ctx, `WITH who AS (SELECT consent, market FROM users WHERE shop = ?1 AND user_key IN (?2,

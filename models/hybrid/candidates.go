@@ -35,10 +35,22 @@ var lasting = []float64{5, 20}
 // liked.
 var starFactors = []float64{.3, .3, .7, 1, 1}
 
+// plenty is the interactions from which on every family of parts is worth its
+// full prior weight.
+const plenty = 100_000
+
+// ripe is how much of its prior weight a part deserves that has to learn its
+// numbers from this many interactions, 0 to 1: of a few hundred, walks over
+// common users and what sells say nearly all that can be said.
+func ripe(pairs int) float64 {
+	return math.Min(1, math.Pow(float64(max(pairs, 1))/plenty, .55))
+}
+
 // candidates are the parts that are worth trying on data of these facts,
 // the most valuable first.
 func candidates(f Facts, p Params) []candidate {
 	var out []candidate
+	learnt := ripe(f.Pairs)
 	add := func(name, kind string, prior float64, params map[string]any, why string) {
 		raw, _ := json.Marshal(params) // numbers, strings and slices of them always can
 		if len(params) == 0 {
@@ -59,7 +71,7 @@ func candidates(f Facts, p Params) []candidate {
 			add(name+[]string{"-session", "-recent"}[i], kind, prior/2, own, "there are times: the newest interactions may say more")
 		}
 	}
-	add("popular", cold, .02, nil, "speaks for shoppers of whom nothing is known")
+	add("popular", cold, .06-.04*learnt, nil, "speaks for shoppers of whom nothing is known")
 	pairs := f.Pairs
 	base := 16 * math.Round(math.Sqrt(float64(pairs))/80)
 	sizes := []float64{math.Max(32, 16*math.Round(base*.7/16)), math.Max(64, 16*math.Round(base*1.4/16))}
@@ -84,28 +96,28 @@ func candidates(f Facts, p Params) []candidate {
 			// Where people say little of an item, its contents say where it belongs.
 			params["content"] = "fuse"
 		}
-		add(name, "ials", 1/float64(len(sizes)), params, why)
+		add(name, "ials", learnt/float64(len(sizes)), params, why)
 		if f.Timed && i == 0 {
-			recent(name, "ials", .5, params)
+			recent(name, "ials", .5*learnt, params)
 		}
 	}
 	dense := float64(f.Items) * float64(f.Items) * 4 / (1 << 20)
 	if f.Items <= 8192 && 3*dense <= float64(p.MemoryMB) {
-		add("ease", "ease", 1, nil, "the catalogue is small enough for exact regression of items on items")
+		add("ease", "ease", learnt, nil, "the catalogue is small enough for exact regression of items on items")
 		if f.Timed {
-			recent("ease", "ease", 1, nil)
+			recent("ease", "ease", learnt, nil)
 		}
 	}
 	if f.Density < sparse {
-		add("low-pass", "low-pass", .4, nil, "pairs are rare: smooth signals on the graph reach further")
+		add("low-pass", "low-pass", .4*learnt, nil, "pairs are rare: smooth signals on the graph reach further")
 	}
-	add("paths", "path-knn", .4, map[string]any{"user": .6}, "walks over common users see what factors smooth away")
+	add("paths", "path-knn", 1-.6*learnt, map[string]any{"user": .6}, "walks over common users see what factors smooth away")
 	if f.Timed {
-		recent("paths", "path-knn", .4, map[string]any{"user": .6})
+		recent("paths", "path-knn", .4*learnt, map[string]any{"user": .6})
 	}
 	if f.Words {
-		add("content-paths", "content-knn", .6, nil, "contents join items that no user has in common")
-		add("content", "content", .3, nil, "the catalogue has words: items are known before anyone bought them")
+		add("content-paths", "content-knn", 1-.4*learnt, nil, "contents join items that no user has in common")
+		add("content", "content", .6-.3*learnt, nil, "the catalogue has words: items are known before anyone bought them")
 	}
 	if len(p.Content) > 0 {
 		out = append(out, candidate{

@@ -63,19 +63,17 @@ type Learnt struct {
 // along each weight for NDCG itself. history and truth share users and items.
 // Parts are standardised by all their scores.
 func Learn(ctx context.Context, parts []models.Part, history, truth *dataset.Dataset, o LearnOptions) (*Learnt, error) {
+	return learnFolds(ctx, []fold{{parts, history, truth}}, o)
+}
+
+// learnFolds is Learn on the cases of several folds together, whose parts have
+// the same names.
+func learnFolds(ctx context.Context, folds []fold, o LearnOptions) (*Learnt, error) {
 	o = o.filled()
-	rows := make([]features.Row, history.NumItems())
-	for i := range rows {
-		rows[i] = features.Row(i) // #nosec G115 -- rows are int32 by contract
-	}
-	m, err := build(parts, nil, rows, history.NumItems())
-	if err != nil {
-		return nil, err
-	}
-	lists, cases, err := m.lists(ctx, history, truth, o, false)
+	m, lists, cases, err := listsOf(ctx, folds, o, false)
 	if err == nil && len(lists) == 0 {
 		// A shop whose shoppers come back for what they know.
-		lists, cases, err = m.lists(ctx, history, truth, o, true)
+		m, lists, cases, err = listsOf(ctx, folds, o, true)
 	}
 	if err != nil {
 		return nil, err
@@ -112,6 +110,30 @@ func Learn(ctx context.Context, parts []models.Part, history, truth *dataset.Dat
 		out.Alone[part.Name] = ndcg(lists, alone, o.K) * reach
 	}
 	return out, nil
+}
+
+// listsOf gathers the lists of all folds; the model is that of the first one's
+// parts.
+func listsOf(ctx context.Context, folds []fold, o LearnOptions, known bool) (first *Model, lists []list, cases int, err error) {
+	for _, f := range folds {
+		rows := make([]features.Row, f.history.NumItems())
+		for i := range rows {
+			rows[i] = features.Row(i) // #nosec G115 -- rows are int32 by contract
+		}
+		m, err := build(f.parts, nil, rows, len(rows))
+		if err != nil {
+			return nil, nil, 0, err
+		}
+		own, n, err := m.lists(ctx, f.history, f.truth, o, known)
+		if err != nil {
+			return nil, nil, 0, err
+		}
+		if first == nil {
+			first = m
+		}
+		lists, cases = append(lists, own...), cases+n
+	}
+	return first, lists, cases, nil
 }
 
 // list is one user's candidates.

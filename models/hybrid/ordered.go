@@ -35,13 +35,13 @@ func ordered(f Facts, p Params) []candidate {
 		return nil
 	}
 	out := []candidate{{
-		Choice: Choice{Name: prefix + "next", Kind: sequence.KindMarkov}, prior: .5,
+		Choice: Choice{Name: prefix + "next", Kind: sequence.KindMarkov}, prior: .5 * ripe(f.Pairs),
 		why: "histories carry order: pairs of what followed what",
 	}}
 	network := func(name, kind string, prior float64, why string) {
 		seconds, bytes := sequence.Cost(kind, f.Pairs, f.Items)
 		if seconds <= oneNetwork*p.BudgetSeconds && bytes <= int64(p.MemoryMB)<<20 {
-			out = append(out, candidate{Choice: Choice{Name: prefix + name, Kind: kind}, prior: prior, seconds: seconds, why: why})
+			out = append(out, candidate{Choice: Choice{Name: prefix + name, Kind: kind}, prior: prior * ripe(f.Pairs), seconds: seconds, why: why})
 		}
 	}
 	network("attention", sequence.KindSASRec, 1, "histories carry order: what comes next, by all that came before")

@@ -55,7 +55,7 @@ func fitOwn(ctx context.Context, in models.FitInput, p Params) (*Model, error) {
 	train, truth := in.Train, in.Validate
 	if truth != nil {
 		story.HeldOut = "the validation data that was given"
-		truth = facts.aims(truth, &events)
+		truth = facts.findable(train, facts.aims(truth, &events))
 	} else {
 		train, truth, story.HeldOut = facts.holdOut(in.Train, &events, in.Seed)
 	}
@@ -81,7 +81,17 @@ func fitOwn(ctx context.Context, in models.FitInput, p Params) (*Model, error) {
 	for _, c := range kept {
 		prior[c.Name] = c.prior
 	}
-	learnt, err := Learn(ctx, parts, train, truth, LearnOptions{Seed: in.Seed, Workers: in.Workers, Prior: prior, Learner: p.Learner})
+	folds := []fold{{parts, train, truth}}
+	if in.Validate == nil && len(in.Train.Log) <= scant {
+		more, err := refold(ctx, in, p, facts, &events, kept, folds[0], clock)
+		if err != nil {
+			return nil, err
+		}
+		if folds = append(folds, more...); len(more) > 0 {
+			story.HeldOut += fmt.Sprintf(", %d times", len(folds))
+		}
+	}
+	learnt, err := learnFolds(ctx, folds, LearnOptions{Seed: in.Seed, Workers: in.Workers, Prior: prior, Learner: p.Learner})
 	if errors.Is(err, ErrNothingToLearn) {
 		story.HeldOut = "nothing: nobody has both a history and something to be found; weights are those that hold elsewhere"
 		p.Recipe = untried(tried, story)
@@ -110,17 +120,23 @@ const sure = 200
 // doubt expects less of what leans on the newest where there are few cases to
 // show that it helps.
 func doubt(tried []candidate, train, truth *dataset.Dataset) {
+	cases := askedOf(train, truth)
+	for i := range tried {
+		if c := &tried[i]; cases < sure && leans(c.Choice) {
+			c.prior *= float64(cases) / sure
+		}
+	}
+}
+
+// askedOf is how many users have both a history and something to be found.
+func askedOf(train, truth *dataset.Dataset) int {
 	cases := 0
 	for u := range truth.Users {
 		if len(truth.History(u)) > 0 && len(train.History(u)) > 0 {
 			cases++
 		}
 	}
-	for i := range tried {
-		if c := &tried[i]; cases < sure && leans(c.Choice) {
-			c.prior *= float64(cases) / sure
-		}
-	}
+	return cases
 }
 
 // leans reports whether a part leans on the newest interactions or learns from

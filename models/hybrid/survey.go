@@ -107,7 +107,9 @@ const sparse = .005
 // rating, or everything from the newest purchase (or event) on, so that nothing
 // of the same basket is left to give it away. Without times it is a random
 // share of each user's, a fifth of sparse data, since users of few items would
-// hardly take part with less, and a tenth of dense data.
+// hardly take part with less, and a tenth of dense data. Users of two events
+// take part where too few have more. What nobody has in train is not to be
+// found, unless the catalogue says something of it: nothing else could.
 func (f Facts) holdOut(d *dataset.Dataset, w *models.EventWeights, seed uint64) (train, truth *dataset.Dataset, how string) {
 	held, target := make([]bool, len(d.Log)), make([]bool, len(d.Log))
 	switch {
@@ -125,9 +127,10 @@ func (f Facts) holdOut(d *dataset.Dataset, w *models.EventWeights, seed uint64) 
 		share = .2
 	}
 	rng := rand.New(rand.NewPCG(seed, 0xb01d))
+	shortest := shortest(d)
 	for u := range d.Users {
 		lo, hi := d.Ptr[u], d.Ptr[u+1]
-		if hi-lo < 3 {
+		if hi-lo < shortest {
 			continue
 		}
 		if !f.Timed {
@@ -162,5 +165,32 @@ func (f Facts) holdOut(d *dataset.Dataset, w *models.EventWeights, seed uint64) 
 	}
 	train = d.Keep(func(_ int, at int64) bool { return !held[at] })
 	truth = d.Keep(func(_ int, at int64) bool { return target[at] })
-	return train, truth, how
+	return train, f.findable(train, truth), how
+}
+
+// shortest is the fewest events of a user who takes part in what is held out.
+func shortest(d *dataset.Dataset) int64 {
+	n := 0
+	for u := range d.Users {
+		if len(d.History(u)) >= 3 {
+			n++
+		}
+	}
+	if n < sure {
+		return 2
+	}
+	return 3
+}
+
+// findable is truth without the items that nobody has in train, unless there
+// are words.
+func (f Facts) findable(train, truth *dataset.Dataset) *dataset.Dataset {
+	if f.Words {
+		return truth
+	}
+	met := features.NewBitmap(train.NumItems())
+	for i := range train.Log {
+		met.Set(train.Log[i].Row)
+	}
+	return truth.Keep(func(_ int, at int64) bool { return met.Has(truth.Log[at].Row) })
 }

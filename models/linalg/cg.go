@@ -4,14 +4,8 @@ package linalg
 // one goroutine at a time and is meant to be kept between solves.
 type CG struct {
 	r, p, ap, t []float32
-	mat         Matrix
-	rows        []int32
-	x           []float32 // the rows, gathered; empty: they are read where they are
+	rows        Gathered // read twice a step
 }
-
-// gatherLimit is how many numbers are worth gathering: no more than stay in a core's cache
-// between two readings.
-const gatherLimit = 1 << 18
 
 // Solve improves x as the solution of
 //
@@ -26,15 +20,12 @@ const gatherLimit = 1 << 18
 func (s *CG) Solve(g, mat Matrix, rows []int32, weights, b, x []float32, steps int, tol float32) int {
 	k := len(x)
 	g.check("CG.Solve")
-	mat.check("CG.Solve")
 	checkShape("CG.Solve", "g", g, k, k)
 	checkShape("CG.Solve", "mat", mat, mat.Rows, k)
 	checkLen("CG.Solve", len(b), k)
 	checkLen("CG.Solve", len(weights), len(rows))
-	checkRows("CG.Solve", rows, mat.Rows)
-	n := len(rows)
-	s.r, s.p, s.ap, s.t = grow(s.r, k), grow(s.p, k), grow(s.ap, k), grow(s.t, n)
-	s.read(mat, rows, n*k <= gatherLimit)
+	s.r, s.p, s.ap, s.t = grow(s.r, k), grow(s.p, k), grow(s.ap, k), grow(s.t, len(rows))
+	s.rows.Set(mat, rows)
 	s.apply(g, weights, x)
 	for i, v := range b {
 		s.r[i] = v - s.ap[i]
@@ -63,34 +54,12 @@ func (s *CG) Solve(g, mat Matrix, rows []int32, weights, b, x []float32, steps i
 	return steps
 }
 
-// read takes the rows, which are read twice a step: gathered once, or left where they are.
-func (s *CG) read(mat Matrix, rows []int32, gather bool) {
-	s.mat, s.rows, s.x = mat, rows, s.x[:0]
-	if !gather {
-		return
-	}
-	k := mat.Cols
-	s.x = grow(s.x, len(rows)*k)
-	for t, r := range rows {
-		copy(s.x[t*k:][:k], mat.Row(int(r)))
-	}
-}
-
 // apply sets ap to the matrix times v.
 func (s *CG) apply(g Matrix, weights, v []float32) {
-	k := len(v)
 	dotRows(v, g.Data, g.Stride, s.ap)
-	if len(s.x) == 0 {
-		dotGather(v, s.mat.Data, s.mat.Stride, s.rows, s.t)
-	} else {
-		dotRows(v, s.x, k, s.t)
-	}
+	s.rows.Dots(v, s.t)
 	for t, w := range weights {
 		s.t[t] *= w
 	}
-	if len(s.x) == 0 {
-		axpyGather(s.t, s.mat.Data, s.mat.Stride, s.rows, s.ap)
-	} else {
-		axpyRows(s.t, s.x, k, s.ap)
-	}
+	s.rows.Sum(s.t, s.ap)
 }

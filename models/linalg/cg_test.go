@@ -48,26 +48,3 @@ func TestCGWithoutRows(t *testing.T) {
 		t.Errorf("got %v, want [1 2]", x)
 	}
 }
-
-// Rows that are read where they are give what gathered ones do.
-func TestCGReadsRowsInPlace(t *testing.T) {
-	eachISA(t, func(t *testing.T) {
-		for _, k := range []int{1, 16, 33} {
-			s := &sample{r: newRand(uint64(k))}
-			mat, rows := s.matrix(50, k), s.rows(21, 50)
-			g, v, weights := randomSPD(s.r, k), s.vec(k), s.vec(len(rows))
-			var got [2][]float32
-			for i, gather := range []bool{false, true} {
-				cg := CG{ap: make([]float32, k), t: make([]float32, len(rows))}
-				cg.read(mat, rows, gather)
-				cg.apply(g, weights, v)
-				got[i] = cg.ap
-			}
-			for i := range v {
-				if d := math.Abs(float64(got[0][i] - got[1][i])); d > 1e-3 {
-					t.Errorf("k=%d: got %v in place and %v gathered", k, got[0][i], got[1][i])
-				}
-			}
-		}
-	})
-}

@@ -2,7 +2,6 @@ package mf
 
 import (
 	"math"
-	"slices"
 
 	"github.com/attune-rec/attune/models/linalg"
 )
@@ -18,7 +17,7 @@ func (w *worker) gradient(y *system, rows []int32, weights []float32, reg float3
 	for i, v := range weights {
 		magnitudes[i] = max(v, -v)
 	}
-	m := w.gather(y, rows)
+	w.rows.Set(y.fixed, rows)
 	diagonal, inverse := w.scratch.Floats(dim), w.scratch.Floats(dim)
 	for k, v := range y.spectrum {
 		diagonal[k] = v + reg
@@ -26,14 +25,14 @@ func (w *worker) gradient(y *system, rows []int32, weights []float32, reg float3
 	}
 	left, step, turned, product := w.scratch.Floats(dim), w.scratch.Floats(dim), w.scratch.Floats(dim), w.scratch.Floats(dim)
 	// What is left at x: the liked rows and reg·prior, less A·x.
-	m.dots(x, scores)
+	w.rows.Dots(x, scores)
 	value := y.value(scores, weights, reg, x, prior)
 	for i, s := range scores {
 		scores[i] = max(weights[i], 0) - magnitudes[i]*s
 	}
 	linalg.MulTo(left, diagonal, x)
 	linalg.Scale(-1, left)
-	m.sum(scores, left)
+	w.rows.Sum(scores, left)
 	if prior != nil {
 		linalg.Axpy(reg, prior, left)
 	}
@@ -44,10 +43,10 @@ func (w *worker) gradient(y *system, rows []int32, weights []float32, reg float3
 		if !(size > 0) {
 			break
 		}
-		m.dots(step, scores)
+		w.rows.Dots(step, scores)
 		linalg.MulTo(scores, magnitudes, scores)
 		linalg.MulTo(product, diagonal, step)
-		m.sum(scores, product)
+		w.rows.Sum(scores, product)
 		curve := linalg.Dot(step, product)
 		if !(curve > 0) {
 			break
@@ -64,49 +63,6 @@ func (w *worker) gradient(y *system, rows []int32, weights []float32, reg float3
 		size = next
 	}
 	return value
-}
-
-// gathered is the observed rows of a system: read where they are, or copied side by
-// side where they stay in a core's cache between two readings.
-type gathered struct {
-	from linalg.Matrix
-	rows []int32
-	own  []float32 // empty: from
-}
-
-// gatherLimit is how many numbers are worth copying.
-const gatherLimit = 1 << 18
-
-func (w *worker) gather(y *system, rows []int32) gathered {
-	m := gathered{from: y.fixed, rows: rows}
-	dim := y.fixed.Cols
-	if len(rows)*dim > gatherLimit {
-		return m
-	}
-	w.own = slices.Grow(w.own[:0], len(rows)*dim)[:len(rows)*dim]
-	m.own = w.own
-	for i, row := range rows {
-		copy(m.own[i*dim:][:dim], y.fixed.Row(int(row)))
-	}
-	return m
-}
-
-// dots sets out to the rows' products with x.
-func (m *gathered) dots(x, out []float32) {
-	if len(m.own) > 0 {
-		linalg.DotRows(x, m.own, out)
-		return
-	}
-	linalg.DotGather(x, m.from.Data, m.rows, out)
-}
-
-// sum adds weights times the rows to out.
-func (m *gathered) sum(weights, out []float32) {
-	if len(m.own) > 0 {
-		linalg.AxpyRows(weights, m.own, out)
-		return
-	}
-	linalg.AxpyGather(weights, m.from.Data, m.rows, out)
 }
 
 // value is what x minimises, at x with the given scores of the observed rows.

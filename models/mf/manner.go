@@ -1,9 +1,10 @@
 package mf
 
 import (
+	"cmp"
 	"fmt"
-	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"github.com/attune-rec/attune/features/dataset"
 	"github.com/attune-rec/attune/models"
@@ -18,14 +19,26 @@ type manners struct {
 	vectors linalg.Matrix // of each, and the mean of all shoppers last, for markets without a vector
 }
 
+// trait is what one number stands for; its name is "c:app".
+type trait struct{ kind, value string } // no value: unknown
+
+func traitsOf(m dataset.Manner) [2]trait {
+	return [...]trait{{"c:", m.Channel}, {"l:", m.Language}}
+}
+
+// compareTrait orders a name and a trait as their names.
+func compareTrait(name string, t trait) int {
+	cut := min(len(name), len(t.kind))
+	return cmp.Or(strings.Compare(name[:cut], t.kind), strings.Compare(name[cut:], t.value))
+}
+
 // traits are the names of a manner.
 func traits(m dataset.Manner) []string {
 	var names []string
-	if m.Channel != "" {
-		names = append(names, "c:"+m.Channel)
-	}
-	if m.Language != "" {
-		names = append(names, "l:"+m.Language)
+	for _, t := range traitsOf(m) {
+		if t.value != "" {
+			names = append(names, t.kind+t.value)
+		}
 	}
 	return names
 }
@@ -41,17 +54,7 @@ func newManners(d *dataset.Dataset, w *welcome, users, items linalg.Matrix, seed
 	if d.Manners == nil {
 		return nil, nil
 	}
-	rng := rand.New(rand.NewPCG(seed, 0x3e1d))
-	var fit, held []int
-	for u := range users.Rows {
-		switch {
-		case d.Manner(u) == dataset.Manner{} || linalg.Dot(users.Row(u), users.Row(u)) == 0:
-		case rng.Float64() < .1:
-			held = append(held, u)
-		default:
-			fit = append(fit, u)
-		}
-	}
+	fit, held := holdOut(users, seed, 0x3e1d, func(u int) bool { return d.Manner(u) != dataset.Manner{} })
 	if len(held) < least {
 		return nil, nil
 	}
@@ -63,24 +66,20 @@ func newManners(d *dataset.Dataset, w *welcome, users, items linalg.Matrix, seed
 	plain := &manners{vectors: meanOf(users, fit)}
 	vec := make([]float32, users.Cols)
 	base := greet(d, items, held, kindOf, func(u int) []float32 { return plain.market(w, d.LastMarket(u)) })
-	best, ridge := 0., 0.
-	for _, r := range shrinkages {
-		m, err := regress(d, w, users, fit, r)
+	ridge, err := bestRidge(base, func(ridge float64) ([]float64, error) {
+		m, err := regress(d, w, users, fit, ridge)
 		if err != nil {
 			return nil, err
 		}
-		values := greet(d, items, held, kindOf, func(u int) []float32 {
+		return greet(d, items, held, kindOf, func(u int) []float32 {
 			if !m.embed(w, d.LastMarket(u), d.Manner(u), vec) {
 				return m.market(w, d.LastMarket(u))
 			}
 			return vec
-		})
-		if gain, deviation := ahead(values, base); gain > 2*deviation && gain > best {
-			best, ridge = gain, r
-		}
-	}
-	if best == 0 {
-		return nil, nil
+		}), nil
+	})
+	if err != nil || ridge == 0 {
+		return nil, err
 	}
 	return regress(d, w, users, append(fit, held...), ridge)
 }
@@ -109,13 +108,7 @@ func regress(d *dataset.Dataset, w *welcome, users linalg.Matrix, of []int, ridg
 		}
 	}
 	slices.SortFunc(m.names, func(a, b string) int {
-		if counts[a] != counts[b] {
-			return counts[b] - counts[a]
-		}
-		if a < b {
-			return -1
-		}
-		return 1
+		return cmp.Or(counts[b]-counts[a], strings.Compare(a, b))
 	})
 	m.names = m.names[:min(len(m.names), mostTraits)]
 	slices.Sort(m.names)
@@ -131,10 +124,10 @@ func regress(d *dataset.Dataset, w *welcome, users linalg.Matrix, of []int, ridg
 	for _, u := range of {
 		copy(beyond, users.Row(u))
 		linalg.Axpy(-1, m.market(w, d.LastMarket(u)), beyond)
-		at := m.places(d.Manner(u))
-		for _, i := range at {
+		at, n := m.places(d.Manner(u))
+		for _, i := range at[:n] {
 			linalg.Axpy(1, beyond, right.Row(i))
-			for _, j := range at {
+			for _, j := range at[:n] {
 				gram.Row(i)[j]++
 			}
 		}
@@ -157,25 +150,25 @@ func (m *manners) market(w *welcome, market string) []float32 {
 	return m.vectors.Row(m.vectors.Rows - 1)
 }
 
-// places are the names of a manner that there are.
-func (m *manners) places(of dataset.Manner) []int {
-	var at []int
-	for _, name := range traits(of) {
-		if i, ok := slices.BinarySearch(m.names, name); ok {
-			at = append(at, i)
+// places are where the first n names of a manner that there are stand.
+func (m *manners) places(of dataset.Manner) (at [2]int, n int) {
+	for _, t := range traitsOf(of) {
+		if i, ok := slices.BinarySearchFunc(m.names, t, compareTrait); ok && t.value != "" {
+			at[n] = i
+			n++
 		}
 	}
-	return at
+	return at, n
 }
 
 // embed fills dst; false when nothing is known of the manner.
 func (m *manners) embed(w *welcome, market string, of dataset.Manner, dst []float32) bool {
-	at := m.places(of)
-	if len(at) == 0 {
+	at, n := m.places(of)
+	if n == 0 {
 		return false
 	}
 	copy(dst, m.market(w, market))
-	for _, i := range at {
+	for _, i := range at[:n] {
 		linalg.Axpy(1, m.vectors.Row(i), dst)
 	}
 	return true

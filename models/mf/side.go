@@ -46,8 +46,8 @@ func (s *side) row(row int) ([]int32, []float32) {
 // worker is the memory of one goroutine.
 type worker struct {
 	scratch features.Scratch
-	own     []float32 // rows side by side
-	failed  int       // the row of err
+	rows    linalg.Gathered
+	failed  int // the row of err
 	err     error
 }
 

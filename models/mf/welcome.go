@@ -41,36 +41,22 @@ func newWelcome(d *dataset.Dataset, users, items linalg.Matrix, seed uint64) *we
 	if d.Market == nil {
 		return nil
 	}
-	rng := rand.New(rand.NewPCG(seed, 0x3e1c))
-	var fit, held []int
-	for u := range users.Rows {
-		switch {
-		case d.LastMarket(u) == "" || linalg.Dot(users.Row(u), users.Row(u)) == 0:
-		case rng.Float64() < .1:
-			held = append(held, u)
-		default:
-			fit = append(fit, u)
-		}
-	}
+	fit, held := holdOut(users, seed, 0x3e1c, func(u int) bool { return d.LastMarket(u) != "" })
 	if len(held) < least {
 		return nil
 	}
 	mean, markets := means(d, users, fit)
 	base := greet(d, items, held, d.LastMarket, func(int) []float32 { return mean })
-	best, ridge := 0., 0.
-	for _, r := range shrinkages {
-		w := shrink(mean, markets, r)
-		values := greet(d, items, held, d.LastMarket, func(u int) []float32 {
+	ridge, _ := bestRidge(base, func(ridge float64) ([]float64, error) {
+		w := shrink(mean, markets, ridge)
+		return greet(d, items, held, d.LastMarket, func(u int) []float32 {
 			if vec, ok := w.of(d.LastMarket(u)); ok {
 				return vec
 			}
 			return mean
-		})
-		if gain, deviation := ahead(values, base); gain > 2*deviation && gain > best {
-			best, ridge = gain, r
-		}
-	}
-	if best == 0 {
+		}), nil
+	})
+	if ridge == 0 {
 		return nil
 	}
 	mean, markets = means(d, users, append(fit, held...))
@@ -78,6 +64,37 @@ func newWelcome(d *dataset.Dataset, users, items linalg.Matrix, seed uint64) *we
 		return w
 	}
 	return nil
+}
+
+// holdOut parts the known shoppers that have a vector: a seeded tenth is held.
+func holdOut(users linalg.Matrix, seed, stream uint64, known func(u int) bool) (fit, held []int) {
+	rng := rand.New(rand.NewPCG(seed, stream))
+	for u := range users.Rows {
+		switch {
+		case !known(u) || linalg.Dot(users.Row(u), users.Row(u)) == 0:
+		case rng.Float64() < .1:
+			held = append(held, u)
+		default:
+			fit = append(fit, u)
+		}
+	}
+	return fit, held
+}
+
+// bestRidge is the ridge whose values are farthest above base; 0 unless they are
+// by more than two standard errors.
+func bestRidge(base []float64, values func(ridge float64) ([]float64, error)) (float64, error) {
+	best, ridge := 0., 0.
+	for _, r := range shrinkages {
+		v, err := values(r)
+		if err != nil {
+			return 0, err
+		}
+		if gain, deviation := ahead(v, base); gain > 2*deviation && gain > best {
+			best, ridge = gain, r
+		}
+	}
+	return ridge, nil
 }
 
 // group is the shoppers of one market.

@@ -3,10 +3,12 @@ package mf_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/dataset"
+	"github.com/attune-rec/attune/features/raced"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/linalg"
 	"github.com/attune-rec/attune/models/mf"
@@ -40,8 +42,9 @@ func markets(apart bool) *dataset.Dataset {
 	return b.Build()
 }
 
-func TestProfileLeadsToTheTasteOfAMarket(t *testing.T) {
-	m := fit(t, models.FitInput{Train: markets(true), Params: []byte(`{"factors":8}`), Seed: 1, Workers: 2})
+// reopened is the model as a release gives it back.
+func reopened(t *testing.T, m models.Model) models.ProfileEmbedder {
+	t.Helper()
 	memory := modeltest.NewMemory()
 	if err := m.Save(memory.Writer()); err != nil {
 		t.Fatal(err)
@@ -50,24 +53,41 @@ func TestProfileLeadsToTheTasteOfAMarket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	saved := opened.(models.ProfileEmbedder)
+	return opened.(models.ProfileEmbedder)
+}
+
+// leadsTo checks that what is known of a new shopper, called name, ranks the
+// twenty items from the given one first, without allocating, and that the saved
+// model says the same.
+func leadsTo(t *testing.T, m *mf.ALS, saved models.ProfileEmbedder, r *features.Request, name string, from int) {
+	t.Helper()
+	vec, again := make([]float32, m.Dim()), make([]float32, m.Dim())
+	if !m.EmbedProfile(r, vec) || !saved.EmbedProfile(r, again) {
+		t.Fatalf("%s: got no vector, want one", name)
+	}
+	if fmt.Sprint(vec) != fmt.Sprint(again) {
+		t.Errorf("%s: reopened, got %v, want %v", name, again, vec)
+	}
+	scores := make([]float32, m.Items())
+	linalg.DotRows(vec, m.Vectors(), scores)
+	for place, hit := range linalg.SelectTop(scores, 20, nil) {
+		if at := int(hit.Index); at < from || at >= from+20 {
+			t.Errorf("%s: place %d has item %d, want one of %d to %d", name, place, at, from, from+19)
+		}
+	}
+	r.Channel = strings.ToLower(r.Channel) // else its lower case is made anew
+	if n := testing.AllocsPerRun(20, func() { m.EmbedProfile(r, vec) }); n != 0 && !raced.On {
+		t.Errorf("%s: %v allocations a request, want none", name, n)
+	}
+}
+
+func TestProfileLeadsToTheTasteOfAMarket(t *testing.T) {
+	m := fit(t, models.FitInput{Train: markets(true), Params: []byte(`{"factors":8}`), Seed: 1, Workers: 2})
+	saved := reopened(t, m)
 	for market, from := range map[string]int{"DE": 0, "FR": 20} {
 		r := &features.Request{Query: features.Query{Market: market}, Item: features.NoRow}
-		vec, again := make([]float32, m.Dim()), make([]float32, m.Dim())
-		if !m.EmbedProfile(r, vec) || !saved.EmbedProfile(r, again) {
-			t.Fatalf("%s: got no vector, want one", market)
-		}
-		if fmt.Sprint(vec) != fmt.Sprint(again) {
-			t.Errorf("%s: reopened, got %v, want %v", market, again, vec)
-		}
-		scores := make([]float32, m.Items())
-		linalg.DotRows(vec, m.Vectors(), scores)
-		for place, hit := range linalg.SelectTop(scores, 20, nil) {
-			if at := int(hit.Index); at < from || at >= from+20 {
-				t.Errorf("%s: place %d has item %d, want one of %d to %d", market, place, at, from, from+19)
-			}
-		}
-		if m.Embed(r, vec) {
+		leadsTo(t, m, saved, r, market, from)
+		if m.Embed(r, make([]float32, m.Dim())) {
 			t.Errorf("%s: Embed gave a vector without a history", market)
 		}
 	}
@@ -116,30 +136,10 @@ func manners(apart bool) *dataset.Dataset {
 
 func TestProfileLeadsToTheTasteOfAChannel(t *testing.T) {
 	m := fit(t, models.FitInput{Train: manners(true), Params: []byte(`{"factors":8}`), Seed: 1, Workers: 2})
-	memory := modeltest.NewMemory()
-	if err := m.Save(memory.Writer()); err != nil {
-		t.Fatal(err)
-	}
-	opened, err := mf.IALS().Open(memory.Reader())
-	if err != nil {
-		t.Fatal(err)
-	}
+	saved := reopened(t, m)
 	for channel, from := range map[string]int{"app": 0, "WEB": 20} {
 		r := &features.Request{Query: features.Query{Market: "DE", Locale: "fr-BE", Channel: channel}, Item: features.NoRow}
-		vec, again := make([]float32, m.Dim()), make([]float32, m.Dim())
-		if !m.EmbedProfile(r, vec) || !opened.(models.ProfileEmbedder).EmbedProfile(r, again) {
-			t.Fatalf("%s: got no vector, want one", channel)
-		}
-		if fmt.Sprint(vec) != fmt.Sprint(again) {
-			t.Errorf("%s: reopened, got %v, want %v", channel, again, vec)
-		}
-		scores := make([]float32, m.Items())
-		linalg.DotRows(vec, m.Vectors(), scores)
-		for place, hit := range linalg.SelectTop(scores, 20, nil) {
-			if at := int(hit.Index); at < from || at >= from+20 {
-				t.Errorf("%s: place %d has item %d, want one of %d to %d", channel, place, at, from, from+19)
-			}
-		}
+		leadsTo(t, m, saved, r, channel, from)
 	}
 	r := &features.Request{Query: features.Query{Channel: "kiosk"}, Item: features.NoRow}
 	if m.EmbedProfile(r, make([]float32, m.Dim())) {

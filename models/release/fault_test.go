@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"testing"
+
+	"github.com/attune-rec/attune/features/raced"
 )
 
 // errDisk is what an injected fault returns.
@@ -155,6 +157,9 @@ func TestPublishFaults(t *testing.T) {
 			step := 1
 			if testing.Short() {
 				step = 3
+			}
+			if raced.On {
+				step = 12
 			}
 			for n := 1; n <= dry.count; n += step {
 				d := &faultyDisk{fail: n, onlyOnce: once}

@@ -428,6 +428,7 @@ func (s *Server) guard(policies *auth.Policies) (*guard.Guard, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.closing(g.Close)
 	s.metrics.MustRegister(g)
 	return g, nil
 }

@@ -2,12 +2,18 @@ package e2e
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -28,13 +34,81 @@ func keyFor(t *testing.T, dir, role string) string {
 	return text
 }
 
+// slice is a part of a run of Schemathesis: one operation in the phases that
+// look at it alone, or, without one, sequences of calls over all of them.
+type slice struct {
+	name string
+	args []string
+}
+
+// How many sequences of calls a slice makes at the most.
+const sequences = 50
+
+// slicesOf cuts a run with so many examples into slices.
+func slicesOf(operations []string, examples int) (all []slice) {
+	for _, id := range operations {
+		all = append(all, slice{id, []string{"--include-operation-id", id, "--phases", "examples,coverage,fuzzing", "--seed", "1", "--max-examples", strconv.Itoa(examples)}})
+	}
+	for seed, left := 1, examples; left > 0; seed, left = seed+1, left-sequences {
+		all = append(all, slice{fmt.Sprintf("sequences-%d", seed), []string{"--phases", "stateful", "--seed", strconv.Itoa(seed), "--max-examples", strconv.Itoa(min(left, sequences))}})
+	}
+	return all
+}
+
+// operations are the ids of all operations in a description.
+func operations(t *testing.T, url string) (ids []string) {
+	t.Helper()
+	resp, err := http.Get(url)
+	must(t, err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	must(t, err)
+	var described struct {
+		Paths map[string]map[string]struct {
+			OperationID string `json:"operationId"`
+		}
+	}
+	must(t, json.Unmarshal(b, &described))
+	for path, methods := range described.Paths {
+		for method, o := range methods {
+			if o.OperationID == "" {
+				t.Fatalf("%s %s has no operationId", method, path)
+			}
+			ids = append(ids, o.OperationID)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// itself is a hash of the program that runs, so that what another one showed
+// is not counted.
+func itself(t *testing.T) string {
+	t.Helper()
+	f, err := os.Open(os.Args[0])
+	must(t, err)
+	defer f.Close()
+	h := sha256.New()
+	_, err = io.Copy(h, f)
+	must(t, err)
+	return fmt.Sprintf("%x", h.Sum(nil)[:6])
+}
+
 // A program that knows the description and nothing else calls every path, in
 // all its phases: no answer is the server's fault, and all are as described.
+// With a folder to keep them in, slices that passed are not run again by the
+// same code: a long run may be stopped at any time.
 func TestSchemathesis(t *testing.T) {
-	program, examples := os.Getenv("ATTUNE_SCHEMATHESIS"), os.Getenv("ATTUNE_EXAMPLES")
+	program, kept := os.Getenv("ATTUNE_SCHEMATHESIS"), os.Getenv("ATTUNE_SCHEMATHESIS_KEEP")
 	if program == "" {
 		t.Skip("ATTUNE_SCHEMATHESIS is not set: .ci/schemathesis installs it and runs this")
 	}
+	examples := times(t, "ATTUNE_EXAMPLES", 5, 5)
+	if kept == "" {
+		kept = t.TempDir()
+	}
+	settings, err := filepath.Abs("../../.ci/schemathesis.toml")
+	must(t, err)
 	for _, keyed := range []bool{false, true} {
 		dir := stock(t)
 		promote(t, dir, publish(t, dir, 1, items()))
@@ -42,32 +116,59 @@ func TestSchemathesis(t *testing.T) {
 		if keyed {
 			name, args = "with a key", []string{"--header", "Authorization: Bearer " + keyFor(t, dir, "admin")}
 		}
+		folder := filepath.Join(kept, itself(t), fmt.Sprint(strings.ReplaceAll(name, " ", "-"), "-", examples))
+		must(t, os.MkdirAll(folder, 0o755))
 		c := start(t, config(dir))
-		report := filepath.Join(t.TempDir(), "report.json")
-		settings, err := filepath.Abs("../../.ci/schemathesis.toml")
-		must(t, err)
-		cmd := exec.Command(program, append([]string{
-			"--config-file", settings, "run", "http://" + c.HTTP() + "/openapi.json", "--phases", "examples,coverage,fuzzing,stateful",
-			"--max-examples", examples, "--seed", "1", "--no-shrink", "--workers", "1", "--warnings", "off", "--report", "json", "--report-json-path", report,
-		}, args...)...)
-		cmd.Dir = t.TempDir()
-		out, err := cmd.CombinedOutput()
-		counted := regexp.MustCompile(`(\d+) generated`).FindSubmatch(out)
-		if err != nil || counted == nil {
-			t.Errorf("%s: %v\n%s", name, err, out)
-			continue
-		}
-		for _, line := range strings.Split(string(out), "\n") {
-			if strings.Contains(line, " generated") || strings.Contains(line, "Tested:") {
-				t.Log(strings.TrimSpace(line))
+		url := "http://" + c.HTTP() + "/openapi.json"
+		all := operations(t, url)
+		run := slicesOf(all, examples)
+		calls, broken := 0, 0
+		for _, s := range run {
+			file := filepath.Join(folder, s.name)
+			if b, err := os.ReadFile(file); err == nil {
+				n, err := strconv.Atoi(string(b))
+				must(t, err)
+				calls += n
+				continue
 			}
+			n, err := schemathesis(t, program, slices.Concat([]string{"--config-file", settings, "run", url}, s.args, args))
+			if err != nil {
+				t.Errorf("%s: %s: %v", name, s.name, err)
+				broken++
+				continue
+			}
+			must(t, os.WriteFile(file, []byte(strconv.Itoa(n)), 0o600))
+			t.Logf("%s: %s: %d calls", name, s.name, n)
+			calls += n
 		}
-		b, err := os.ReadFile(report)
-		must(t, err)
-		if !json.Valid(b) {
-			t.Errorf("%s: the report is no JSON", name)
+		if broken == 0 {
+			figure(t, "REST %s: %d calls made from the description, at up to %d examples in each phase for each of %d operations, and %d sequences: no 5xx, no answer against its schema", name, calls, examples, len(all), examples)
 		}
-		figure(t, "REST %s: %s calls made from the description at up to %s examples a path and phase: no 5xx, no answer against its schema", name, counted[1], examples)
 		c.stop()
 	}
+}
+
+// schemathesis runs the program and returns how many calls it made. What it
+// found is the error.
+func schemathesis(t *testing.T, program string, args []string) (calls int, err error) {
+	t.Helper()
+	report := filepath.Join(t.TempDir(), "report.json")
+	cmd := exec.Command(program, append(args, "--no-shrink", "--workers", "1", "--warnings", "off", "--report", "json", "--report-json-path", report)...)
+	cmd.Dir = t.TempDir()
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return 0, fmt.Errorf("%w\n%s", err, out)
+	}
+	counted := regexp.MustCompile(`(\d+) generated`).FindSubmatch(out)
+	if counted == nil {
+		return 0, fmt.Errorf("it does not say how many calls it made:\n%s", out)
+	}
+	b, err := os.ReadFile(report)
+	if err != nil {
+		return 0, err
+	}
+	if !json.Valid(b) {
+		return 0, fmt.Errorf("its report is no JSON")
+	}
+	return strconv.Atoi(string(counted[1]))
 }

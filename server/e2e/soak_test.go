@@ -22,12 +22,27 @@ import (
 // sample is what a server takes at a moment.
 type sample struct {
 	at                    time.Duration
-	resident, heap        float64
+	calls                 int64
+	resident              float64
+	mapped                float64 // of resident: files and shared memory
+	heap                  float64 // of resident: Go's objects and what is between them
+	idle                  float64 // of resident: what Go has free and keeps
+	other                 float64 // of resident: Go's stacks and tables
 	goroutines, openFiles int
+}
+
+// String tells where memory is, in MiB; what is neither Go's nor a file is the
+// database's, whose pages are kept outside of Go's heap.
+func (s sample) String() string {
+	return fmt.Sprintf("%v, %d calls: resident %.1f MiB: heap %.1f, free %.1f, stacks and tables %.1f, mapped %.1f, database %.1f; %d goroutines, %d descriptors", s.at.Round(time.Second), s.calls,
+		s.resident/(1<<20), s.heap/(1<<20), s.idle/(1<<20), s.other/(1<<20), s.mapped/(1<<20), (s.resident-s.heap-s.idle-s.other-s.mapped)/(1<<20), s.goroutines, s.openFiles)
 }
 
 var gauges = map[string]*regexp.Regexp{
 	"heap":       regexp.MustCompile(`(?m)^go_memstats_heap_inuse_bytes (\S+)$`),
+	"idle":       regexp.MustCompile(`(?m)^go_memstats_heap_idle_bytes (\S+)$`),
+	"released":   regexp.MustCompile(`(?m)^go_memstats_heap_released_bytes (\S+)$`),
+	"sys":        regexp.MustCompile(`(?m)^go_memstats_sys_bytes (\S+)$`),
 	"goroutines": regexp.MustCompile(`(?m)^go_goroutines (\S+)$`),
 }
 
@@ -47,7 +62,11 @@ func (c *child) sample(t *testing.T, began time.Time) (s sample) {
 		must(t, err)
 		return v
 	}
-	return sample{time.Since(began), float64(c.status(t, "VmRSS")), read("heap"), int(read("goroutines")), c.descriptors(t)}
+	return sample{
+		at: time.Since(began), resident: float64(c.status(t, "VmRSS")), mapped: float64(c.status(t, "RssFile") + c.status(t, "RssShmem")),
+		heap: read("heap"), idle: read("idle") - read("released"), other: read("sys") - read("heap") - read("idle"),
+		goroutines: int(read("goroutines")), openFiles: c.descriptors(t),
+	}
 }
 
 // slope is that of the least squares line through values over hours.
@@ -138,7 +157,12 @@ func TestSoak(t *testing.T) {
 			running = false
 		case <-tick.C:
 			if time.Since(began) > warm {
-				samples = append(samples, c.sample(t, began))
+				s := c.sample(t, began)
+				s.calls = n.Load()
+				samples = append(samples, s)
+				if len(samples)%10 == 1 {
+					t.Log(s)
+				}
 			}
 		}
 	}

@@ -2,16 +2,19 @@
 // when its stream is accepted, before anything is spent on it, turns away what
 // would only make everyone wait, and says when to try again.
 //
-// The number of answers under way adapts to how long they take. Batches may
-// use half of it, so that a shopper who waits goes before a job that does not.
-// Whatever becomes of a call, it is counted out once: when it ends, or when
-// its context does and it was never begun.
+// Answers begin one after another, as the processors come free: a burst waits,
+// and a queue that stands is kept short. How many may be begun at once adapts to
+// how long they take by themselves. Batches may use half of it, so that a shopper
+// who waits goes before a job that does not. Whatever becomes of a call, it is
+// counted out once: when it ends, or when its context does and it was never begun.
 //
-// It imports server/auth and grpc. Start reading at Guard.Accept.
+// It imports server/auth and grpc. Start reading at Guard.Accept; queue.go has
+// who begins when.
 package guard
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"strings"
@@ -67,8 +70,8 @@ func Classes(p *auth.Policies) (map[string]Class, error) {
 type Options struct {
 	Classes  map[string]Class
 	Target   time.Duration    // answers that take longer are too late; 0: 20 ms
-	Least    int              // answers under way that are always let in; 0: 4 a core
-	Most     int              // answers under way at most, however fast; 0: 128 a core
+	Least    int              // answers that are always worked on at once where they wait for something else; 0: 4 a core
+	Most     int              // answers under way at most, those that wait to begin included; 0: 128 a core
 	Transact int              // calls of that class under way at most; 0: 1024
 	Clock    func() time.Time // nil: time.Now
 }
@@ -79,13 +82,14 @@ type Options struct {
 type Guard struct {
 	o       Options
 	limit   *limit
+	queue   *queue
 	running [classes]atomic.Int64
 	shed    [classes]atomic.Int64
 	let     [classes]atomic.Int64
 	refusal [classes]error // made once: to refuse must cost nothing
 }
 
-// New returns a guard.
+// New returns a guard. Close it.
 func New(o Options) (*Guard, error) {
 	cores := runtime.GOMAXPROCS(0)
 	if o.Target <= 0 {
@@ -117,7 +121,16 @@ func New(o Options) (*Guard, error) {
 		}
 		g.refusal[c] = s.Err()
 	}
-	return g, nil
+	var err error
+	g.queue, err = newQueue(cores, o.Most, o.Target, g.limit, o.Clock)
+	return g, err
+}
+
+// Close lets everyone begin who waits, and whoever comes after. It may be called
+// more than once.
+func (g *Guard) Close() error {
+	g.queue.close()
+	return nil
 }
 
 // Ticket is one call that was let in; nil is one that nobody counts.
@@ -125,7 +138,7 @@ type Ticket struct {
 	guard *Guard
 	class Class
 	state atomic.Uint32
-	at    time.Time
+	at    time.Time   // when it began
 	stop  func() bool // of waiting for a call that is never begun
 }
 
@@ -149,10 +162,14 @@ func (g *Guard) Accept(ctx context.Context, info *tap.Info) (context.Context, er
 		return ctx, g.refusal[class]
 	}
 	g.let[class].Add(1)
-	t := &Ticket{guard: g, class: class, at: g.o.Clock()}
+	t := &Ticket{guard: g, class: class}
 	t.stop = context.AfterFunc(ctx, func() {
-		if t.state.CompareAndSwap(waiting, gone) {
-			g.running[class].Add(-1)
+		if !t.state.CompareAndSwap(waiting, gone) {
+			return
+		}
+		g.running[class].Add(-1)
+		if class == Answer {
+			g.queue.gone()
 		}
 	})
 	return context.WithValue(ctx, key{}, t), nil
@@ -164,31 +181,43 @@ func (g *Guard) admit(class Class) bool {
 	room := int64(g.o.Transact)
 	switch class {
 	case Answer:
-		room = g.limit.now.Load()
+		room = int64(g.o.Most)
 		n += g.running[Batch].Load()
 	case Batch:
 		room = max(g.limit.now.Load()/2, 1)
 		n += g.running[Answer].Load()
 	}
-	if n <= room {
+	if n <= room && (class != Answer || g.queue.admit()) {
 		return true
 	}
 	g.running[class].Add(-1)
-	if class == Answer {
-		g.limit.reached()
-	}
 	return false
 }
 
-// Begin takes over a call that Accept let in: it is counted out by End, and by
-// nothing else. ctx is the call's; nil when Accept did not count it.
-func Begin(ctx context.Context) *Ticket {
+// Begin takes over a call that Accept let in, once it is its turn: it is counted
+// out by End, and by nothing else. ctx is the call's; the ticket is nil when
+// Accept did not count it. The error is ResourceExhausted where the call has
+// waited too long, or the context's.
+func Begin(ctx context.Context) (*Ticket, error) {
 	t, ok := ctx.Value(key{}).(*Ticket)
 	if !ok || !t.state.CompareAndSwap(waiting, begun) {
-		return nil // it is over already: its context ended
+		return nil, nil // it is over already: its context ended
 	}
 	t.stop()
-	return t
+	g := t.guard
+	if t.class == Answer {
+		if err := g.queue.begin(ctx); err != nil {
+			t.state.Store(gone)
+			g.running[Answer].Add(-1)
+			if errors.Is(err, errLate) {
+				g.shed[Answer].Add(1)
+				err = g.refusal[Answer]
+			}
+			return nil, err
+		}
+	}
+	t.at = g.o.Clock()
+	return t, nil
 }
 
 // End counts the call out; err is what it ended with.
@@ -198,16 +227,35 @@ func (t *Ticket) End(err error) {
 	}
 	g := t.guard
 	g.running[t.class].Add(-1)
-	if t.class == Answer && status.Code(err) != codes.Canceled {
-		now := g.o.Clock()
+	if t.class != Answer {
+		return
+	}
+	now := g.o.Clock()
+	g.queue.end(now.Sub(t.at))
+	if status.Code(err) != codes.Canceled {
 		g.limit.took(now.Sub(t.at), now)
 	}
 }
 
-// Running is how many calls of a class are under way.
+// Running is how many calls of a class are under way, those that wait to begin
+// included.
 func (g *Guard) Running(c Class) int64 { return g.running[c].Load() }
 
-// Limit is how many answers may be under way now.
+// Waiting is how many answers were let in and have not begun.
+func (g *Guard) Waiting() int64 {
+	g.queue.mu.Lock()
+	defer g.queue.mu.Unlock()
+	return int64(g.queue.ahead)
+}
+
+// Standing reports whether there is always someone who waits, so that few may.
+func (g *Guard) Standing() bool {
+	g.queue.mu.Lock()
+	defer g.queue.mu.Unlock()
+	return g.queue.standing
+}
+
+// Limit is how many answers may be worked on at once.
 func (g *Guard) Limit() int64 { return g.limit.now.Load() }
 
 // Shed is how many calls of a class were turned away so far.

@@ -85,14 +85,20 @@ func open(t *testing.T, most int) *house {
 	d := &desk{tokens: make(chan struct{}, 1<<16)}
 	srv := grpc.NewServer(grpc.InTapHandle(g.Accept),
 		grpc.UnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-			ticket := guard.Begin(ctx)
+			ticket, err := guard.Begin(ctx)
+			if err != nil {
+				return nil, err
+			}
 			resp, err := next(ctx, req)
 			ticket.End(err)
 			return resp, err
 		}),
 		grpc.StreamInterceptor(func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-			ticket := guard.Begin(ss.Context())
-			err := next(srv, ss)
+			ticket, err := guard.Begin(ss.Context())
+			if err != nil {
+				return err
+			}
+			err = next(srv, ss)
 			ticket.End(err)
 			return err
 		}))
@@ -112,6 +118,9 @@ func open(t *testing.T, most int) *house {
 		}
 		srv.Stop()
 		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if err := g.Close(); err != nil {
 			t.Error(err)
 		}
 	})

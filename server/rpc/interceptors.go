@@ -31,8 +31,8 @@ func (c chain) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, n
 	ctx, id := identify(ctx)
 	_ = grpc.SetHeader(ctx, metadata.MD{RequestIDHeader: {id}})
 	began := time.Now()
-	ticket := guard.Begin(ctx)
 	c.o.Calls.begin()
+	var ticket *guard.Ticket
 	defer func() {
 		if p := recover(); p != nil {
 			resp, err = nil, c.rescued(ctx, info.FullMethod, p)
@@ -41,6 +41,9 @@ func (c chain) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, n
 		c.o.Calls.end(info.FullMethod, status.Code(err), began)
 		ticket.End(err)
 	}()
+	if ticket, err = guard.Begin(ctx); err != nil {
+		return nil, err
+	}
 	caller, err := c.o.Callers.Admit(ctx, info.FullMethod)
 	if err != nil {
 		return nil, err
@@ -85,8 +88,8 @@ func (c chain) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo
 	ctx, id := identify(ss.Context())
 	_ = ss.SetHeader(metadata.MD{RequestIDHeader: {id}})
 	began := time.Now()
-	ticket := guard.Begin(ctx)
 	c.o.Calls.begin()
+	var ticket *guard.Ticket
 	defer func() {
 		if p := recover(); p != nil {
 			err = c.rescued(ctx, info.FullMethod, p)
@@ -95,6 +98,9 @@ func (c chain) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo
 		c.o.Calls.end(info.FullMethod, status.Code(err), began)
 		ticket.End(err)
 	}()
+	if ticket, err = guard.Begin(ctx); err != nil {
+		return err
+	}
 	caller, err := c.o.Callers.Admit(ctx, info.FullMethod)
 	if err != nil {
 		return err

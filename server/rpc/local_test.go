@@ -64,6 +64,7 @@ func TestLocalCallsAreCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = g.Close() }()
 	local.chain.o.Guard = g
 	for range 20 {
 		for _, r := range []*attunev1.RecommendRequest{{User: "fine"}, {User: "\xff"}, {User: "panic"}} {

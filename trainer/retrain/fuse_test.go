@@ -10,7 +10,6 @@ import (
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models"
-	"github.com/attune-rec/attune/models/kind"
 	"github.com/attune-rec/attune/models/pipeline"
 	"github.com/attune-rec/attune/models/release"
 )
@@ -21,15 +20,7 @@ import (
 func TestFactorsFusedWithContents(t *testing.T) {
 	ctx := context.Background()
 	s := shop(t, 20)
-	to, err := release.OpenStore(ctx, t.TempDir(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer to.Close()
-	kinds := func(name string) (models.Kind, bool) {
-		got, err := kind.Of(name)
-		return got, err == nil
-	}
+	to := shelf(t)
 	factors := func(params string) []float32 {
 		t.Helper()
 		plan := Default()

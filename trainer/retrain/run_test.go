@@ -70,14 +70,31 @@ func shop(t *testing.T, days int) *store.Store {
 	return s
 }
 
-func TestRunPublishesWhatItJudged(t *testing.T) {
-	ctx := context.Background()
-	s := shop(t, 150)
-	to, err := release.OpenStore(ctx, t.TempDir(), "")
+// kinds are all there are.
+func kinds(name string) (models.Kind, bool) {
+	got, err := kind.Of(name)
+	return got, err == nil
+}
+
+// shelf is an empty store of releases.
+func shelf(t *testing.T) release.Store {
+	t.Helper()
+	to, err := release.OpenStore(context.Background(), t.TempDir(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer to.Close()
+	t.Cleanup(func() {
+		if err := to.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return to
+}
+
+func TestRunPublishesWhatItJudged(t *testing.T) {
+	ctx := context.Background()
+	s := shop(t, 150)
+	to := shelf(t)
 	out, err := Run(ctx, s, features.DefaultShop, to, Default(), watch)
 	if err != nil {
 		t.Fatal(err)
@@ -92,10 +109,7 @@ func TestRunPublishesWhatItJudged(t *testing.T) {
 	if len(last.KeepSeen) == 0 {
 		t.Error("there is no table with items already bought")
 	}
-	opened, err := release.Open(ctx, to, features.DefaultShop, out.Version, func(name string) (models.Kind, bool) {
-		got, err := kind.Of(name)
-		return got, err == nil
-	})
+	opened, err := release.Open(ctx, to, features.DefaultShop, out.Version, kinds)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,11 +123,7 @@ func TestRunPublishesWhatItJudged(t *testing.T) {
 func TestShortLogIsTrainedAndNotJudged(t *testing.T) {
 	ctx := context.Background()
 	s := shop(t, 20)
-	to, err := release.OpenStore(ctx, t.TempDir(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer to.Close()
+	to := shelf(t)
 	out, err := Run(ctx, s, features.DefaultShop, to, Default(), watch)
 	if err != nil {
 		t.Fatal(err)
@@ -153,15 +163,7 @@ func TestBadPlans(t *testing.T) {
 func TestGate(t *testing.T) {
 	ctx := context.Background()
 	s := shop(t, 150)
-	to, err := release.OpenStore(ctx, t.TempDir(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer to.Close()
-	kinds := func(name string) (models.Kind, bool) {
-		got, err := kind.Of(name)
-		return got, err == nil
-	}
+	to := shelf(t)
 	if rival, err := Served(ctx, to, features.DefaultShop, kinds); rival != nil || err != nil {
 		t.Fatalf("got %v, %v before anything is served, want neither", rival, err)
 	}
@@ -210,11 +212,7 @@ func TestGate(t *testing.T) {
 // then: it is the release of a shop whose log ends there.
 func TestUntilIsTheEndOfTheLog(t *testing.T) {
 	ctx := context.Background()
-	to, err := release.OpenStore(ctx, t.TempDir(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer to.Close()
+	to := shelf(t)
 	plan := Default()
 	short, err := Run(ctx, shop(t, 120), features.DefaultShop, to, plan, watch)
 	if err != nil {
@@ -243,11 +241,7 @@ func TestUntilIsTheEndOfTheLog(t *testing.T) {
 // judges in it: the same weights, chosen on the days before.
 func TestBlindPlanHasTheWeightsOfTheJudged(t *testing.T) {
 	ctx := context.Background()
-	to, err := release.OpenStore(ctx, t.TempDir(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer to.Close()
+	to := shelf(t)
 	s := shop(t, 150)
 	judged, err := Run(ctx, s, features.DefaultShop, to, Default(), watch)
 	if err != nil {
