@@ -9,6 +9,7 @@ import (
 	"github.com/attune-rec/attune/features/signal"
 	"github.com/attune-rec/attune/models/ltr"
 	"github.com/attune-rec/attune/models/release"
+	"github.com/attune-rec/attune/trainer/retrain"
 )
 
 // Signals tells what rankers look at beside models' scores, and how much the
@@ -25,6 +26,7 @@ type signalRow struct {
 	Of      string   `json:"of"`
 	From    string   `json:"from"`
 	Numbers []string `json:"numbers"`
+	Ranks   []string `json:"ranks"`          // surfaces whose ranker sees it, in the plan of a shop that says nothing
 	Fall    *float64 `json:"fall,omitempty"` // of NDCG@10 on validation when its numbers are dealt out anew
 }
 
@@ -35,10 +37,8 @@ func (s *Signals) Run(env *Env) error {
 	if err != nil {
 		return err
 	}
-	for _, one := range signal.Signals() {
-		about := one.About()
-		row := signalRow{Name: one.Name(), Of: about.Of, From: about.From, Numbers: about.Numbers}
-		if fall, ok := falls[one.Name()]; ok {
+	for _, row := range signalRows() {
+		if fall, ok := falls[row.Name]; ok {
 			row.Fall = &fall
 		}
 		rows = append(rows, row)
@@ -51,11 +51,21 @@ func (s *Signals) Run(env *Env) error {
 		return err
 	}
 	table := tabwriter.NewWriter(env.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "signal\tabout\tmade of\tnumbers\timportance")
+	fmt.Fprintln(table, "signal\tabout\tmade of\tnumbers\tranks\timportance")
 	for _, r := range rows {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\n", r.Name, r.Of, r.From, len(r.Numbers), r.fall())
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%s\n", r.Name, r.Of, r.From, len(r.Numbers), strings.Join(r.Ranks, ", "), r.fall())
 	}
 	return table.Flush()
+}
+
+// signalRows is the signals of the code, without their importance.
+func signalRows() (rows []signalRow) {
+	plan := retrain.Default()
+	for _, one := range signal.Signals() {
+		about := one.About()
+		rows = append(rows, signalRow{Name: one.Name(), Of: about.Of, From: about.From, Numbers: about.Numbers, Ranks: plan.Uses(one.Name())})
+	}
+	return rows
 }
 
 func (r *signalRow) fall() string {
@@ -68,10 +78,10 @@ func (r *signalRow) fall() string {
 // signalTable is the rows in Markdown.
 func signalTable(rows []signalRow) string {
 	var b strings.Builder
-	b.WriteString("| signal | about | made of | numbers | importance |\n|---|---|---|---|---|\n")
+	b.WriteString("| signal | about | made of | numbers | ranks | importance |\n|---|---|---|---|---|---|\n")
 	for i := range rows {
 		r := &rows[i]
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", r.Name, r.Of, r.From, strings.Join(r.Numbers, "; "), r.fall())
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s |\n", r.Name, r.Of, r.From, strings.Join(r.Numbers, "; "), strings.Join(r.Ranks, ", "), r.fall())
 	}
 	return b.String()
 }

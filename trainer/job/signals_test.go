@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/attune-rec/attune/features/signal"
+	"github.com/attune-rec/attune/trainer/retrain"
 )
 
 // docs/signals.md has the signals that the code has, word by word, each with
@@ -17,11 +18,7 @@ func TestTheTableOfSignalsIsTheCodes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var rows []signalRow
-	for _, one := range signal.Signals() {
-		about := one.About()
-		rows = append(rows, signalRow{Name: one.Name(), Of: about.Of, From: about.From, Numbers: about.Numbers})
-	}
+	rows := signalRows()
 	var got []string
 	for line := range strings.Lines(string(text)) {
 		if !strings.HasPrefix(line, "| ") && !strings.HasPrefix(line, "|-") {
@@ -39,6 +36,23 @@ func TestTheTableOfSignalsIsTheCodes(t *testing.T) {
 	want := strings.Split(strings.TrimSpace(signalTable(rows)), "\n")
 	if !slices.Equal(got, want) {
 		t.Errorf("docs/signals.md is not of this code: run 'make measure-signals'\ngot\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// Every signal is seen by the ranker of a surface that a shop gets without
+// asking, and a plan without a ranker, or of other signals, says so.
+func TestEachSignalIsUsed(t *testing.T) {
+	for _, row := range signalRows() {
+		if len(row.Ranks) == 0 {
+			t.Errorf("signal %s is seen by no shipped ranker", row.Name)
+		}
+	}
+	plan := retrain.Default()
+	if plan.Signals = []string{"pair"}; len(plan.Uses("pair")) != 1 || len(plan.Uses("recency")) != 0 {
+		t.Errorf("of a plan with one signal: got %v and %v", plan.Uses("pair"), plan.Uses("recency"))
+	}
+	if plan.Learnt = false; len(plan.Uses("pair")) != 0 {
+		t.Errorf("a plan without a learnt ranker: got %v", plan.Uses("pair"))
 	}
 }
 

@@ -79,6 +79,17 @@ func recipes() []models.Recipe {
 	return all
 }
 
+// Uses are the surfaces whose learnt ranker sees a signal.
+func (p *Plan) Uses(name string) []string {
+	if !p.Learnt || len(p.Signals) > 0 && !slices.Contains(p.Signals, name) {
+		return nil
+	}
+	if _, ok := p.recipe(p.rankedSurface()); !ok {
+		return nil
+	}
+	return []string{p.rankedSurface()}
+}
+
 // Validate reports with models.ErrParams or models.ErrKind what is wrong.
 func (p *Plan) Validate() error {
 	known := map[string]bool{}
