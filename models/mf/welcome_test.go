@@ -117,7 +117,7 @@ func manners(apart bool) *dataset.Dataset {
 	}
 	own := make([]dataset.Manner, 1200)
 	for u := range own {
-		own[u] = dataset.MannerOf([]string{"de-AT", "en"}[rng.IntN(2)], []string{"App", "web"}[u%2])
+		own[u] = dataset.MannerOf([]string{"de-AT", "en"}[rng.IntN(2)], []string{"App", "web"}[u%2], []string{"phone", "desktop"}[rng.IntN(2)])
 		if u >= 1190 {
 			own[u].Channel = "kiosk" // too few to speak of
 		}
