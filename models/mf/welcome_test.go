@@ -147,6 +147,19 @@ func TestProfileLeadsToTheTasteOfAChannel(t *testing.T) {
 	}
 }
 
+func TestProfileLeadsToTheTasteOfADevice(t *testing.T) {
+	d := manners(true)
+	for u := range d.Manners {
+		d.Manners[u] = dataset.MannerOf("de", "", []string{"Phone", "desktop"}[u%2])
+	}
+	m := fit(t, models.FitInput{Train: d, Params: []byte(`{"factors":8}`), Seed: 1, Workers: 2})
+	saved := reopened(t, m)
+	for device, from := range map[string]int{"phone": 0, "desktop": 20} {
+		r := &features.Request{Query: features.Query{Market: "DE", Device: device}, Item: features.NoRow}
+		leadsTo(t, m, saved, r, device, from)
+	}
+}
+
 func TestProfileSaysNothingWhereChannelsAreAlike(t *testing.T) {
 	m := fit(t, models.FitInput{Train: manners(false), Params: []byte(`{"factors":8}`), Seed: 1, Workers: 2})
 	r := &features.Request{Query: features.Query{Locale: "de", Channel: "app"}, Item: features.NoRow}
