@@ -17,6 +17,7 @@ type Query struct {
 	Locale   string // BCP 47; "" is the shop's own
 	Currency string // ISO 4217; "" is the market's
 	Channel  string // web, app, mail, store …
+	Device   string // phone, tablet, desktop …
 	Text     string // what was searched
 	Now      time.Time
 	Limit    int // items wanted, at least 1

@@ -31,13 +31,14 @@ type Dataset struct {
 type Manner struct {
 	Language string // "de"; "" is unknown
 	Channel  string // "app"; "" is unknown
+	Device   string // "phone"; "" is unknown
 }
 
-// MannerOf is that of a request or event in a locale, such as "de-AT", and
-// through a channel.
-func MannerOf(locale, channel string) Manner {
+// MannerOf is that of a request or event in a locale, such as "de-AT", through
+// a channel and on a device.
+func MannerOf(locale, channel, device string) Manner {
 	language, _, _ := strings.Cut(locale, "-")
-	return Manner{Language: strings.ToLower(language), Channel: strings.ToLower(channel)}
+	return Manner{Language: strings.ToLower(language), Channel: strings.ToLower(channel), Device: strings.ToLower(device)}
 }
 
 // Manner is user u's, or nothing.

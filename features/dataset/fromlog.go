@@ -135,7 +135,7 @@ func (r *replay) take(user features.UserKey, e *features.Event) {
 		r.books[at][u] = new(history.Book)
 	}
 	r.books[at][u].Fold(e)
-	if m := MannerOf(e.Locale, e.Channel); m != (Manner{}) {
+	if m := MannerOf(e.Locale, e.Channel, e.Device); m != (Manner{}) {
 		if _, known := r.manners[at][u]; !known {
 			r.manners[at][u] = m
 		}

@@ -208,7 +208,7 @@ func (a *asker) request(u int, r *features.Request) {
 		}
 	}
 	r.Query = features.Query{
-		Shop: features.DefaultShop, Surface: features.SurfaceHome, Market: market, Locale: manner.Language, Channel: manner.Channel, Limit: a.limit,
+		Shop: features.DefaultShop, Surface: features.SurfaceHome, Market: market, Locale: manner.Language, Channel: manner.Channel, Device: manner.Device, Limit: a.limit,
 	}
 	if now > 0 {
 		r.Now = time.UnixMilli(now).UTC()

@@ -344,7 +344,7 @@ func TestRequestShowsThePast(t *testing.T) {
 	test.Add("cold", "lamp", "FR", features.Interaction{Type: features.Purchase})
 	task := Task{History: history.Build(), Test: test.Build()}
 	task.History.Manners = []dataset.Manner{{Language: "de", Channel: "app"}, {}}
-	task.Test.Manners = []dataset.Manner{{Language: "en", Channel: "web"}, {Language: "fr", Channel: "web"}}
+	task.Test.Manners = []dataset.Manner{{Language: "en", Channel: "web"}, {Language: "fr", Channel: "web", Device: "phone"}}
 	j := newJudge(task, &Cases{}, Options{Metrics: []Metric{{Recall, 7}}})
 	r := (&worker{}).requests(1)[0]
 	j.asker.request(0, r)
@@ -358,7 +358,7 @@ func TestRequestShowsThePast(t *testing.T) {
 		t.Errorf("got request %+v", r.Query)
 	}
 	j.asker.request(1, r)
-	if r.Market != "FR" || r.Locale != "fr" || r.Channel != "web" || r.Now.UnixMilli() != 1599 || r.Shopper.Known() {
+	if r.Market != "FR" || r.Locale != "fr" || r.Channel != "web" || r.Device != "phone" || r.Now.UnixMilli() != 1599 || r.Shopper.Known() {
 		t.Errorf("cold user: got request %+v", r.Query)
 	}
 }

@@ -249,15 +249,8 @@ func searchWeights(lists []list, w []float64, k int) []float64 {
 // better reports whether a is above b by more than half a standard error of
 // their mean difference.
 func better(a, b []float64) bool {
-	var sum, squares float64
-	for i := range a {
-		d := a[i] - b[i]
-		sum += d
-		squares += d * d
-	}
-	n := float64(len(a))
-	mean := sum / n
-	return mean > 1e-6 && mean > .5*math.Sqrt(math.Max(squares/n-mean*mean, 0)/n)
+	mean, deviation := apart(a, b)
+	return mean > 1e-6 && mean > .5*deviation
 }
 
 // ndcg is the mean over lists of NDCG at k of the candidates by weighted score.

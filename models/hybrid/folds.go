@@ -16,7 +16,7 @@ type fold struct {
 
 const (
 	scant     = 20_000 // interactions up to which more than one part of the data is held out in turn
-	fewCases  = 400    // so that there are so many cases
+	fewCases  = 2000   // so that there are so many cases
 	mostFolds = 4
 )
 

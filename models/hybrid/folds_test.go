@@ -49,7 +49,7 @@ func TestScantDataIsHeldOutInTurn(t *testing.T) {
 	}{
 		{40, 6, false, ", 4 times"}, {40, 6, true, ", 4 times"},
 		{40, 4, true, ", 2 times"}, // nobody has three events left for a third
-		{500, 4, true, ""},
+		{2200, 4, true, ""},
 	} {
 		d := histories(c.users, c.events, c.timed)
 		m, err := Fit(context.Background(), models.FitInput{Train: d, Seed: 1, Workers: 1, Kinds: kinds})

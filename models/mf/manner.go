@@ -11,7 +11,7 @@ import (
 	"github.com/attune-rec/attune/models/linalg"
 )
 
-// manners leads from the language and channel of a shopper without history to
+// manners leads from the language, channel and device of a shopper without history to
 // what is added to the vector of the market: ridge regression, on one number
 // each that is 0 or 1, of what shoppers' vectors are beyond their market's.
 type manners struct {
@@ -22,8 +22,8 @@ type manners struct {
 // trait is what one number stands for; its name is "c:app".
 type trait struct{ kind, value string } // no value: unknown
 
-func traitsOf(m dataset.Manner) [2]trait {
-	return [...]trait{{"c:", m.Channel}, {"l:", m.Language}}
+func traitsOf(m dataset.Manner) [3]trait {
+	return [...]trait{{"c:", m.Channel}, {"d:", m.Device}, {"l:", m.Language}}
 }
 
 // compareTrait orders a name and a trait as their names.
@@ -134,7 +134,7 @@ func regress(d *dataset.Dataset, w *welcome, users linalg.Matrix, of []int, ridg
 	}
 	gram.AddDiagonal(float32(ridge))
 	if err := linalg.Cholesky(gram); err != nil {
-		return nil, fmt.Errorf("languages and channels of shoppers: %w", err)
+		return nil, fmt.Errorf("languages, channels and devices of shoppers: %w", err)
 	}
 	linalg.CholeskySolveMany(gram, linalg.MatrixOf(n, users.Cols, right.Data[:n*users.Cols]), 1)
 	return m, nil
@@ -151,7 +151,7 @@ func (m *manners) market(w *welcome, market string) []float32 {
 }
 
 // places are where the first n names of a manner that there are stand.
-func (m *manners) places(of dataset.Manner) (at [2]int, n int) {
+func (m *manners) places(of dataset.Manner) (at [3]int, n int) {
 	for _, t := range traitsOf(of) {
 		if i, ok := slices.BinarySearchFunc(m.names, t, compareTrait); ok && t.value != "" {
 			at[n] = i

@@ -24,7 +24,7 @@ func TestMannersSolveTheirObjective(t *testing.T) {
 		market := []string{"DE", "FR", "MT"}[min(rng.IntN(5), 2)*rng.IntN(2)]
 		b.Add(fmt.Sprint(u), "x", market, features.Interaction{Type: features.View, TimeMS: 1})
 		all = append(all, u)
-		own = append(own, dataset.Manner{Language: []string{"de", "en", ""}[rng.IntN(3)], Channel: []string{"app", "web"}[rng.IntN(2)]})
+		own = append(own, dataset.Manner{Language: []string{"de", "en", ""}[rng.IntN(3)], Channel: []string{"app", "web"}[rng.IntN(2)], Device: []string{"phone", "tablet"}[rng.IntN(2)]})
 		for k := range dim {
 			vectors.Row(u)[k] = float32(rng.NormFloat64())
 		}
@@ -37,7 +37,7 @@ func TestMannersSolveTheirObjective(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"c:app", "c:web", "l:de", "l:en"}; !slices.Equal(m.names, want) {
+	if want := []string{"c:app", "c:web", "d:phone", "d:tablet", "l:de", "l:en"}; !slices.Equal(m.names, want) {
 		t.Fatalf("got names %v, want %v", m.names, want)
 	}
 	for k := range dim {

@@ -181,9 +181,9 @@ func ahead(values, base []float64) (mean, deviation float64) {
 
 // EmbedProfile implements models.ProfileEmbedder: the vector of the market of
 // the request, where shoppers of one market are alike enough, and what its
-// language and channel add to it, where they do.
+// language, channel and device add to it, where they do.
 func (m *ALS) EmbedProfile(r *features.Request, dst []float32) bool {
-	if m.manners != nil && m.manners.embed(m.welcome, r.Market, dataset.MannerOf(r.Locale, r.Channel), dst) {
+	if m.manners != nil && m.manners.embed(m.welcome, r.Market, dataset.MannerOf(r.Locale, r.Channel, r.Device), dst) {
 		return true
 	}
 	if m.welcome == nil {

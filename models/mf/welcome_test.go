@@ -117,7 +117,7 @@ func manners(apart bool) *dataset.Dataset {
 	}
 	own := make([]dataset.Manner, 1200)
 	for u := range own {
-		own[u] = dataset.MannerOf([]string{"de-AT", "en"}[rng.IntN(2)], []string{"App", "web"}[u%2])
+		own[u] = dataset.MannerOf([]string{"de-AT", "en"}[rng.IntN(2)], []string{"App", "web"}[u%2], []string{"phone", "desktop"}[rng.IntN(2)])
 		if u >= 1190 {
 			own[u].Channel = "kiosk" // too few to speak of
 		}
@@ -144,6 +144,19 @@ func TestProfileLeadsToTheTasteOfAChannel(t *testing.T) {
 	r := &features.Request{Query: features.Query{Channel: "kiosk"}, Item: features.NoRow}
 	if m.EmbedProfile(r, make([]float32, m.Dim())) {
 		t.Error("got a vector of ten shoppers, want none")
+	}
+}
+
+func TestProfileLeadsToTheTasteOfADevice(t *testing.T) {
+	d := manners(true)
+	for u := range d.Manners {
+		d.Manners[u] = dataset.MannerOf("de", "", []string{"Phone", "desktop"}[u%2])
+	}
+	m := fit(t, models.FitInput{Train: d, Params: []byte(`{"factors":8}`), Seed: 1, Workers: 2})
+	saved := reopened(t, m)
+	for device, from := range map[string]int{"phone": 0, "desktop": 20} {
+		r := &features.Request{Query: features.Query{Market: "DE", Device: device}, Item: features.NoRow}
+		leadsTo(t, m, saved, r, device, from)
 	}
 }
 

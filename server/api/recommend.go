@@ -63,7 +63,7 @@ func (s *Recommendation) query(ctx context.Context, shop features.ShopID, r *att
 	c := r.GetContext()
 	q := &recommend.Query{
 		Shop: shop, Surface: r.GetSurface(),
-		Market: c.GetMarket(), Locale: c.GetLocale(), Currency: c.GetCurrency(), Channel: c.GetChannel(),
+		Market: c.GetMarket(), Locale: c.GetLocale(), Currency: c.GetCurrency(), Channel: c.GetChannel(), Device: c.GetDevice(),
 		Text: r.GetQuery(), Item: r.GetItem(), Cart: r.GetCart(), Exclude: r.GetExclude(), Limit: limitOf(r.GetLimit(), defaultLimit),
 		PriceFrom: r.GetPriceFrom(), PriceTo: r.GetPriceTo(), Categories: r.GetCategories(),
 	}

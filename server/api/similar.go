@@ -16,7 +16,7 @@ func (s *Recommendation) SimilarItems(ctx context.Context, r *attunev1.SimilarIt
 	}
 	c := r.GetContext()
 	q := &recommend.Query{
-		Shop: shop, Item: r.GetItem(), Market: c.GetMarket(), Locale: c.GetLocale(), Currency: c.GetCurrency(), Channel: c.GetChannel(),
+		Shop: shop, Item: r.GetItem(), Market: c.GetMarket(), Locale: c.GetLocale(), Currency: c.GetCurrency(), Channel: c.GetChannel(), Device: c.GetDevice(),
 		Limit: limitOf(r.GetLimit(), defaultLimit),
 	}
 	ans := s.answer()

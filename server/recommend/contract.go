@@ -92,6 +92,7 @@ type Query struct {
 	Locale        string
 	Currency      string
 	Channel       string
+	Device        string
 	Text          string
 	Item          string
 	Cart          []string

@@ -175,7 +175,7 @@ func (rec *Recommender) request(w *work, q *Query, surface string, rel Release, 
 	}
 	w.req = features.Request{
 		Query: features.Query{
-			Shop: q.Shop, Surface: surface, Market: q.Market, Locale: q.Locale, Currency: q.Currency, Channel: q.Channel,
+			Shop: q.Shop, Surface: surface, Market: q.Market, Locale: q.Locale, Currency: q.Currency, Channel: q.Channel, Device: q.Device,
 			Text: q.Text, Now: rec.o.Clock().UTC(), Limit: q.Limit, PriceFrom: q.PriceFrom, PriceTo: q.PriceTo, Categories: q.Categories,
 		},
 		Shopper: who, Item: row, Cart: w.cart, Exclude: w.exclude, Catalog: items, Scratch: &w.scratch,

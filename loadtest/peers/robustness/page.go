@@ -16,7 +16,7 @@ hindsight; nobody could have chosen it beforehand. The last columns are the reci
 interval: behind or ahead where the interval does not hold 0. The rules for scant data were made on draws with other seeds of
 the shapes marked †; nothing was ever chosen on the others.
 
-To reproduce (the public data sets, half an hour of two cores):
+To reproduce (the public data sets, an hour of two cores):
 
 `
 

@@ -113,7 +113,8 @@ func (s *Source) Draw(size int, seed uint64) (*dataset.Dataset, error) {
 }
 
 // Part holds out of d what is asked; seed is that of chance. What nobody has in
-// train is not asked for: nothing but chance could find it.
+// train is not asked for, unless the items have words: nothing but chance could
+// find it.
 func (a Ask) Part(d *dataset.Dataset, seed uint64) (train, test *dataset.Dataset) {
 	held, wanted := make([]bool, len(d.Log)), make([]bool, len(d.Log))
 	weights := models.DefaultWeights()
@@ -167,7 +168,7 @@ func (a Ask) Part(d *dataset.Dataset, seed uint64) (train, test *dataset.Dataset
 	for i := range train.Log {
 		met.Set(train.Log[i].Row)
 	}
-	return train, d.Keep(func(_ int, at int64) bool { return wanted[at] && met.Has(d.Log[at].Row) })
+	return train, d.Keep(func(_ int, at int64) bool { return wanted[at] && (d.Catalog != nil || met.Has(d.Log[at].Row)) })
 }
 
 // aimOf is what answers are for: purchases where there are any beside other

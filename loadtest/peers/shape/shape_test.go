@@ -68,7 +68,7 @@ func TestOnlyWhatIsKnownIsAsked(t *testing.T) {
 			met.Set(train.Log[i].Row)
 		}
 		for i := range test.Log {
-			if !met.Has(test.Log[i].Row) {
+			if d.Catalog == nil && !met.Has(test.Log[i].Row) {
 				t.Fatalf("%s: item %s is to be found and nobody has it in training", s.Name, d.Items[test.Log[i].Row])
 			}
 		}
