@@ -115,7 +115,7 @@ func (Similar) block(d *desk, lo, hi int, out []float32, stride int) {
 		if l.n == 0 || g.item == nil {
 			continue
 		}
-		most, all := 0., 0.
+		var most, all float64
 		if l.brand.of(g.brand)|l.group.of(g.group)|l.self.of(int32(g.slot+1)) == 0 { // #nosec G115 -- of turns
 			t := &l.trails[uint32(g.trail)%uint32(len(l.trails))] // #nosec G115 -- a code
 			if t.code != g.trail || t.round != l.round {

@@ -202,7 +202,7 @@ func (g *group) gather(jobs int, linger time.Duration) {
 	var late <-chan time.Time
 	for n < groupEvents {
 		var next *job
-		ok := true
+		var ok bool
 		select {
 		case next, ok = <-g.w.jobs:
 		default:

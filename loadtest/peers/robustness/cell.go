@@ -49,10 +49,10 @@ func (c *cell) draw(ctx context.Context, source *shape.Source, seed uint64, work
 	}
 	task, options := eval.Task{History: train, Test: test}, eval.Options{Metrics: metrics, Workers: workers, Seed: 1}
 	cases, err := eval.Plan(task, options)
-	if errors.Is(err, eval.ErrTask) {
-		return nil // nobody is left to ask for
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, eval.ErrTask): // nobody is left to ask for
+		return nil
+	case err != nil:
 		return err
 	}
 	in := models.FitInput{Train: train, Seed: 1, Workers: workers, Kinds: kind.Of}
