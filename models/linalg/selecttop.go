@@ -19,6 +19,23 @@ type selection struct {
 	spare  []uint64
 }
 
+// Edge returns a score that at least k of scores reach, and as a rule few more
+// do; false where the k best have to be found to know. What is kept is left as it
+// is.
+func (t *TopK) Edge(scores []float32, k int) (float32, bool) {
+	if k < countFrom || len(scores) < k {
+		return 0, false
+	}
+	edge, ok := t.many.edge(scores, k)
+	reached := 0
+	for _, v := range scores { // scores that hardly differ are put into buckets by rounding
+		if v >= edge {
+			reached++
+		}
+	}
+	return edge, ok && reached >= k
+}
+
 // edge is a score which at least k of scores reach, and as a rule few more do;
 // false where counting does not tell: fewer than k are finite, or all are alike.
 func (s *selection) edge(scores []float32, k int) (float32, bool) {

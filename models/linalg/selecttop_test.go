@@ -32,6 +32,9 @@ func TestTopKOfABlock(t *testing.T) {
 		}
 		want := twinTop(scores, k)
 		var top TopK
+		if edge, ok := top.Edge(scores, k); ok && (len(want) < k || edge > want[k-1].Score) {
+			t.Fatalf("n %d, k %d: got an edge of %v, want one that %d reach", n, k, edge, k)
+		}
 		top.Reset(k)
 		top.PushBlock(0, scores)
 		if got := top.Sorted(nil); !slices.Equal(got, want) {

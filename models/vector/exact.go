@@ -58,6 +58,10 @@ const smallestStep = 1e-37
 // gatherShare: below one row in so many, allowed rows are visited one by one.
 const gatherShare = 16
 
+// scanNumbers: up to so many numbers, which stay in a cache near by, are scanned
+// themselves: codes would leave more rows to look at than they save.
+const scanNumbers = 1 << 17
+
 // arrangedFrom rows are arranged; fewer are scanned faster than sorted out.
 const arrangedFrom = 4097
 
@@ -192,10 +196,14 @@ func (x *Exact) Search(ctx context.Context, vec []float32, k int, w models.Where
 		}
 		return s.hits(dst), nil
 	}
-	if err := x.scanCodes(ctx, s); err != nil {
-		return dst, err
+	coded := x.n*x.dim > scanNumbers
+	if coded {
+		if err := x.scanCodes(ctx, s); err != nil {
+			return dst, err
+		}
+		coded = x.rerank(vec, k, bound, s)
 	}
-	if !x.rerank(vec, k, bound, s) {
+	if !coded {
 		if err := x.scanFloats(ctx, vec, s); err != nil {
 			return dst, err
 		}
@@ -331,10 +339,13 @@ func sink(scores []float32, m uint64) {
 // rerank finds the rows that may be among the k best and computes their inner
 // products. It reports false when that would be a good part of the catalogue.
 func (x *Exact) rerank(vec []float32, k int, b bounds, s *scan) bool {
-	s.top.Reset(k)
-	s.top.PushBlock(0, s.scores)
-	bar := s.top.Threshold() // of the codes' scores; none of the k is further off than the largest bounds say
-	if bar = bar - b.of(x.mostOff, x.mostNorm); s.top.Len() < k || bar == minusInf || bar != bar {
+	bar, enough := s.top.Edge(s.scores, k) // of these scores; none of the k is further off than the largest bounds say
+	if !enough {
+		s.top.Reset(k)
+		s.top.PushBlock(0, s.scores)
+		bar, enough = s.top.Threshold(), s.top.Len() == k
+	}
+	if bar = bar - b.of(x.mostOff, x.mostNorm); !enough || bar == minusInf || bar != bar {
 		bar = -math.MaxFloat32 // a score overflowed, or fewer than k are allowed: look at all
 	}
 	limit := k + x.n/8
