@@ -13,6 +13,7 @@ import (
 	"github.com/attune-rec/attune/features/pace"
 	"github.com/attune-rec/attune/models/eval"
 	"github.com/attune-rec/attune/models/release"
+	"github.com/attune-rec/attune/server/live"
 )
 
 // actor is who changed a serving state, in its history, while no keys tell
@@ -28,14 +29,14 @@ func (s *Releases) PromoteRelease(ctx context.Context, r *attunev1.PromoteReleas
 		return nil, Status(err)
 	}
 	change := release.Change{By: actor, Reason: r.GetReason()}
-	if err := s.verify(ctx, shop, r.GetVersion()); err != nil {
+	unfair, why := s.fair(ctx, shop, r.GetVersion()), r.GetDespiteFairness()
+	if unfair != nil && (why == "" || !errors.Is(unfair, eval.ErrUnfair)) {
+		return nil, Status(unfair)
+	}
+	if err := s.ready(ctx, shop, r.GetVersion()); err != nil {
 		return nil, Status(err)
 	}
-	if unfair := s.fair(ctx, shop, r.GetVersion()); unfair != nil {
-		why := r.GetDespiteFairness()
-		if why == "" || !errors.Is(unfair, eval.ErrUnfair) {
-			return nil, Status(unfair)
-		}
+	if unfair != nil {
 		if err := s.Despite(ctx, shop, r.GetVersion(), fmt.Sprintf("despite fairness: %s; because: %s", unfair, why)); err != nil {
 			return nil, Status(err)
 		}
@@ -78,9 +79,26 @@ func (s *Releases) served(ctx context.Context, shop features.ShopID, version str
 	return slices.ContainsFunc(past, func(p release.Serving) bool { return p.Stable == version }), err
 }
 
-// verify reads a release whole, and prepares what lies elsewhere: what cannot be
-// served must not be promoted.
-func (s *Releases) verify(ctx context.Context, shop features.ShopID, version string) error {
+// ready loads a release beside what is served, after what lies elsewhere is
+// prepared: what cannot be served must not be promoted. Where nothing is served
+// yet it is read whole.
+func (s *Releases) ready(ctx context.Context, shop features.ShopID, version string) error {
+	if s.Prepare != nil {
+		if err := s.read(ctx, shop, version); err != nil {
+			return err
+		}
+	}
+	err := s.Service.Ready(ctx, shop, version)
+	if !errors.Is(err, live.ErrNotServed) {
+		return err
+	}
+	if s.Prepare == nil {
+		return s.read(ctx, shop, version)
+	}
+	return nil
+}
+
+func (s *Releases) read(ctx context.Context, shop features.ShopID, version string) error {
 	r, err := release.Open(pace.With(ctx, s.Pace), s.Store, shop, version, s.Kinds)
 	if err != nil {
 		return err

@@ -19,6 +19,8 @@ import (
 type Service interface {
 	// Load takes the state as it stands now.
 	Load(ctx context.Context, shop features.ShopID) error
+	// Ready loads a release beside what is served, live.ErrNotServed where nothing is.
+	Ready(ctx context.Context, shop features.ShopID, version string) error
 	Status(shop features.ShopID) (live.Status, bool)
 }
 

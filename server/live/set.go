@@ -102,6 +102,39 @@ func (s *Set[T]) Load(ctx context.Context, id features.ShopID) error {
 	}
 }
 
+// Ready loads a release beside what the shop serves, so that a state which names
+// it is carried out at once. The next state that does not name it lets go of it.
+// It returns ErrNotServed where nothing is served yet, and else why the release
+// cannot be; nothing changes then.
+func (s *Set[T]) Ready(ctx context.Context, id features.ShopID, version string) error {
+	for {
+		sh, err := s.add(ctx, id)
+		if err == nil {
+			err = s.ready(ctx, sh, version)
+		}
+		if !errors.Is(err, errGone) {
+			return err
+		}
+	}
+}
+
+// ready is Ready. The work is the set's own, as in refresh.
+func (s *Set[T]) ready(ctx context.Context, sh *shop[T], version string) error {
+	return s.work(ctx, func() error {
+		select {
+		case sh.lock <- struct{}{}:
+			defer func() { <-sh.lock }()
+		case <-s.ctx.Done():
+			return ErrClosed
+		}
+		if sh.gone {
+			return errGone
+		}
+		_, err := s.get(sh, version)
+		return err
+	})
+}
+
 // Status is what the shop serves; false when it is not loaded and never was.
 func (s *Set[T]) Status(id features.ShopID) (Status, bool) {
 	v, ok := s.shops.Load(id)
@@ -186,9 +219,20 @@ func (s *Set[T]) add(ctx context.Context, id features.ShopID) (*shop[T], error) 
 	return v.(*shop[T]), nil
 }
 
-// refresh takes the current state of the shop into service. The work is the
-// set's own: a caller that gives up does not stop it for the others.
+// refresh takes the current state of the shop into service.
 func (s *Set[T]) refresh(ctx context.Context, sh *shop[T]) error {
+	return s.work(ctx, func() error {
+		state, err := release.Current(s.ctx, s.o.Store, sh.id)
+		if err != nil {
+			return err
+		}
+		return s.apply(sh, state)
+	})
+}
+
+// work does what is the set's own: a caller that gives up does not stop it for
+// the others.
+func (s *Set[T]) work(ctx context.Context, f func() error) error {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
@@ -199,11 +243,7 @@ func (s *Set[T]) refresh(ctx context.Context, sh *shop[T]) error {
 	result := make(chan error, 1)
 	go func() {
 		defer s.wg.Done()
-		state, err := release.Current(s.ctx, s.o.Store, sh.id)
-		if err == nil {
-			err = s.apply(sh, state)
-		}
-		result <- err
+		result <- f()
 	}()
 	select {
 	case err := <-result:
