@@ -85,6 +85,19 @@ func (s *Scratch) Vector(owner any, n int, fill func(dst []float32) bool) ([]flo
 	return vec, ok
 }
 
+// Shared is Vector for a vector that stands elsewhere and does not change: of is
+// called once a request.
+func (s *Scratch) Shared(owner any, of func() ([]float32, bool)) ([]float32, bool) {
+	for i := range s.memo {
+		if s.memo[i].owner == owner {
+			return s.memo[i].vec, s.memo[i].ok
+		}
+	}
+	vec, ok := of()
+	s.memo = append(s.memo, memo{owner: owner, vec: vec, ok: ok})
+	return vec, ok
+}
+
 // Keep returns n zeroed numbers that Kept gives back under owner's name until
 // Reset, in the place of what owner kept before.
 func (s *Scratch) Keep(owner any, n int) []float32 {

@@ -42,8 +42,8 @@ func (t *table) at(from, to int32) float32 {
 		return t.vals[int(from)*t.items+int(to)]
 	}
 	lo, hi := t.ptr[from], t.ptr[from+1]
-	if i := slices.Index(t.cols[lo:hi], to); i >= 0 {
-		return t.vals[lo+int64(i)]
+	if i := lo + int64(linalg.IndexOf(t.cols[lo:hi], to)); i < hi {
+		return t.vals[i]
 	}
 	return 0
 }

@@ -117,8 +117,13 @@ func CholeskySolveMany(u, b Matrix, workers int) {
 	u.check("CholeskySolveMany")
 	b.check("CholeskySolveMany")
 	checkShape("CholeskySolveMany", "u", u, b.Rows, b.Rows)
-	triSolveTParallel(u, b, workers)
 	const cols = 256
+	if b.Cols <= cols {
+		triSolveTBlock(u, b)
+		triSolveBlock(u, b)
+		return
+	}
+	triSolveTParallel(u, b, workers)
 	ParallelN(b.Cols, cols, workers, func(_, lo, hi int) {
 		triSolveBlock(u, b.Sub(0, lo, b.Rows, hi-lo))
 	})

@@ -123,6 +123,16 @@ func indexAbove(x []float32, bar float32) int {
 	return indexAboveGeneric(x, bar)
 }
 
+func indexOf(x []int32, v int32) int {
+	switch active {
+	case avx512:
+		return indexOfAVX512(x, v)
+	case avx2:
+		return indexOfAVX2(x, v)
+	}
+	return indexOfGeneric(x, v)
+}
+
 // tileShape returns the rows and columns of the largest tile.
 func tileShape() (mr, nr int) {
 	switch active {

@@ -26,6 +26,8 @@ func scale(alpha float32, x []float32) { scaleGeneric(alpha, x) }
 
 func sum(x []float32) float32 { return sumGeneric(x) }
 
+func indexOf(x []int32, v int32) int { return indexOfGeneric(x, v) }
+
 func indexAbove(x []float32, bar float32) int { return indexAboveGeneric(x, bar) }
 
 // tileShape returns the rows and columns of the largest tile.

@@ -32,6 +32,11 @@ func axpyGatherAVX512(alpha []float32, mat []float32, stride int, rows []int32, 
 //go:noescape
 func indexAboveAVX512(x []float32, bar float32) int
 
+// indexOfAVX512 returns the index of the first element that is v, len(x) when there is none.
+//
+//go:noescape
+func indexOfAVX512(x []int32, v int32) int
+
 // axpyAVX2 adds alpha times x to y; y is at least as long as x.
 //
 //go:noescape
@@ -61,3 +66,8 @@ func axpyGatherAVX2(alpha []float32, mat []float32, stride int, rows []int32, y 
 //
 //go:noescape
 func indexAboveAVX2(x []float32, bar float32) int
+
+// indexOfAVX2 returns the index of the first element that is v, len(x) when there is none.
+//
+//go:noescape
+func indexOfAVX2(x []int32, v int32) int

@@ -533,6 +533,59 @@ none:
 	MOVQ CX, ret+32(FP)
 	RET
 
+// func indexOfAVX512(x []int32, v int32) int
+// Requires: AVX, AVX512F
+TEXT ·indexOfAVX512(SB), NOSPLIT, $0-40
+	MOVQ         x_base+0(FP), AX
+	MOVQ         x_len+8(FP), CX
+	MOVL         v+24(FP), DX
+	VPBROADCASTD DX, Z8
+	XORQ         BX, BX
+
+two:
+	LEAQ     32(BX), SI
+	CMPQ     SI, CX
+	JGT      one
+	VPCMPEQD (AX)(BX*4), Z8, K1
+	VPCMPEQD 64(AX)(BX*4), Z8, K2
+	KORTESTW K1, K2
+	JNZ      one
+	MOVQ     SI, BX
+	JMP      two
+
+one:
+	LEAQ     16(BX), SI
+	CMPQ     SI, CX
+	JGT      scalar
+	VPCMPEQD (AX)(BX*4), Z8, K1
+	KMOVW    K1, DI
+	TESTL    DI, DI
+	JNZ      found
+	MOVQ     SI, BX
+	JMP      one
+
+scalar:
+	CMPQ BX, CX
+	JGE  none
+	CMPL DX, (AX)(BX*4)
+	JEQ  hit
+	INCQ BX
+	JMP  scalar
+
+found:
+	BSFL DI, DI
+	ADDQ DI, BX
+
+hit:
+	VZEROUPPER
+	MOVQ BX, ret+32(FP)
+	RET
+
+none:
+	VZEROUPPER
+	MOVQ CX, ret+32(FP)
+	RET
+
 // func axpyAVX2(alpha float32, x []float32, y []float32)
 // Requires: AVX, FMA3
 TEXT ·axpyAVX2(SB), NOSPLIT, $0-56
@@ -1067,6 +1120,61 @@ found:
 hit:
 	VZEROUPPER
 	MOVQ DX, ret+32(FP)
+	RET
+
+none:
+	VZEROUPPER
+	MOVQ CX, ret+32(FP)
+	RET
+
+// func indexOfAVX2(x []int32, v int32) int
+// Requires: AVX, AVX2
+TEXT ·indexOfAVX2(SB), NOSPLIT, $0-40
+	MOVQ         x_base+0(FP), AX
+	MOVQ         x_len+8(FP), CX
+	MOVL         v+24(FP), DX
+	VMOVD        DX, X8
+	VPBROADCASTD X8, Y8
+	XORQ         BX, BX
+
+two:
+	LEAQ     16(BX), SI
+	CMPQ     SI, CX
+	JGT      one
+	VPCMPEQD (AX)(BX*4), Y8, Y0
+	VPCMPEQD 32(AX)(BX*4), Y8, Y1
+	VORPS    Y1, Y0, Y0
+	VPTEST   Y0, Y0
+	JNZ      one
+	MOVQ     SI, BX
+	JMP      two
+
+one:
+	LEAQ      8(BX), SI
+	CMPQ      SI, CX
+	JGT       scalar
+	VPCMPEQD  (AX)(BX*4), Y8, Y0
+	VMOVMSKPS Y0, DI
+	TESTL     DI, DI
+	JNZ       found
+	MOVQ      SI, BX
+	JMP       one
+
+scalar:
+	CMPQ BX, CX
+	JGE  none
+	CMPL DX, (AX)(BX*4)
+	JEQ  hit
+	INCQ BX
+	JMP  scalar
+
+found:
+	BSFL DI, DI
+	ADDQ DI, BX
+
+hit:
+	VZEROUPPER
+	MOVQ BX, ret+32(FP)
 	RET
 
 none:

@@ -46,38 +46,129 @@ func (m *ALS) attribute(r *features.Request, vec []float32, rows []features.Row,
 	if !ok {
 		return false
 	}
-	n, small := int(kept[dim]), kept[dim+1] != 0
-	kept = kept[dim+2:]
-	places, factors, rest := kept[:n], kept[n:2*n], kept[2*n:]
-	terms, z := r.Scratch.Floats(n), r.Scratch.Floats(dim)
-	copy(z, vec)
-	if small {
-		root, basis, factor := rest[:dim], rest[dim:dim+dim*n], rest[dim+dim*n:][:n*n]
-		for k, v := range root {
-			z[k] *= v
-		}
-		linalg.AxpyRows(z, basis, terms)
-		linalg.CholeskySolve(linalg.MatrixOf(n, n, factor), terms)
-	} else {
-		linalg.CholeskySolve(linalg.MatrixOf(dim, dim, rest[:dim*dim]), z)
-		at := r.Scratch.Ints(n)
+	n := int(kept[dim])
+	places, terms := kept[dim+2:][:n], r.Scratch.Floats(n)
+	if lever, ok := m.levers(r, rows); ok {
+		linalg.DotRows(vec, lever, terms)
 		for i, p := range places {
-			at[i] = int32(rows[int(p)])
+			out[int(p)] += scale * terms[i]
 		}
-		linalg.DotGather(z, m.table.Data, at, terms)
+		return true
 	}
+	factors := m.factors(r, kept, rows, vec, terms)
 	for i, p := range places {
 		out[int(p)] += scale * terms[i] * factors[i]
 	}
 	return true
 }
 
+// factors sets terms to what the interactions make of vec, up to the factor of
+// each, which it returns.
+func (m *ALS) factors(r *features.Request, kept []float32, rows []features.Row, vec, terms []float32) []float32 {
+	dim, n := m.table.Dim, len(terms)
+	places, factors, rest := kept[dim+2:][:n], kept[dim+2+n:][:n], kept[dim+2+2*n:]
+	z := r.Scratch.Floats(dim)
+	copy(z, vec)
+	if kept[dim+1] == smallSystem {
+		root, basis, factor := rest[:dim], rest[dim:dim+dim*n], rest[dim+dim*n:][:n*n]
+		for k, v := range root {
+			z[k] *= v
+		}
+		linalg.AxpyRows(z, basis, terms)
+		linalg.CholeskySolve(linalg.MatrixOf(n, n, factor), terms)
+		return factors
+	}
+	linalg.CholeskySolve(linalg.MatrixOf(dim, dim, rest[:dim*dim]), z)
+	at := r.Scratch.Ints(n)
+	for i, p := range places {
+		at[i] = int32(rows[int(p)])
+	}
+	linalg.DotGather(z, m.table.Data, at, terms)
+	return factors
+}
+
+// mostLevers, times the dimension, is of how many interactions a history that is
+// met for the first time may be to be solved for all vectors to come.
+const mostLevers = 1
+
+// What a kept solution has of the system, at the place behind the vector and the
+// number of rows.
+const (
+	wholeSystem = iota // the factor of W
+	smallSystem        // in the number of the observed rows
+	laid               // levers instead
+)
+
+// levers is, of each observed row, the vector whose product with an item's is the
+// term of the row in it: W⁻¹·y_j times its factor. Where the history is long it
+// is only made when it is met again.
+func (m *ALS) levers(r *features.Request, rows []features.Row) ([]float32, bool) {
+	return r.Scratch.Shared(m.mark, func() ([]float32, bool) {
+		kept, _ := m.solved(r, rows)
+		dim := m.table.Dim
+		n, memory := int(kept[dim]), r.Shopper.Memory
+		head := dim + 2 + n
+		if kept[dim+1] == laid {
+			return kept[head:], true
+		}
+		before, _ := memory.Take(m.mark).(*remembered)
+		same := before != nil && slices.Equal(before.history, r.History())
+		if before != nil {
+			defer func() { memory.Give(m.mark, before, before.bytes()) }()
+		}
+		if n > mostLevers*dim && !(same && before.met) {
+			return nil, false
+		}
+		if !same {
+			levers := r.Scratch.Floats(n * dim)
+			m.lay(r, kept, rows, levers)
+			return levers, true
+		}
+		all := make([]float32, head+n*dim) // others may have what was kept before in hand
+		copy(all, kept[:head])
+		all[dim+1] = laid
+		m.lay(r, kept, rows, all[head:])
+		before.kept = all
+		return all[head:], true
+	})
+}
+
+// lay makes the levers out of a solved system.
+func (m *ALS) lay(r *features.Request, kept []float32, rows []features.Row, levers []float32) {
+	dim := m.table.Dim
+	n := int(kept[dim])
+	places, factors, rest := kept[dim+2:][:n], kept[dim+2+n:][:n], kept[dim+2+2*n:]
+	if kept[dim+1] == smallSystem {
+		root, basis, factor := rest[:dim], rest[dim:dim+dim*n], rest[dim+dim*n:][:n*n]
+		for k, v := range root {
+			for i, b := range basis[k*n : (k+1)*n] {
+				levers[i*dim+k] = b * v
+			}
+		}
+		linalg.CholeskySolveMany(linalg.MatrixOf(n, n, factor), linalg.MatrixOf(n, dim, levers), 1)
+	} else {
+		columns := r.Scratch.Floats(dim * n)
+		for i, p := range places {
+			for k, v := range m.table.Row(rows[int(p)]) {
+				columns[k*n+i] = v
+			}
+		}
+		linalg.CholeskySolveMany(linalg.MatrixOf(dim, dim, rest[:dim*dim]), linalg.MatrixOf(dim, n, columns), 1)
+		for k := range dim {
+			for i, v := range columns[k*n : (k+1)*n] {
+				levers[i*dim+k] = v
+			}
+		}
+	}
+	for i, f := range factors {
+		linalg.Scale(f, levers[i*dim:(i+1)*dim])
+	}
+}
+
 // solved is what keep lays, once a request, and once for several where the
 // shopper has a Memory and did nothing in between.
 func (m *ALS) solved(r *features.Request, rows []features.Row) ([]float32, bool) {
-	dim := m.table.Dim
-	w := min(len(rows), dim)
-	return r.Scratch.Vector(&m.y, 2+2*len(rows)+2*dim+dim*w+w*w, func(dst []float32) bool {
+	return r.Scratch.Shared(&m.y, func() ([]float32, bool) {
 		memory, history := r.Shopper.Memory, r.History()
 		before, _ := memory.Take(m.mark).(*remembered)
 		if before != nil {
@@ -88,25 +179,29 @@ func (m *ALS) solved(r *features.Request, rows []features.Row) ([]float32, bool)
 				defer memory.Give(m.mark, before, before.bytes())
 			}
 			if same {
-				copy(dst, before.kept)
-				return before.ok
+				before.met = true
+				return before.kept, before.ok
 			}
 		}
+		dim := m.table.Dim
+		w := min(len(rows), dim)
+		dst := r.Scratch.Floats(2 + 2*len(rows) + 2*dim + dim*w + w*w)
 		ok := m.keep(r, rows, dst)
 		if memory != nil && (before == nil || before.version != r.Shopper.Version || len(history) >= len(before.history)) {
 			made := &remembered{history: slices.Clone(history), version: r.Shopper.Version, kept: slices.Clone(dst), ok: ok}
 			memory.Give(m.mark, made, made.bytes())
 		}
-		return ok
+		return dst, ok
 	})
 }
 
-// remembered is what keep laid for a history.
+// remembered is what was worked out of a history.
 type remembered struct {
 	history []features.Interaction
 	version uint64
-	kept    []float32
+	kept    []float32 // what keep laid, or levers instead of the system; never changed
 	ok      bool
+	met     bool // a second time
 }
 
 func (k *remembered) bytes() int {
@@ -115,7 +210,7 @@ func (k *remembered) bytes() int {
 }
 
 // keep lays the solved system of r's profile into dst: the vector, the number of
-// observed rows, whether it was solved in their number, their places among rows, the
+// observed rows, of which kind the system is, their places among rows, the
 // factor of each on its term, and what applies the inverse.
 func (m *ALS) keep(r *features.Request, rows []features.Row, dst []float32) bool {
 	p := m.weigher.Profile(r.History(), m.table.Items, r.Scratch)
@@ -130,7 +225,7 @@ func (m *ALS) keep(r *features.Request, rows []features.Row, dst []float32) bool
 	}
 	dst[dim] = float32(n)
 	if solved.small {
-		dst[dim+1] = 1
+		dst[dim+1] = smallSystem
 	}
 	dst = dst[dim+2:]
 	at := 0

@@ -13,6 +13,7 @@ func vectorFamily(s isa) {
 	s.axpyMany(false)
 	s.axpyMany(true)
 	s.indexAbove()
+	s.indexOf()
 }
 
 // scalar broadcasts a float32 parameter to register i.
@@ -260,6 +261,73 @@ func (s isa) indexAbove() {
 	VMOVSS(element(0), xmm[0])
 	VUCOMISS(xmm[8], xmm[0])
 	JHI(LabelRef("hit"))
+	INCQ(at)
+	JMP(LabelRef("scalar"))
+	Label("found")
+	BSFL(bits.As32(), bits.As32())
+	ADDQ(bits, at)
+	Label("hit")
+	VZEROUPPER()
+	Store(at, ReturnIndex(0))
+	RET()
+	Label("none")
+	VZEROUPPER()
+	Store(n, ReturnIndex(0))
+	RET()
+}
+
+// indexOf compares two registers at a time and looks closer only when one of them holds a hit.
+func (s isa) indexOf() {
+	s.text("indexOf", "func(x []int32, v int32) int",
+		"indexOf"+s.name+" returns the index of the first element that is v, len(x) when there is none.")
+	x, n := base("x"), length("x")
+	v, at, limit, bits := GP32(), GP64(), GP64(), GP64()
+	Load(Param("v"), v)
+	if s.wide() {
+		VPBROADCASTD(v, s.v(8))
+	} else {
+		VMOVD(v, xmm[8])
+		VPBROADCASTD(xmm[8], s.v(8))
+	}
+	XORQ(at, at)
+	element := func(r int) Mem { return Mem{Base: x, Index: at, Scale: 4, Disp: r * s.bytes()} }
+	Label("two")
+	LEAQ(Mem{Base: at, Disp: 2 * s.lanes}, limit)
+	CMPQ(limit, n)
+	JGT(LabelRef("one"))
+	if s.wide() {
+		VPCMPEQD(element(0), s.v(8), opmask[1])
+		VPCMPEQD(element(1), s.v(8), opmask[2])
+		KORTESTW(opmask[1], opmask[2])
+	} else {
+		VPCMPEQD(element(0), s.v(8), s.v(0))
+		VPCMPEQD(element(1), s.v(8), s.v(1))
+		VORPS(s.v(1), s.v(0), s.v(0))
+		VPTEST(s.v(0), s.v(0))
+	}
+	JNZ(LabelRef("one"))
+	MOVQ(limit, at)
+	JMP(LabelRef("two"))
+	Label("one")
+	LEAQ(Mem{Base: at, Disp: s.lanes}, limit)
+	CMPQ(limit, n)
+	JGT(LabelRef("scalar"))
+	if s.wide() {
+		VPCMPEQD(element(0), s.v(8), opmask[1])
+		KMOVW(opmask[1], bits.As32())
+	} else {
+		VPCMPEQD(element(0), s.v(8), s.v(0))
+		VMOVMSKPS(s.v(0), bits.As32())
+	}
+	TESTL(bits.As32(), bits.As32())
+	JNZ(LabelRef("found"))
+	MOVQ(limit, at)
+	JMP(LabelRef("one"))
+	Label("scalar")
+	CMPQ(at, n)
+	JGE(LabelRef("none"))
+	CMPL(v, Mem{Base: x, Index: at, Scale: 4})
+	JEQ(LabelRef("hit"))
 	INCQ(at)
 	JMP(LabelRef("scalar"))
 	Label("found")
