@@ -134,7 +134,7 @@ done:
 	RET
 
 // func dotInt8GatherAVX512(q []int8, bias int32, scale float32, codes []uint8, scales []float32, rows []int32, out []float32)
-// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VNNI, BMI2, CMOV
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VNNI, BMI2, CMOV, MMX+
 TEXT ·dotInt8GatherAVX512(SB), NOSPLIT, $0-128
 	MOVQ         q_base+0(FP), AX
 	MOVQ         rows_base+80(FP), CX
@@ -152,6 +152,74 @@ TEXT ·dotInt8GatherAVX512(SB), NOSPLIT, $0-128
 	VBROADCASTSS scale+28(FP), Y12
 
 block:
+	CMPQ       BX, $0x00000028
+	JL         near
+	MOVLQSX    128(CX), SI
+	MOVQ       SI, DI
+	IMULQ      q_len+8(FP), SI
+	ADDQ       codes_base+32(FP), SI
+	PREFETCHT0 (SI)
+	SHLQ       $0x02, DI
+	ADDQ       scales_base+56(FP), DI
+	PREFETCHT0 (DI)
+	MOVLQSX    132(CX), SI
+	MOVQ       SI, DI
+	IMULQ      q_len+8(FP), SI
+	ADDQ       codes_base+32(FP), SI
+	PREFETCHT0 (SI)
+	SHLQ       $0x02, DI
+	ADDQ       scales_base+56(FP), DI
+	PREFETCHT0 (DI)
+	MOVLQSX    136(CX), SI
+	MOVQ       SI, DI
+	IMULQ      q_len+8(FP), SI
+	ADDQ       codes_base+32(FP), SI
+	PREFETCHT0 (SI)
+	SHLQ       $0x02, DI
+	ADDQ       scales_base+56(FP), DI
+	PREFETCHT0 (DI)
+	MOVLQSX    140(CX), SI
+	MOVQ       SI, DI
+	IMULQ      q_len+8(FP), SI
+	ADDQ       codes_base+32(FP), SI
+	PREFETCHT0 (SI)
+	SHLQ       $0x02, DI
+	ADDQ       scales_base+56(FP), DI
+	PREFETCHT0 (DI)
+	MOVLQSX    144(CX), SI
+	MOVQ       SI, DI
+	IMULQ      q_len+8(FP), SI
+	ADDQ       codes_base+32(FP), SI
+	PREFETCHT0 (SI)
+	SHLQ       $0x02, DI
+	ADDQ       scales_base+56(FP), DI
+	PREFETCHT0 (DI)
+	MOVLQSX    148(CX), SI
+	MOVQ       SI, DI
+	IMULQ      q_len+8(FP), SI
+	ADDQ       codes_base+32(FP), SI
+	PREFETCHT0 (SI)
+	SHLQ       $0x02, DI
+	ADDQ       scales_base+56(FP), DI
+	PREFETCHT0 (DI)
+	MOVLQSX    152(CX), SI
+	MOVQ       SI, DI
+	IMULQ      q_len+8(FP), SI
+	ADDQ       codes_base+32(FP), SI
+	PREFETCHT0 (SI)
+	SHLQ       $0x02, DI
+	ADDQ       scales_base+56(FP), DI
+	PREFETCHT0 (DI)
+	MOVLQSX    156(CX), SI
+	MOVQ       SI, DI
+	IMULQ      q_len+8(FP), SI
+	ADDQ       codes_base+32(FP), SI
+	PREFETCHT0 (SI)
+	SHLQ       $0x02, DI
+	ADDQ       scales_base+56(FP), DI
+	PREFETCHT0 (DI)
+
+near:
 	MOVLQSX (CX), SI
 	IMULQ   q_len+8(FP), SI
 	ADDQ    codes_base+32(FP), SI
@@ -431,7 +499,7 @@ done:
 	RET
 
 // func dotInt8GatherAVX2(q []int8, bias int32, scale float32, codes []uint8, scales []float32, rows []int32, out []float32)
-// Requires: AVX, AVX2, CMOV
+// Requires: AVX, AVX2, CMOV, MMX+
 TEXT ·dotInt8GatherAVX2(SB), NOSPLIT, $0-128
 	MOVQ         q_base+0(FP), AX
 	MOVQ         rows_base+80(FP), CX
@@ -450,6 +518,74 @@ TEXT ·dotInt8GatherAVX2(SB), NOSPLIT, $0-128
 	VBROADCASTSS scale+28(FP), Y12
 
 block:
+	CMPQ       BX, $0x00000028
+	JL         near
+	MOVLQSX    128(CX), SI
+	MOVQ       SI, DI
+	IMULQ      q_len+8(FP), SI
+	ADDQ       codes_base+32(FP), SI
+	PREFETCHT0 (SI)
+	SHLQ       $0x02, DI
+	ADDQ       scales_base+56(FP), DI
+	PREFETCHT0 (DI)
+	MOVLQSX    132(CX), SI
+	MOVQ       SI, DI
+	IMULQ      q_len+8(FP), SI
+	ADDQ       codes_base+32(FP), SI
+	PREFETCHT0 (SI)
+	SHLQ       $0x02, DI
+	ADDQ       scales_base+56(FP), DI
+	PREFETCHT0 (DI)
+	MOVLQSX    136(CX), SI
+	MOVQ       SI, DI
+	IMULQ      q_len+8(FP), SI
+	ADDQ       codes_base+32(FP), SI
+	PREFETCHT0 (SI)
+	SHLQ       $0x02, DI
+	ADDQ       scales_base+56(FP), DI
+	PREFETCHT0 (DI)
+	MOVLQSX    140(CX), SI
+	MOVQ       SI, DI
+	IMULQ      q_len+8(FP), SI
+	ADDQ       codes_base+32(FP), SI
+	PREFETCHT0 (SI)
+	SHLQ       $0x02, DI
+	ADDQ       scales_base+56(FP), DI
+	PREFETCHT0 (DI)
+	MOVLQSX    144(CX), SI
+	MOVQ       SI, DI
+	IMULQ      q_len+8(FP), SI
+	ADDQ       codes_base+32(FP), SI
+	PREFETCHT0 (SI)
+	SHLQ       $0x02, DI
+	ADDQ       scales_base+56(FP), DI
+	PREFETCHT0 (DI)
+	MOVLQSX    148(CX), SI
+	MOVQ       SI, DI
+	IMULQ      q_len+8(FP), SI
+	ADDQ       codes_base+32(FP), SI
+	PREFETCHT0 (SI)
+	SHLQ       $0x02, DI
+	ADDQ       scales_base+56(FP), DI
+	PREFETCHT0 (DI)
+	MOVLQSX    152(CX), SI
+	MOVQ       SI, DI
+	IMULQ      q_len+8(FP), SI
+	ADDQ       codes_base+32(FP), SI
+	PREFETCHT0 (SI)
+	SHLQ       $0x02, DI
+	ADDQ       scales_base+56(FP), DI
+	PREFETCHT0 (DI)
+	MOVLQSX    156(CX), SI
+	MOVQ       SI, DI
+	IMULQ      q_len+8(FP), SI
+	ADDQ       codes_base+32(FP), SI
+	PREFETCHT0 (SI)
+	SHLQ       $0x02, DI
+	ADDQ       scales_base+56(FP), DI
+	PREFETCHT0 (DI)
+
+near:
 	MOVLQSX (CX), SI
 	IMULQ   q_len+8(FP), SI
 	ADDQ    codes_base+32(FP), SI

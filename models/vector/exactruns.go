@@ -46,13 +46,18 @@ func (x *Exact) searchRuns(ctx context.Context, vec []float32, k, allowed int, s
 	s.floor = s.bar()
 	s.top.Reset(k)
 	s.candidates, s.picked = s.candidates[:0], s.picked[:0]
-	bar, some := s.bar(), s.plan.some[:0]
-	for run, score := range s.plan.means {
-		if score+err.norm*x.runs.norm[run]+up(float64(length*x.runs.reach[run])) >= bar &&
-			(s.mask == nil || s.plan.share[x.runs.groupOf[run]] > askShare || x.passing(run, s) != 0) {
+	p := &s.plan
+	most := append(p.far[:0], p.means...) // no row of a run is better
+	p.far = most
+	linalg.Axpy(err.norm, x.runs.norm, most)
+	linalg.Axpy(up(float64(length)), x.runs.reach, most)
+	bar, some := s.bar(), p.some[:0]
+	for run := 0; ; run++ {
+		run += linalg.IndexAbove(most[run:], math.Nextafter32(bar, minusInf))
+		if run < len(most) && (s.mask == nil || p.share[x.runs.groupOf[run]] > askShare || x.passing(run, s) != 0) {
 			some = append(some, int32(run))
 		}
-		if len(some) < someRuns && run+1 < len(s.plan.means) {
+		if len(some) < someRuns && run+1 < len(most) {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
@@ -62,9 +67,11 @@ func (x *Exact) searchRuns(ctx context.Context, vec []float32, k, allowed int, s
 		if len(s.candidates) > 8*k+x.n/4 { // codes tell nothing
 			return x.direct(ctx, vec, k, s)
 		}
-		bar, some = s.bar(), some[:0]
+		if bar, some = s.bar(), some[:0]; run+1 >= len(most) {
+			break
+		}
 	}
-	s.plan.some = some
+	p.some = some
 	return x.settle(vec, k, length, s)
 }
 

@@ -230,6 +230,29 @@ func codePointer(rows reg.GPVirtual, i int) reg.GPVirtual {
 	return p
 }
 
+// rowsAhead is how many rows before they are multiplied named rows are asked for: further than the
+// processor looks ahead by itself.
+const rowsAhead = 32
+
+// askAhead asks for the first line, and the scale, of eight of the rows that come later, where there are as many.
+func askAhead(rows, n reg.GPVirtual) {
+	CMPQ(n, U32(rowsAhead+blockRows))
+	JL(LabelRef("near"))
+	for i := range blockRows {
+		p := GP64()
+		MOVLQSX(Mem{Base: rows, Disp: 4 * (rowsAhead + i)}, p)
+		scale := GP64()
+		MOVQ(p, scale)
+		IMULQ(memory(Param("q").Len()), p)
+		ADDQ(memory(Param("codes").Base()), p)
+		PREFETCHT0(Mem{Base: p})
+		SHLQ(U8(2), scale)
+		ADDQ(memory(Param("scales").Base()), scale)
+		PREFETCHT0(Mem{Base: scale})
+	}
+	Label("near")
+}
+
 // storeGathered scales the sums in Y0 by the named rows' scales, which it fetches, and goes on.
 func (s isa) storeGathered(rows, out, n reg.GPVirtual) {
 	scales := GP64()
@@ -264,6 +287,7 @@ func (s isa) dotInt8GatherVNNI() {
 	VBROADCASTSS(inMemory("scale"), ymm[12])
 
 	Label("block")
+	askAhead(rows, n)
 	var rp [blockRows]reg.GPVirtual
 	for i := range rp {
 		rp[i] = codePointer(rows, i)
@@ -316,6 +340,7 @@ func (s isa) dotInt8GatherWords() {
 	VBROADCASTSS(inMemory("scale"), ymm[12])
 
 	Label("block")
+	askAhead(rows, n)
 	var rp [blockRows]reg.GPVirtual
 	for i := range rp {
 		rp[i] = codePointer(rows, i)
