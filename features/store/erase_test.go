@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -266,8 +267,51 @@ func TestExportIsCompleteAndAlone(t *testing.T) {
 			t.Errorf("%s of another is in the export", m)
 		}
 	}
+	if len(p.Flags) != 1 || p.Flags[0].Subject != stays || len(p.Aliases) != 1 {
+		t.Errorf("got the flags %v and links %v, want one of each", p.Flags, p.Aliases)
+	}
 	if len(p.Events) != 40 || strings.Contains(text, "other-control") {
 		t.Errorf("got %d events, want the person's 40", len(p.Events))
+	}
+}
+
+// Every table that names persons is among those that an erasure cleans, or
+// stands here with the reason why not.
+func TestEveryTableOfPersonsIsKnown(t *testing.T) {
+	s := open(t, Options{Dir: t.TempDir()})
+	elsewhere := map[string]string{ // not in erasedRows
+		"pages":       "erasePages blanks events",
+		"segments":    "eraseSegments writes them anew",
+		"fresh_links": "settled into identities first",
+		"tombstones":  "keep the person away",
+		"audit":       "who was erased, when and by whom must be told",
+	}
+	rows, err := s.read.QueryContext(context.Background(), `SELECT m.name, group_concat(c.name, ' ') FROM sqlite_master m JOIN pragma_table_info(m.name) c
+		WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' GROUP BY m.name`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	named := 0
+	for rows.Next() {
+		var table, columns string
+		if err := rows.Scan(&table, &columns); err != nil {
+			t.Fatal(err)
+		}
+		if !regexp.MustCompile(`\b(user|session|alias|subject)(_key)?\b|\bactor\b`).MatchString(columns) || elsewhere[table] != "" {
+			continue
+		}
+		named++
+		cleaned := false
+		for _, e := range erasedRows {
+			cleaned = cleaned || regexp.MustCompile(`(FROM|UPDATE) `+table+`\b`).MatchString(e.query)
+		}
+		if !cleaned {
+			t.Errorf("an erasure leaves table %s, whose columns are %s", table, columns)
+		}
+	}
+	if err := rows.Err(); err != nil || named < len(erasedRows) {
+		t.Errorf("got %d tables that name persons and %v, want at least %d: the search is blind", named, err, len(erasedRows))
 	}
 }
 

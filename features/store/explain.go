@@ -24,7 +24,15 @@ func explain(err error) error {
 	case code(err) == sqlite3.SQLITE_READONLY, code(err) == sqlite3.SQLITE_CANTOPEN, errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return fmt.Errorf("it cannot be written to: give this user the right to, or choose another directory: %w", err)
 	}
-	return full(err)
+	return full(damaged(err))
+}
+
+// damaged marks an error of a database whose bytes are not what was written.
+func damaged(err error) error {
+	if c := code(err); c == sqlite3.SQLITE_NOTADB || c == sqlite3.SQLITE_CORRUPT {
+		return fmt.Errorf("%w: the database is damaged: restore a backup over it: %w", ErrCorrupt, err)
+	}
+	return err
 }
 
 // code is SQLite's primary result code; 0 when the error is not SQLite's.

@@ -19,6 +19,7 @@ type Person struct {
 	Events  []features.Event   // theirs, oldest first
 	Served  []Served           // what they were answered, oldest first
 	Refused []DeadLetter
+	Flags   []RiskFlag // what looked like an attack by them
 }
 
 // everything is more than a person can have.
@@ -59,9 +60,15 @@ func (s *Store) Export(ctx context.Context, shop features.ShopID, key features.U
 	return p, nil
 }
 
-// exportRows adds the answers and refused rows of one of the person's keys.
+// exportRows adds the answers, refused rows and flags of one of the person's
+// keys.
 func (s *Store) exportRows(ctx context.Context, p *Person, k features.UserKey) error {
-	err := s.ScanServed(ctx, p.Shop, time.Time{}, time.Time{}, func(r *Served) error {
+	flags, err := s.flags(ctx, `SELECT `+flagColumns+` FROM risk_flags WHERE shop = ? AND user_key = ? ORDER BY id`, string(p.Shop), k[:])
+	if err != nil {
+		return err
+	}
+	p.Flags = append(p.Flags, flags...)
+	err = s.ScanServed(ctx, p.Shop, time.Time{}, time.Time{}, func(r *Served) error {
 		if r.User == k || r.User.IsZero() && r.Session == k {
 			p.Served = append(p.Served, *r)
 		}

@@ -93,7 +93,7 @@ func OpenReader(ctx context.Context, opts Options) (*Store, error) {
 	s := &Store{opts: opts, log: opts.Logger, shops: map[features.ShopID]*shopLog{}, stop: func() {}, sealQueue: make(chan *shopLog, 16)}
 	if err := s.openReader(ctx); err != nil {
 		s.Close()
-		return nil, fmt.Errorf("open store %s for reading: %w", opts.Dir, err)
+		return nil, fmt.Errorf("open store %s for reading: %w", opts.Dir, damaged(err))
 	}
 	return s, nil
 }

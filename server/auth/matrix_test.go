@@ -250,6 +250,9 @@ func overREST(t *testing.T, base string, m protoreflect.MethodDescriptor, header
 	if !ok {
 		t.Fatalf("%s has no REST path", m.FullName())
 	}
+	if len(rule.GetAdditionalBindings()) > 0 {
+		t.Fatalf("%s has several REST paths, of which one is asked", m.FullName())
+	}
 	verb, path := http.MethodGet, rule.GetGet()
 	for v, p := range map[string]string{http.MethodPost: rule.GetPost(), http.MethodPut: rule.GetPut(), http.MethodDelete: rule.GetDelete()} {
 		if p != "" {

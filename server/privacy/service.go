@@ -10,6 +10,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/types/known/structpb"
@@ -126,6 +127,24 @@ type export struct {
 	Events  []exportEvent     `json:"events"`
 	Answers []exportAnswer    `json:"answers"`
 	Refused []exportRefused   `json:"refused"`
+	Risk    []exportFlag      `json:"risk"`
+	Linked  []exportLink      `json:"linked"`
+}
+
+type exportFlag struct {
+	Kind    string    `json:"kind"`
+	Score   float64   `json:"score"`
+	Reasons string    `json:"reasons"`
+	State   string    `json:"state"`
+	First   time.Time `json:"first"`
+	Last    time.Time `json:"last"`
+	Events  int64     `json:"events"`
+	Note    string    `json:"note,omitempty"`
+}
+
+// exportLink is a session or another user that is the person too.
+type exportLink struct {
+	Pseudonym string `json:"pseudonym"`
 }
 
 type exportUser struct {
@@ -198,6 +217,19 @@ func exportOf(id string, p *store.Person) *export {
 			out.Items = append(out.Items, it.Item)
 		}
 		x.Answers = append(x.Answers, out)
+	}
+	for i := range p.Flags {
+		f := &p.Flags[i]
+		why := make([]string, len(f.Reasons))
+		for n, r := range f.Reasons {
+			why[n] = r.Text
+		}
+		x.Risk = append(x.Risk, exportFlag{
+			Kind: string(f.Kind), Score: f.Score, Reasons: strings.Join(why, "; "), State: string(f.State), First: f.First, Last: f.Last, Events: f.Events, Note: f.Note,
+		})
+	}
+	for _, k := range p.Aliases {
+		x.Linked = append(x.Linked, exportLink{k.String()})
 	}
 	for i := range p.Refused {
 		d := &p.Refused[i]

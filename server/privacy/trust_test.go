@@ -200,6 +200,14 @@ func TestRiskService(t *testing.T) {
 	if again, err := risks.AssessRisk(ctx, &attunev1.AssessRiskRequest{}); err != nil || again.GetQuarantined() != 0 {
 		t.Errorf("looked again: got %v, %v, want nothing quarantined", again, err)
 	}
+	for who, want := range map[string]int{"robot": 1, "visitor1": 0} {
+		x, err := attunev1.NewPrivacyServiceClient(conn).ExportUser(ctx, &attunev1.ExportUserRequest{Id: who})
+		must(t, err)
+		flags, _ := x.GetData().AsMap()["risk"].([]any)
+		if len(flags) != want || want == 1 && !strings.Contains(fmt.Sprint(flags), "note:our own test") {
+			t.Errorf("export of %s: got the flags %v, want %d", who, flags, want)
+		}
+	}
 	stop()
 	st, err := store.OpenReader(ctx, store.Options{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
 	must(t, err)
