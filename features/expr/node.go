@@ -11,11 +11,11 @@ func (n known) at(b *Bound, row int) val { return b.columns[n.i].at(row) }
 func (n mixed) at(b *Bound, row int) val { return b.run(n.i, row) }
 
 func (n among) at(b *Bound, row int) val {
-	code, list := b.texts[n.i].codes[row], &b.lists[n.i]
-	if code < 0 || !list.known {
+	codes, list := b.texts[n.i].codes, &b.lists[n.i]
+	if !list.known || uint(row) >= uint(len(codes)) || codes[row] < 0 {
 		return val{}
 	}
-	return truth(slices.Contains(list.codes, code))
+	return truth(slices.Contains(list.codes, codes[row]))
 }
 
 func (n not) at(b *Bound, row int) val {

@@ -64,8 +64,32 @@ type splitter struct {
 func (p *Program) split(env *cel.Env, tree *ast.AST) error {
 	s := &splitter{p: p, env: env, tree: tree, refs: maps.Clone(tree.ReferenceMap()), fac: ast.NewExprFactory()}
 	var err error
-	p.root, err = s.build(tree.Expr())
+	if p.root, err = s.build(tree.Expr()); err == nil {
+		p.needs = needs(p.root)
+	}
 	return err
+}
+
+// needs reports whether n is known of no row without an item: columns know
+// nothing of such a row.
+func needs(n node) bool {
+	switch n := n.(type) {
+	case known, among:
+		return true
+	case not:
+		return needs(n.x)
+	case neg:
+		return needs(n.x)
+	case both: // either may decide alone
+		return needs(n.x) && needs(n.y)
+	case any2:
+		return needs(n.x) && needs(n.y)
+	case cond:
+		return needs(n.c) || needs(n.x) && needs(n.y)
+	case calc:
+		return needs(n.x) || needs(n.y)
+	}
+	return false
 }
 
 func (s *splitter) build(x ast.Expr) (node, error) {

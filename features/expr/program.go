@@ -24,6 +24,7 @@ type Program struct {
 	plain  cel.Program
 
 	root     node
+	needs    bool          // it is known of no row without an item
 	asks     []leaf        // once a request
 	items    []leaf        // once a snapshot
 	texts    []leaf        // once a snapshot: texts of items, looked for in
@@ -160,7 +161,7 @@ func (b *Bound) Value(row features.Row) float64 {
 }
 
 func (b *Bound) value(row features.Row) val {
-	if b.r.Catalog == nil || b.r.Catalog.Item(row) == nil {
+	if b.r.Catalog == nil || !b.p.needs && b.r.Catalog.Item(row) == nil {
 		return val{}
 	}
 	return b.p.root.at(b, int(row))

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"unique"
 )
 
 // ErrState is returned for bytes that are no state of this form.
@@ -30,14 +29,14 @@ func (s *State) AppendBinary(dst []byte) ([]byte, error) {
 	for _, list := range [][]count{s.markets, s.devices} {
 		w.put(int64(len(list)))
 		for _, c := range list {
-			w.text(c.name)
+			w.text(s.named(c.name))
 			w.put(c.n)
 		}
 	}
 	w.put(int64(len(s.items)))
 	for i := range s.items {
 		it := &s.items[i]
-		w.text(it.id.Value())
+		w.text(s.named(it.id))
 		w.b = binary.BigEndian.AppendUint64(w.b, math.Float64bits(it.weight))
 		w.put(it.at)
 		b := s.sold(it)
@@ -58,7 +57,7 @@ func (w *stateWriter) put(numbers ...int64) {
 	}
 }
 
-func (w *stateWriter) text(s string) {
+func (w *stateWriter) text(s []byte) {
 	w.put(int64(len(s)))
 	w.b = append(w.b, s...)
 }
@@ -84,7 +83,7 @@ func (s *State) UnmarshalBinary(b []byte) error {
 			s.orders[i] = r.word()
 		}
 	}
-	s.markets, s.devices = r.counts(), r.counts()
+	s.markets, s.devices = r.counts(s), r.counts(s)
 	if n := r.length(10); n > 0 {
 		s.items = make([]item, n)
 		for i := range s.items {
@@ -97,6 +96,7 @@ func (s *State) UnmarshalBinary(b []byte) error {
 	if !slices.IsSorted(s.orders) || len(s.items) > 2*itemCap {
 		return fmt.Errorf("%w: it is out of order", ErrState)
 	}
+	s.sales, s.text = slices.Clone(s.sales), slices.Clone(s.text) // no larger than they are
 	if len(s.items) > indexFrom {
 		s.reindex()
 	}
@@ -151,21 +151,22 @@ func (r *stateReader) text() []byte {
 	return t
 }
 
-func (r *stateReader) counts() []count {
+func (r *stateReader) counts(s *State) []count {
 	n := r.length(2)
 	if n == 0 {
 		return nil
 	}
 	list := make([]count, n)
 	for i := range list {
-		list[i] = count{string(r.text()), r.number()}
+		list[i] = count{s.keep(string(r.text())), r.number()}
 	}
 	return list
 }
 
 // item reads one into a state that has those before it.
 func (r *stateReader) item(s *State) item {
-	it := item{id: unique.Make(string(r.text())), weight: math.Float64frombits(r.word()), at: r.number()}
+	id := string(r.text())
+	it := item{id: s.keep(id), hash: hashOf(id), weight: math.Float64frombits(r.word()), at: r.number()}
 	if lines := r.number(); lines != 0 {
 		b := sale{lines: lines}
 		r.numbers(&b.told, &b.cut, &b.pieces, &b.back, &b.paid, &b.off, &b.first)

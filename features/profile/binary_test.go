@@ -38,12 +38,18 @@ func TestStateSurvivesItsBytes(t *testing.T) {
 	}
 }
 
-// inOrder is a state with its sales in the order of the items, which says
-// nothing: bytes keep no other.
+// inOrder is a state with its sales and its text in the order of what is listed,
+// which says nothing: bytes keep no other.
 func inOrder(s *State) *State {
 	c := *s
-	c.items, c.sales = slices.Clone(s.items), nil
+	c.markets, c.devices, c.items, c.sales, c.text = slices.Clone(s.markets), slices.Clone(s.devices), slices.Clone(s.items), nil, nil
+	for _, list := range [][]count{c.markets, c.devices} {
+		for i := range list {
+			list[i].name = c.keep(string(s.named(list[i].name)))
+		}
+	}
 	for i := range c.items {
+		c.items[i].id = c.keep(string(s.named(c.items[i].id)))
 		if b := s.sold(&c.items[i]); b != nil {
 			c.sell(&c.items[i], *b)
 		}

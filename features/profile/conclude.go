@@ -36,7 +36,7 @@ func (s *State) Profile(ref *Reference, now time.Time) *features.Profile {
 		return p
 	}
 	p.First, p.Last = clock(s.first), clock(s.last)
-	p.Market = most(s.markets).name
+	p.Market = string(s.named(most(s.markets).name))
 	p.Orders = len(s.orders)
 	p.Spent = float64(s.spent) / 1e6
 	p.Pieces = int(s.bought - s.back)
@@ -90,7 +90,7 @@ func (s *State) interests(p *features.Profile, ref *Reference, now time.Time) {
 	ms := now.UnixMilli()
 	for i := range s.items {
 		it := &s.items[i]
-		at := ref.places[it.id]
+		at := ref.places[string(s.named(it.id))]
 		if at == nil {
 			continue
 		}
@@ -200,7 +200,7 @@ func (s *State) prices(p *features.Profile, ref *Reference) {
 		if b == nil || b.paid <= 0 {
 			continue
 		}
-		at := ref.places[it.id]
+		at := ref.places[string(s.named(it.id))]
 		if at == nil {
 			continue
 		}
@@ -273,7 +273,8 @@ func (s *State) scene(p *features.Profile) {
 		}
 	}
 	if d := most(s.devices); d.n > 0 {
-		tag("device:"+d.name, d.n, .6, func() string { return "with " + d.name })
+		name := string(s.named(d.name))
+		tag("device:"+name, d.n, .6, func() string { return "with " + name })
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync"
 	"unicode/utf8"
-	"unique"
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/text"
@@ -23,7 +22,7 @@ const (
 // category, the usual price of an item, which goods are seldom sold. It is
 // immutable and safe for concurrent use.
 type Reference struct {
-	places map[name]*place
+	places map[string]*place
 	levels map[string][]float64 // prices ascending by category; "" of all goods
 	bare   bool                 // no item has a category
 	base   [motives]float64     // share of all sales that speak for each motive
@@ -54,7 +53,7 @@ type place struct {
 }
 
 // place is where an item stands; nil when the shop does not have it.
-func (ref *Reference) place(id string) *place { return ref.places[unique.Make(id)] }
+func (ref *Reference) place(id string) *place { return ref.places[id] }
 
 // word is one of a title, by its number, and what it weighs by how few have it.
 type word struct {
@@ -65,7 +64,7 @@ type word struct {
 // NewReference measures the items of cat, and the purchases among sales (of
 // all shoppers, in any order; nil for none).
 func NewReference(cat features.Catalog, sales iter.Seq[features.Event]) *Reference {
-	ref := &Reference{places: map[name]*place{}, levels: map[string][]float64{}, bare: true}
+	ref := &Reference{places: map[string]*place{}, levels: map[string][]float64{}, bare: true}
 	numbers := map[string]int32{}
 	number := func(name string) int32 {
 		n, ok := numbers[name]
@@ -103,7 +102,7 @@ func NewReference(cat features.Catalog, sales iter.Seq[features.Event]) *Referen
 		if price := it.PriceIn("").Units(); price > 0 {
 			prices[it.ID] = price
 		}
-		ref.places[unique.Make(it.ID)] = p
+		ref.places[it.ID] = p
 	}
 	for p, words := range in {
 		for _, w := range words {

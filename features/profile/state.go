@@ -1,13 +1,12 @@
 package profile
 
 import (
+	"bytes"
 	"hash/fnv"
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
-	"unique"
 
 	"github.com/attune-rec/attune/features"
 )
@@ -28,8 +27,9 @@ var weights = [...]float64{
 // State is what was collected of one shopper, by the shop's item ids, so that
 // it outlives catalogues and releases. The zero value is empty. It is a fold
 // over the shopper's events in the order of Seq: updated event by event or
-// rebuilt from the log, it is the same to the bit. It is not safe for
-// concurrent use; the Profiles made of it are.
+// rebuilt from the log, it is the same to the bit. Nothing it lists has a
+// pointer, so that the garbage collector looks at little of those of a shop's
+// shoppers. It is not safe for concurrent use; the Profiles made of it are.
 type State struct {
 	seq                   int64
 	first, last           int64 // Unix milliseconds, by the clock of events; 0: none
@@ -44,28 +44,23 @@ type State struct {
 	weekend               int64
 	seasons               [4]int64
 	items                 []item
-	sales                 []sale         // of the items that were bought
-	index                 map[name]int32 // of items; nil up to indexFrom of them
+	sales                 []sale   // of the items that were bought
+	text                  []byte   // names of markets, devices and items, one after the other
+	index                 []uint16 // of items, by their hashes: see find
 }
 
-// name is the id of an item. States of many shoppers share what it points to.
-type name = unique.Handle[string]
-
-// indexFrom is how many items are looked through one by one: most shoppers
-// have fewer, and a map costs more than they do.
-const indexFrom = 24
-
 type count struct {
-	name string
+	name name
 	n    int64
 }
 
 // item is what the shopper did about one item.
 type item struct {
-	id     name
 	weight float64 // interest, as of at
 	at     int64
-	sale   int32 // place among sales, from 1; 0: never bought
+	id     name
+	hash   uint32 // of the id
+	sale   int32  // place among sales, from 1; 0: never bought
 }
 
 // sold is what was bought of an item; nil: nothing. It is valid until the next
@@ -79,13 +74,12 @@ func (s *State) sold(it *item) *sale {
 
 // sell gives an item a place among the sales.
 func (s *State) sell(it *item, b sale) *sale {
-	s.sales = append(s.sales, b)
+	s.sales = append(grown(s.sales), b)
 	it.sale = int32(len(s.sales)) // #nosec G115 -- as many as there are items
 	return &s.sales[it.sale-1]
 }
 
-// sale is what was bought of an item. It has no pointer, so that the garbage
-// collector looks at none of those of a shop's shoppers.
+// sale is what was bought of an item.
 type sale struct {
 	lines        int64 // times bought
 	told, cut    int64 // times with a list price given, and at a discount from it
@@ -149,34 +143,6 @@ func weight(e *features.Event) float64 {
 		return weights[e.Type]
 	}
 	return 0
-}
-
-func (s *State) item(id string) *item {
-	n := unique.Make(id)
-	if s.index != nil {
-		if i, ok := s.index[n]; ok {
-			return &s.items[i]
-		}
-		s.index[n] = int32(len(s.items))
-	} else {
-		for i := range s.items {
-			if s.items[i].id == n {
-				return &s.items[i]
-			}
-		}
-	}
-	s.items = append(s.items, item{id: n})
-	if s.index == nil && len(s.items) > indexFrom {
-		s.reindex()
-	}
-	return &s.items[len(s.items)-1]
-}
-
-func (s *State) reindex() {
-	s.index = make(map[name]int32, len(s.items))
-	for i := range s.items {
-		s.index[s.items[i].id] = int32(i)
-	}
 }
 
 // add takes w of the time ms in, both decayed to the later time.
@@ -291,16 +257,16 @@ func (s *State) visit(e *features.Event) {
 		s.weekend++
 	}
 	s.seasons[int(t.Month())%12/3]++
-	s.markets = tally(s.markets, e.Market)
-	s.devices = tally(s.devices, e.Device)
+	s.markets = s.tally(s.markets, e.Market)
+	s.devices = s.tally(s.devices, e.Device)
 }
 
-func tally(list []count, name string) []count {
+func (s *State) tally(list []count, name string) []count {
 	if name == "" {
 		return list
 	}
 	for i := range list {
-		if list[i].name == name {
+		if string(s.named(list[i].name)) == name {
 			list[i].n++
 			return list
 		}
@@ -308,7 +274,7 @@ func tally(list []count, name string) []count {
 	if len(list) == 64 {
 		return list
 	}
-	return append(list, count{strings.Clone(name), 1})
+	return append(list, count{s.keep(name), 1})
 }
 
 // forget keeps the items of most interest, in the order they came. Totals stay.
@@ -328,20 +294,25 @@ func (s *State) forget() {
 		case now[a] < now[b]:
 			return 1
 		}
-		return strings.Compare(s.items[a].id.Value(), s.items[b].id.Value())
+		return bytes.Compare(s.named(s.items[a].id), s.named(s.items[b].id))
 	})
 	keep := order[:itemCap]
 	slices.Sort(keep)
-	kept := make([]item, 0, 2*itemCap+1)
-	var sales []sale
-	for _, i := range keep {
-		it := s.items[i]
-		if b := s.sold(&it); b != nil {
-			sales = append(sales, *b)
-			it.sale = int32(len(sales)) // #nosec G115 -- as many as there are items
+	old := *s
+	s.text = nil
+	for _, list := range [][]count{s.markets, s.devices} {
+		for i := range list {
+			list[i].name = s.keep(string(old.named(list[i].name)))
 		}
-		kept = append(kept, it)
 	}
-	s.items, s.sales = kept, sales
+	s.items, s.sales = make([]item, 0, 2*itemCap+1), nil
+	for _, i := range keep {
+		it := old.items[i]
+		it.id = s.keep(string(old.named(it.id)))
+		if b := old.sold(&it); b != nil {
+			s.sell(&it, *b)
+		}
+		s.items = append(s.items, it)
+	}
 	s.reindex()
 }

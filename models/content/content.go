@@ -264,9 +264,21 @@ func (m *Model) attribute(r *features.Request, vec []float32, rows []features.Ro
 	if len(vec) != m.Dim() || r.Scratch == nil {
 		return false
 	}
-	for i, w := range m.weigher.Weights(r, m.Items(), rows) {
+	weights := m.weigher.Weights(r, m.Items(), rows)
+	at, dots := r.Scratch.Ints(len(rows)), r.Scratch.Floats(len(rows))
+	n := 0
+	for i, w := range weights {
 		if w != 0 {
-			out[i] += scale * w * linalg.Dot(vec, m.vectors.Row(int(rows[i])))
+			at[n] = int32(rows[i])
+			n++
+		}
+	}
+	linalg.DotGather(vec, m.vectors.Data, at[:n], dots[:n])
+	n = 0
+	for i, w := range weights {
+		if w != 0 {
+			out[i] += scale * w * dots[n]
+			n++
 		}
 	}
 	return true

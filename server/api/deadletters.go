@@ -47,10 +47,14 @@ func (s *Events) ListDeadLetters(ctx context.Context, r *attunev1.ListDeadLetter
 		if len(out.GetLetters()) == page.Size {
 			return false, nil
 		}
-		out.Letters = append(out.Letters, &attunev1.DeadLetter{
+		letter := &attunev1.DeadLetter{
 			Id: d.ID, Received: timeToProto(d.Received), Source: d.Source, Rule: d.Rule, Reason: d.Reason,
 			Payload: strings.ToValidUTF8(string(d.Payload), "\uFFFD"), Replayed: timeToProto(d.Replayed),
-		})
+		}
+		if !d.User.IsZero() {
+			letter.Subject = d.User.String()
+		}
+		out.Letters = append(out.Letters, letter)
 		return true, nil
 	})
 	if err != nil {

@@ -159,6 +159,7 @@ var personFields = []struct {
 	{"attune.v1.Member", "key", false},
 	{"attune.v1.RiskFlag", "subject", false},
 	{"attune.v1.Affected", "subject", false},
+	{"attune.v1.DeadLetter", "subject", false},
 }
 
 // personsIn are the pseudonyms of those that an answer lists, or is.

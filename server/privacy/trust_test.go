@@ -60,7 +60,7 @@ func TestConsentByPurpose(t *testing.T) {
 func TestBreach(t *testing.T) {
 	ctx, dir := context.Background(), t.TempDir()
 	conn, stop := serve(t, dir, func(c *app.Config) { c.BulkReads, c.BulkWindow = 5, time.Hour })
-	users, private := attunev1.NewUserServiceClient(conn), attunev1.NewPrivacyServiceClient(conn)
+	users, private, events := attunev1.NewUserServiceClient(conn), attunev1.NewPrivacyServiceClient(conn), attunev1.NewEventServiceClient(conn)
 	for n := range 8 {
 		_, err := users.UpsertUser(ctx, &attunev1.UpsertUserRequest{User: &attunev1.User{Id: fmt.Sprint("person-", n)}})
 		must(t, err)
@@ -83,6 +83,17 @@ func TestBreach(t *testing.T) {
 	}
 	if want := "ListAccesses ListUsers ListUsers GetUser"; strings.Join(got, " ") != want {
 		t.Errorf("accesses of a person: got %v, want %s", got, want)
+	}
+	// Refused events tell of persons too.
+	if _, err := events.Collect(ctx, &attunev1.CollectRequest{Event: &attunev1.Event{Type: attunev1.EventType_EVENT_TYPE_VIEW, User: "person-5"}}); err == nil {
+		t.Fatal("an event without an item was taken")
+	}
+	letters, err := events.ListDeadLetters(ctx, &attunev1.ListDeadLettersRequest{})
+	must(t, err)
+	told, err = private.ListAccesses(ctx, &attunev1.ListAccessesRequest{Id: "person-5", From: before})
+	must(t, err)
+	if len(letters.GetLetters()) != 1 || len(told.GetAccesses()) < 2 || !strings.HasSuffix(told.GetAccesses()[1].GetMethod(), "ListDeadLetters") {
+		t.Errorf("the refused event of a person was read: got %v, want to be told", told.GetAccesses())
 	}
 	page, err := private.ListAffected(ctx, &attunev1.ListAffectedRequest{Actor: "anonymous", From: before, PageSize: 5})
 	must(t, err)

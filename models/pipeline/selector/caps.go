@@ -111,6 +111,10 @@ func (s *caps) byCodes(codes coded, t *tally, cs []pipeline.Candidate) []pipelin
 	}
 	t.codes = known
 	limits := [...]int{s.limits.Category, s.limits.Brand, s.limits.Seller, s.limits.Group}
+	if limits == [...]int{0, 0, 0, limits[3]} { // as most recipes have it
+		t.counters[3].reset(limits[3], n)
+		return byGroup(&t.counters[3], known, cs)
+	}
 	for of, limit := range limits {
 		if limit > 0 {
 			t.counters[of].reset(limit, n)
@@ -133,6 +137,22 @@ next:
 			if slot != nowhere {
 				t.counters[of].count(slot, own[of])
 			}
+		}
+		out = append(out, cs[i])
+	}
+	return out
+}
+
+// byGroup is byCodes where only variants of one item are limited.
+func byGroup(t *counter, known []catalog.Codes, cs []pipeline.Candidate) []pipeline.Candidate {
+	out := cs[:0]
+	for i := range known {
+		if code := known[i].Group; code != 0 {
+			at := t.of(code)
+			if t.full(at) {
+				continue
+			}
+			t.count(at, code)
 		}
 		out = append(out, cs[i])
 	}

@@ -879,7 +879,9 @@ type DeadLetter struct {
 	// As it came, in JSON; empty when it was too large to keep.
 	Payload string `protobuf:"bytes,6,opt,name=payload,proto3" json:"payload,omitempty"`
 	// When it was replayed; absent: not yet.
-	Replayed      *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	Replayed *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	// Whom it tells of, by pseudonym; empty: nobody.
+	Subject       string `protobuf:"bytes,8,opt,name=subject,proto3" json:"subject,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -961,6 +963,13 @@ func (x *DeadLetter) GetReplayed() *timestamppb.Timestamp {
 		return x.Replayed
 	}
 	return nil
+}
+
+func (x *DeadLetter) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
 }
 
 // Which refused events are taken once more.
@@ -1206,7 +1215,7 @@ const file_attune_v1_event_service_proto_rawDesc = "" +
 	"page_token\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"r\n" +
 	"\x17ListDeadLettersResponse\x12/\n" +
 	"\aletters\x18\x01 \x03(\v2\x15.attune.v1.DeadLetterR\aletters\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xea\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x84\x02\n" +
 	"\n" +
 	"DeadLetter\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x126\n" +
@@ -1215,7 +1224,8 @@ const file_attune_v1_event_service_proto_rawDesc = "" +
 	"\x04rule\x18\x04 \x01(\tR\x04rule\x12\x16\n" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x18\n" +
 	"\apayload\x18\x06 \x01(\tR\apayload\x126\n" +
-	"\breplayed\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\breplayed\"\xb0\x01\n" +
+	"\breplayed\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\breplayed\x12\x18\n" +
+	"\asubject\x18\b \x01(\tR\asubject\"\xb0\x01\n" +
 	"\x18ReplayDeadLettersRequest\x127\n" +
 	"\x04shop\x18\x01 \x01(\tB#\xbaH r\x1e2\x1c^([a-z0-9][a-z0-9-]{0,62})?$R\x04shop\x12\x1b\n" +
 	"\x03ids\x18\x02 \x03(\x03B\t\xbaH\x06\x92\x01\x03\x10\x90NR\x03ids\x12\x1c\n" +
