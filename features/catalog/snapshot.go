@@ -8,9 +8,9 @@
 package catalog
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 
 	"github.com/attune-rec/attune/features"
@@ -71,6 +71,7 @@ func at(job *pace.Job, ids []string, items []*features.Item) (*Snapshot, error) 
 	rows := make(map[string]features.Row, n)
 	lists := map[mark][]features.Row{}
 	var windowed []features.Row
+	var created []birth
 	for i, id := range ids {
 		job.Step()
 		row := features.Row(i)
@@ -98,7 +99,7 @@ func at(job *pace.Job, ids []string, items []*features.Item) (*Snapshot, error) 
 			windowed = append(windowed, row)
 		}
 		if !it.Created.IsZero() {
-			s.newest = append(s.newest, row)
+			created = append(created, birth{it.Created.Unix(), int32(it.Created.Nanosecond()), row}) // #nosec G115 -- below a second
 		}
 		marks(it, func(m mark) { lists[m] = append(lists[m], row) })
 	}
@@ -115,8 +116,23 @@ func at(job *pace.Job, ids []string, items []*features.Item) (*Snapshot, error) 
 	s.market = newRegion(n, item, sold)
 	s.stock = newRegion(n, item, stocked)
 	s.windows = newWindows(windowed, s.Item)
-	slices.SortFunc(s.newest, s.byCreated)
+	pace.SortFunc(job, created, birth.before)
+	for _, b := range created {
+		s.newest = append(s.newest, b.row)
+	}
 	return s, nil
+}
+
+// birth is when an item was made.
+type birth struct {
+	seconds int64
+	nanos   int32
+	row     features.Row
+}
+
+// before is byCreated without a look into the items.
+func (b birth) before(c birth) int {
+	return cmp.Or(cmp.Compare(c.seconds, b.seconds), cmp.Compare(c.nanos, b.nanos), cmp.Compare(b.row, c.row))
 }
 
 // Of is the catalogue of items, each in the row of its index.

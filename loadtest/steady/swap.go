@@ -155,7 +155,7 @@ func RunSwap(ctx context.Context, s Swap, client *wire.Client, conn *grpc.Client
 func (s *Swap) calm(ctx context.Context, start load.Start) (*load.Result, *times, error) {
 	t := newTimes()
 	r, err := load.Run(ctx, load.Plan{
-		Rate: s.Rate, WarmUp: 5 * time.Second, Length: 10 * time.Second, InFlight: s.InFlight,
+		Rate: s.Rate, WarmUp: 5 * time.Second, Length: 25 * time.Second, InFlight: s.InFlight,
 		Saw: func(_ time.Time, _, _ string, took time.Duration) { t.add(took) },
 	}, start)
 	return r, t, err

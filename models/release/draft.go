@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/pace"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/release/safetensors"
 )
@@ -50,7 +51,7 @@ func (d *Draft) check() error {
 	if err := d.Shop.Validate(); err != nil {
 		return fmt.Errorf("%w: %w", ErrDraft, err)
 	}
-	if err := checkItems(d.Items); err != nil {
+	if _, err := checkItems(d.Items, nil); err != nil {
 		return fmt.Errorf("%w: %w", ErrDraft, err)
 	}
 	kinds := map[string]string{}
@@ -107,23 +108,25 @@ func (d *Draft) checkModel(p models.Part, before map[string]string) error {
 	return nil
 }
 
-// checkItems reports items that are unnamed or there twice.
-func checkItems(items []features.Item) error {
+// checkItems is the rows of items by id; it reports those that are unnamed or
+// there twice.
+func checkItems(items []features.Item, job *pace.Job) (rows map[string]features.Row, err error) {
 	if len(items) == 0 {
-		return fmt.Errorf("no items")
+		return nil, fmt.Errorf("no items")
 	}
-	rows := make(map[string]int, len(items))
+	rows = make(map[string]features.Row, len(items))
 	for i := range items {
 		id := items[i].ID
 		if id == "" {
-			return fmt.Errorf("item of row %d has no id", i)
+			return nil, fmt.Errorf("item of row %d has no id", i)
 		}
 		if before, ok := rows[id]; ok {
-			return fmt.Errorf("item %q has rows %d and %d", id, before, i)
+			return nil, fmt.Errorf("item %q has rows %d and %d", id, before, i)
 		}
-		rows[id] = i
+		rows[id] = features.Row(i)
+		job.Step()
 	}
-	return nil
+	return rows, nil
 }
 
 // checkRecipes reports with models.ErrRecipe a recipe that asks for what the
@@ -177,7 +180,7 @@ func (w *modelWriter) Tensor(name string, t models.Tensor) error {
 	if err := safetensors.Check(t); err != nil {
 		return fmt.Errorf("tensor %q: %w", name, err)
 	}
-	if err := checkFinite(t); err != nil {
+	if err := checkFinite(t, nil); err != nil {
 		return fmt.Errorf("tensor %q: %w", name, err)
 	}
 	w.names[name] = true
@@ -199,22 +202,35 @@ func (w *modelWriter) JSON(name string, v any) error {
 }
 
 // checkFinite reports the first NaN or infinity of a float tensor.
-func checkFinite(t models.Tensor) error {
-	switch t.DType {
+func checkFinite(t models.Tensor, job *pace.Job) error {
+	const stretch = 1 << 18 // bytes, of whole numbers
+	for at := 0; at < len(t.Data); at += stretch {
+		if i, size := notFinite(t.DType, t.Data[at:min(at+stretch, len(t.Data))]); i >= 0 {
+			return fmt.Errorf("number %d is NaN or infinite: expected finite numbers", (at+i)/size)
+		}
+		job.Look()
+	}
+	return nil
+}
+
+// notFinite is where the first number begins that is not finite, -1 where all
+// are, and how many bytes a number has.
+func notFinite(d models.DType, b []byte) (at, size int) {
+	switch d {
 	case models.F32:
-		for i := 0; i+4 <= len(t.Data); i += 4 {
-			if t.Data[i+3]&0x7f == 0x7f && t.Data[i+2]&0x80 != 0 {
-				return fmt.Errorf("number %d is NaN or infinite: expected finite numbers", i/4)
+		for i := 0; i+4 <= len(b); i += 4 {
+			if b[i+3]&0x7f == 0x7f && b[i+2]&0x80 != 0 {
+				return i, 4
 			}
 		}
 	case models.F64:
-		for i := 0; i+8 <= len(t.Data); i += 8 {
-			if t.Data[i+7]&0x7f == 0x7f && t.Data[i+6]&0xf0 == 0xf0 {
-				return fmt.Errorf("number %d is NaN or infinite: expected finite numbers", i/8)
+		for i := 0; i+8 <= len(b); i += 8 {
+			if b[i+7]&0x7f == 0x7f && b[i+6]&0xf0 == 0xf0 {
+				return i, 8
 			}
 		}
 	}
-	return nil
+	return -1, 1
 }
 
 // newVersion is a name that sorts by time and that no other publisher takes.

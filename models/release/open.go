@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"path"
 	"path/filepath"
 	"slices"
@@ -73,7 +74,7 @@ func (r *Release) load(ctx context.Context, shop features.ShopID, version string
 	}
 	items, err := readItems(r.files[itemsName], job)
 	if err == nil {
-		err = checkItems(items)
+		r.rows, err = checkItems(items, job)
 	}
 	if err == nil && len(items) != r.Manifest.Items {
 		err = fmt.Errorf("%d items: the manifest says %d", len(items), r.Manifest.Items)
@@ -81,18 +82,14 @@ func (r *Release) load(ctx context.Context, shop features.ShopID, version string
 	if err != nil {
 		return corrupt(itemsName, err)
 	}
-	r.Items, r.rows = items, make(map[string]features.Row, len(items))
-	for i := range items {
-		r.rows[items[i].ID] = features.Row(i)
-		job.Step()
-	}
+	r.Items = items
 	byName := map[string]string{}
 	for _, e := range r.Manifest.Models {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		if kinds != nil {
-			if err := r.openModel(e, kinds); err != nil {
+			if err := r.openModel(e, kinds, job); err != nil {
 				return fmt.Errorf("model %q: %w", e.Name, err)
 			}
 			job.Look()
@@ -205,7 +202,7 @@ func (r *Release) mapped(name string) ([]byte, error) {
 	return b, nil
 }
 
-func (r *Release) openModel(e ModelEntry, kinds Kinds) error {
+func (r *Release) openModel(e ModelEntry, kinds Kinds, job *pace.Job) error {
 	kind, ok := kinds(e.Kind)
 	if !ok {
 		return fmt.Errorf("%w: %w %q: use the version of Attune that published it", ErrFormat, models.ErrKind, e.Kind)
@@ -216,12 +213,12 @@ func (r *Release) openModel(e ModelEntry, kinds Kinds) error {
 		return corrupt(tensors, err)
 	}
 	for _, name := range file.Names() {
-		if err := checkFinite(file.Tensors[name]); err != nil {
+		if err := checkFinite(file.Tensors[name], job); err != nil {
 			return corrupt(tensors, fmt.Errorf("tensor %q: %w", name, err))
 		}
 	}
-	in := &modelReader{r: r, tensors: file.Tensors}
-	if err := strict(r.files[params], &in.jsons); err != nil {
+	in := &modelReader{r: r, tensors: file.Tensors, job: job}
+	if err := paced(job, r.files[params], &in.jsons); err != nil {
 		return corrupt(params, err)
 	}
 	m, err := kind.Open(in)
@@ -240,6 +237,7 @@ type modelReader struct {
 	r       *Release
 	tensors map[string]models.Tensor
 	jsons   map[string]json.RawMessage
+	job     *pace.Job
 }
 
 func (in *modelReader) Tensor(name string) (models.Tensor, error) {
@@ -248,6 +246,7 @@ func (in *modelReader) Tensor(name string) (models.Tensor, error) {
 		return models.Tensor{}, fmt.Errorf("tensor %q is missing", name)
 	}
 	t.Shape = slices.Clone(t.Shape)
+	in.job.Look()
 	return t, nil
 }
 
@@ -256,7 +255,7 @@ func (in *modelReader) JSON(name string, v any) error {
 	if !ok {
 		return fmt.Errorf("%q is missing", name)
 	}
-	return json.Unmarshal(b, v)
+	return json.NewDecoder(&gentle{b, in.job}).Decode(v) // one value, and nothing behind it, as it was decoded
 }
 
 func (in *modelReader) Model(name string) (models.Model, error) {
@@ -267,9 +266,29 @@ func (in *modelReader) Model(name string) (models.Model, error) {
 	return m, nil
 }
 
+// gentle reads bytes at the pace of a job.
+type gentle struct {
+	rest []byte
+	job  *pace.Job
+}
+
+// Read implements io.Reader.
+func (g *gentle) Read(p []byte) (int, error) {
+	if len(g.rest) == 0 {
+		return 0, io.EOF
+	}
+	g.job.Look()
+	n := copy(p[:min(len(p), 1<<15)], g.rest)
+	g.rest = g.rest[n:]
+	return n, nil
+}
+
 // strict decodes one JSON value and nothing more, without unknown fields.
-func strict(b []byte, v any) error {
-	dec := json.NewDecoder(bytes.NewReader(b))
+func strict(b []byte, v any) error { return paced(nil, b, v) }
+
+// paced is strict at the pace of a job.
+func paced(job *pace.Job, b []byte, v any) error {
+	dec := json.NewDecoder(&gentle{b, job})
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(v); err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -86,9 +87,10 @@ type Changes interface {
 // Engines makes engines and keeps those in service up to date. It is safe for
 // concurrent use.
 type Engines struct {
-	o   Options
-	mu  sync.Mutex
-	all map[*Engine]features.ShopID
+	o       Options
+	mu      sync.Mutex
+	all     map[*Engine]features.ShopID
+	ledgers map[features.ShopID]*ledger // of shops that have an engine; each is never changed
 }
 
 // New returns a maker of engines.
@@ -101,7 +103,7 @@ func New(o Options) *Engines {
 	if o.Breakers == nil {
 		o.Breakers = breaker.NewSet(breaker.Options{})
 	}
-	return &Engines{o: o, all: map[*Engine]features.ShopID{}}
+	return &Engines{o: o, all: map[*Engine]features.ShopID{}, ledgers: map[features.ShopID]*ledger{}}
 }
 
 // Build makes r ready, with the catalogue as it stands. Free it.
@@ -110,7 +112,7 @@ func (es *Engines) Build(ctx context.Context, r *release.Release) (*Engine, erro
 	if es.o.Trends != nil {
 		env.Trends = es.o.Trends(r.Manifest.Shop)
 	}
-	e := &Engine{version: r.Version(), pipelines: map[string]*pipeline.Pipeline{}, base: r.Items, next: 1}
+	e := &Engine{version: r.Version(), pipelines: map[string]*pipeline.Pipeline{}, base: r.Items, next: first}
 	for _, p := range r.Models() {
 		env.Models[p.Name] = p.Model
 	}
@@ -187,7 +189,11 @@ func (es *Engines) makeTail(ctx context.Context, r *release.Release, p models.Pa
 // Free gives back what Build made.
 func (es *Engines) Free(e *Engine) error {
 	es.mu.Lock()
+	shop := es.all[e]
 	delete(es.all, e)
+	if !slices.Contains(slices.Collect(maps.Values(es.all)), shop) {
+		delete(es.ledgers, shop)
+	}
 	es.mu.Unlock()
 	return e.close()
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/catalog"
@@ -34,10 +35,16 @@ func (es *Engines) sync(ctx context.Context, shop features.ShopID, e *Engine) er
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var changes []catalog.Change
+	var read []changed
 	job := pace.Of(ctx)
-	next, err := es.o.Changes.Changes(ctx, shop, e.next, func(c store.Change) error {
+	from := e.next
+	if from == first { // what is old to others is looked up, not read
+		from = es.start(shop, e, job)
+	}
+	next, err := es.o.Changes.Changes(ctx, shop, from, func(c store.Change) error {
 		job.Step()
-		if e.news(&c) {
+		read = append(read, kept(&c))
+		if e.news(c.Item.ID, c.Item.Updated, c.Deleted) {
 			item := c.Item
 			changes = append(changes, catalog.Change{Item: &item, Deleted: c.Deleted})
 		}
@@ -46,6 +53,7 @@ func (es *Engines) sync(ctx context.Context, shop features.ShopID, e *Engine) er
 	if err != nil {
 		return fmt.Errorf("read catalogue changes: %w", err)
 	}
+	es.read(shop, read, from, next)
 	if len(changes) == 0 {
 		e.next = next
 		return nil
@@ -69,18 +77,44 @@ func (es *Engines) warm(ctx context.Context, shop features.ShopID, items feature
 	}
 }
 
+// first is the number of a shop's first change.
+const first = 1
+
+// start is the first change that may be news to a new engine.
+func (es *Engines) start(shop features.ShopID, e *Engine, job *pace.Job) int64 {
+	es.mu.Lock()
+	l := es.ledgers[shop]
+	es.mu.Unlock()
+	if l == nil {
+		return first
+	}
+	return l.start(e, job)
+}
+
+// read keeps what was read of the shop's changes from a number on.
+func (es *Engines) read(shop features.ShopID, read []changed, from, next int64) {
+	es.mu.Lock()
+	defer es.mu.Unlock()
+	l := ledger{next: first}
+	if old := es.ledgers[shop]; old != nil {
+		l = *old // whoever reads it is not disturbed
+	}
+	l.add(read, from, next)
+	es.ledgers[shop] = &l
+}
+
 // news tells what changed since the release was made from what it was made of.
-func (e *Engine) news(c *store.Change) bool {
+func (e *Engine) news(id string, updated time.Time, deleted bool) bool {
 	items := e.items.Load()
-	row, ok := items.Row(c.Item.ID)
+	row, ok := items.Row(id)
 	if !ok {
-		return !c.Deleted
+		return !deleted
 	}
 	old := items.Item(row)
-	if c.Deleted || old == nil {
-		return c.Deleted != (old == nil)
+	if deleted || old == nil {
+		return deleted != (old == nil)
 	}
-	return !old.Updated.Equal(c.Item.Updated) || old.Updated.IsZero()
+	return !old.Updated.Equal(updated) || old.Updated.IsZero()
 }
 
 // index makes a new item findable or not. Items of the release keep the vectors

@@ -110,13 +110,9 @@ func (s *favourites) of(ctx context.Context, r *features.Request) map[string][]p
 		return charts
 	}
 	all := s.all.chart(ctx, r)
-	charts := map[string][]pipeline.Candidate{}
-	job := pace.Of(ctx)
-	for i, row := range all.rows {
-		job.Step()
-		if c := category(r, row); c != "" && len(charts[c]) < chartLength {
-			charts[c] = append(charts[c], pipeline.Candidate{Row: row, Score: all.scores[i]})
-		}
+	charts, ok := s.known("")
+	if !ok || all != s.all.known("") { // the market has an order of its own
+		charts = split(r, all, pace.Of(ctx))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -124,6 +120,18 @@ func (s *favourites) of(ctx context.Context, r *features.Request) map[string][]p
 		s.charts[""] = charts
 	} else {
 		s.charts[r.Market] = charts
+	}
+	return charts
+}
+
+// split is a chart by category.
+func split(r *features.Request, all *chart, job *pace.Job) map[string][]pipeline.Candidate {
+	charts := map[string][]pipeline.Candidate{}
+	for i, row := range all.rows {
+		job.Step()
+		if c := category(r, row); c != "" && len(charts[c]) < chartLength {
+			charts[c] = append(charts[c], pipeline.Candidate{Row: row, Score: all.scores[i]})
+		}
 	}
 	return charts
 }

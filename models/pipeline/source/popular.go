@@ -76,13 +76,11 @@ func (s *popular) chart(ctx context.Context, r *features.Request) *chart {
 	unknown := s.markets[""]
 	s.mu.RUnlock()
 	if unknown == nil {
-		unknown = s.count(r, "")
-		job.Look()
+		unknown = s.count(r, "", job)
 	}
 	c := unknown
 	if r.Market != "" {
-		c = s.count(r, r.Market)
-		job.Look()
+		c = s.count(r, r.Market, job)
 		if c.differ = !slices.Equal(c.scores, unknown.scores) || !slices.Equal(c.rows, unknown.rows); !c.differ {
 			c = unknown
 		}
@@ -105,8 +103,11 @@ func (s *popular) known(market string) *chart {
 	return c
 }
 
+// countAtOnce is the rows that a model scores at a stretch.
+const countAtOnce = 4096
+
 // count asks the model about nobody in the market.
-func (s *popular) count(r *features.Request, market string) *chart {
+func (s *popular) count(r *features.Request, market string, job *pace.Job) *chart {
 	all := make([]features.Row, s.model.Items())
 	for i := range all {
 		all[i] = features.Row(i)
@@ -114,11 +115,15 @@ func (s *popular) count(r *features.Request, market string) *chart {
 	scores := make([]float32, len(all))
 	nobody := features.Request{Query: r.Query, Item: features.NoRow, Catalog: r.Catalog}
 	nobody.Market = market
-	s.model.Score(&nobody, all, scores)
+	for at := 0; at < len(all); at += countAtOnce {
+		end := min(at+countAtOnce, len(all))
+		s.model.Score(&nobody, all[at:end], scores[at:end])
+		job.Look()
+	}
 	all = slices.DeleteFunc(all, func(row features.Row) bool {
 		return math.IsNaN(float64(scores[row])) || math.IsInf(float64(scores[row]), 0)
 	})
-	slices.SortFunc(all, func(a, b features.Row) int {
+	pace.SortFunc(job, all, func(a, b features.Row) int {
 		switch {
 		case scores[a] > scores[b]:
 			return -1
@@ -131,6 +136,7 @@ func (s *popular) count(r *features.Request, market string) *chart {
 	for i, row := range all {
 		c.scores[i] = scores[row]
 	}
+	job.Look()
 	return c
 }
 
