@@ -90,7 +90,7 @@ func (s *State) interests(p *features.Profile, ref *Reference, now time.Time) {
 	ms := now.UnixMilli()
 	for i := range s.items {
 		it := &s.items[i]
-		at := ref.places[string(s.named(it.id))]
+		at := ref.placeOf(s.named(it.id), it.hash)
 		if at == nil {
 			continue
 		}
@@ -200,7 +200,7 @@ func (s *State) prices(p *features.Profile, ref *Reference) {
 		if b == nil || b.paid <= 0 {
 			continue
 		}
-		at := ref.places[string(s.named(it.id))]
+		at := ref.placeOf(s.named(it.id), it.hash)
 		if at == nil {
 			continue
 		}

@@ -3,6 +3,7 @@ package profile
 import (
 	"iter"
 	"math"
+	"math/bits"
 	"slices"
 	"sync"
 	"unicode/utf8"
@@ -22,7 +23,8 @@ const (
 // category, the usual price of an item, which goods are seldom sold. It is
 // immutable and safe for concurrent use.
 type Reference struct {
-	places map[string]*place
+	places []place              // of the items
+	slots  []slot               // of the places, by the items' hashes: see place
 	levels map[string][]float64 // prices ascending by category; "" of all goods
 	bare   bool                 // no item has a category
 	base   [motives]float64     // share of all sales that speak for each motive
@@ -42,18 +44,50 @@ func (ref *Reference) room() *[3]board {
 	return r
 }
 
+// slot is where an item stands among the places, from 1.
+type slot struct {
+	hash uint32
+	at   int32
+}
+
 // place is where an item stands among the shop's goods.
 type place struct {
+	id          string
+	leaf, brand int32 // numbers of the last category and the brand; -1: none
 	categories  []string
 	usual       float64 // list price, or the median price paid; 0: unknown
 	rare        bool
-	leaf, brand int32     // numbers of the last category and the brand; -1: none
 	words       []word    // of the title, as far as they say something; none where goods have categories
 	among       []float64 // prices ascending that the item's compares with
 }
 
 // place is where an item stands; nil when the shop does not have it.
-func (ref *Reference) place(id string) *place { return ref.places[id] }
+func (ref *Reference) place(id string) *place { return ref.placeOf([]byte(id), hashOf(id)) }
+
+// placeOf is place for who has the id's hash. Slots are as State.find has them.
+func (ref *Reference) placeOf(id []byte, hash uint32) *place {
+	last := uint32(len(ref.slots) - 1) // #nosec G115 -- a catalogue has fewer items
+	for at := hash & last; ref.slots[at].at > 0; at = (at + 1) & last {
+		if s := &ref.slots[at]; s.hash == hash {
+			if p := &ref.places[s.at-1]; p.id == string(id) {
+				return p
+			}
+		}
+	}
+	return nil
+}
+
+// put adds the place of an item that has none; there is room.
+func (ref *Reference) put(p place) *place {
+	ref.places = append(ref.places, p)
+	hash, last := hashOf(p.id), uint32(len(ref.slots)-1) // #nosec G115 -- as above
+	at := hash & last
+	for ref.slots[at].at > 0 {
+		at = (at + 1) & last
+	}
+	ref.slots[at] = slot{hash, int32(len(ref.places))} // #nosec G115 -- as above
+	return &ref.places[len(ref.places)-1]
+}
 
 // word is one of a title, by its number, and what it weighs by how few have it.
 type word struct {
@@ -64,7 +98,10 @@ type word struct {
 // NewReference measures the items of cat, and the purchases among sales (of
 // all shoppers, in any order; nil for none).
 func NewReference(cat features.Catalog, sales iter.Seq[features.Event]) *Reference {
-	ref := &Reference{places: map[string]*place{}, levels: map[string][]float64{}, bare: true}
+	ref := &Reference{
+		places: make([]place, 0, cat.Len()), slots: make([]slot, 2<<bits.Len(uint(cat.Len()))),
+		levels: map[string][]float64{}, bare: true,
+	}
 	numbers := map[string]int32{}
 	number := func(name string) int32 {
 		n, ok := numbers[name]
@@ -82,7 +119,10 @@ func NewReference(cat features.Catalog, sales iter.Seq[features.Event]) *Referen
 		if it == nil {
 			continue
 		}
-		p := &place{categories: it.Category, leaf: -1, brand: -1}
+		if ref.place(it.ID) != nil {
+			continue
+		}
+		p := ref.put(place{id: it.ID, categories: it.Category, leaf: -1, brand: -1})
 		if n := len(it.Category); n > 0 {
 			p.leaf = number(it.Category[n-1])
 		}
@@ -102,7 +142,6 @@ func NewReference(cat features.Catalog, sales iter.Seq[features.Event]) *Referen
 		if price := it.PriceIn("").Units(); price > 0 {
 			prices[it.ID] = price
 		}
-		ref.places[it.ID] = p
 	}
 	for p, words := range in {
 		for _, w := range words {
@@ -122,7 +161,8 @@ func NewReference(cat features.Catalog, sales iter.Seq[features.Event]) *Referen
 	for _, list := range ref.levels {
 		slices.Sort(list)
 	}
-	for _, p := range ref.places {
+	for i := range ref.places {
+		p := &ref.places[i]
 		names := levelsOf(p)
 		if p.among = ref.levels[names[len(names)-1]]; len(p.among) < minInLevel {
 			p.among = ref.levels[""]
