@@ -24,7 +24,7 @@ const (
 // immutable and safe for concurrent use.
 type Reference struct {
 	places []place              // of the items
-	slots  []slot               // of the places, by the items' hashes: see place
+	slots  []slot               // of the places, by the items' hashes: see slotOf
 	levels map[string][]float64 // prices ascending by category; "" of all goods
 	bare   bool                 // no item has a category
 	base   [motives]float64     // share of all sales that speak for each motive
@@ -44,49 +44,42 @@ func (ref *Reference) room() *[3]board {
 	return r
 }
 
-// slot is where an item stands among the places, from 1.
+// slot is which item has a hash, and what is asked of it most.
 type slot struct {
-	hash uint32
-	at   int32
+	hash        uint64
+	at          int32 // its place, from 1; 0: none has the hash
+	leaf, brand int32 // numbers of the last category and the brand; -1: none
 }
 
 // place is where an item stands among the shop's goods.
 type place struct {
-	id          string
-	leaf, brand int32 // numbers of the last category and the brand; -1: none
-	categories  []string
-	usual       float64 // list price, or the median price paid; 0: unknown
-	rare        bool
-	words       []word    // of the title, as far as they say something; none where goods have categories
-	among       []float64 // prices ascending that the item's compares with
+	categories []string
+	usual      float64 // list price, or the median price paid; 0: unknown
+	rare       bool
+	words      []word    // of the title, as far as they say something; none where goods have categories
+	among      []float64 // prices ascending that the item's compares with
 }
 
 // place is where an item stands; nil when the shop does not have it.
-func (ref *Reference) place(id string) *place { return ref.placeOf([]byte(id), hashOf(id)) }
+func (ref *Reference) place(id string) *place { return ref.placeOf(hashOf(id)) }
 
-// placeOf is place for who has the id's hash. Slots are as State.find has them.
-func (ref *Reference) placeOf(id []byte, hash uint32) *place {
-	last := uint32(len(ref.slots) - 1) // #nosec G115 -- a catalogue has fewer items
-	for at := hash & last; ref.slots[at].at > 0; at = (at + 1) & last {
-		if s := &ref.slots[at]; s.hash == hash {
-			if p := &ref.places[s.at-1]; p.id == string(id) {
-				return p
-			}
-		}
+func (ref *Reference) placeOf(hash uint64) *place {
+	if s := ref.slotOf(hash); s.at > 0 {
+		return &ref.places[s.at-1]
 	}
 	return nil
 }
 
-// put adds the place of an item that has none; there is room.
-func (ref *Reference) put(p place) *place {
-	ref.places = append(ref.places, p)
-	hash, last := hashOf(p.id), uint32(len(ref.slots)-1) // #nosec G115 -- as above
+// slotOf is the slot that a hash has or would have: at it, or as soon after it as
+// was free; at most half of them are taken. Two items that share 64 bits of hash
+// would be taken for one.
+func (ref *Reference) slotOf(hash uint64) *slot {
+	last := uint64(len(ref.slots) - 1)
 	at := hash & last
-	for ref.slots[at].at > 0 {
+	for ref.slots[at].at > 0 && ref.slots[at].hash != hash {
 		at = (at + 1) & last
 	}
-	ref.slots[at] = slot{hash, int32(len(ref.places))} // #nosec G115 -- as above
-	return &ref.places[len(ref.places)-1]
+	return &ref.slots[at]
 }
 
 // word is one of a title, by its number, and what it weighs by how few have it.
@@ -119,15 +112,15 @@ func NewReference(cat features.Catalog, sales iter.Seq[features.Event]) *Referen
 		if it == nil {
 			continue
 		}
-		if ref.place(it.ID) != nil {
-			continue
-		}
-		p := ref.put(place{id: it.ID, categories: it.Category, leaf: -1, brand: -1})
+		ref.places = append(ref.places, place{categories: it.Category})
+		p := &ref.places[len(ref.places)-1]
+		s := ref.slotOf(hashOf(it.ID))
+		*s = slot{hashOf(it.ID), int32(len(ref.places)), -1, -1} // #nosec G115 -- a catalogue has fewer items
 		if n := len(it.Category); n > 0 {
-			p.leaf = number(it.Category[n-1])
+			s.leaf = number(it.Category[n-1])
 		}
 		if it.Brand != "" {
-			p.brand = number(it.Brand)
+			s.brand = number(it.Brand)
 		}
 		words := text.Tokens(it.Title, it.Language, nil)
 		slices.Sort(words)
