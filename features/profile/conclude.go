@@ -90,8 +90,8 @@ func (s *State) interests(p *features.Profile, ref *Reference, now time.Time) {
 	ms := now.UnixMilli()
 	for i := range s.items {
 		it := &s.items[i]
-		at := ref.places[string(s.named(it.id))]
-		if at == nil {
+		at := ref.slotOf(it.hash)
+		if at.at == 0 {
 			continue
 		}
 		w := it.weight * decay(max(0, ms-it.at))
@@ -101,8 +101,10 @@ func (s *State) interests(p *features.Profile, ref *Reference, now time.Time) {
 		if at.brand >= 0 {
 			brands.add(at.brand, w)
 		}
-		for _, word := range at.words {
-			words.add(word.number, word.weight*w)
+		if ref.bare {
+			for _, word := range ref.places[at.at-1].words {
+				words.add(word.number, word.weight*w)
+			}
 		}
 	}
 	p.Categories, p.Brands, p.Words = categories.top(ref.names), brands.top(ref.names), words.top(ref.names)
@@ -200,7 +202,7 @@ func (s *State) prices(p *features.Profile, ref *Reference) {
 		if b == nil || b.paid <= 0 {
 			continue
 		}
-		at := ref.places[string(s.named(it.id))]
+		at := ref.placeOf(it.hash)
 		if at == nil {
 			continue
 		}

@@ -42,7 +42,7 @@ const indexFrom = 24
 // find is the place of an item; -1: it is new. Past indexFrom items the index
 // has the places, counted from 1, at the item's hash or as soon after it as was
 // free; at most half of it is taken.
-func (s *State) find(id string, hash uint32) int {
+func (s *State) find(id string, hash uint64) int {
 	if s.index == nil {
 		for i := range s.items {
 			if s.items[i].hash == hash && string(s.named(s.items[i].id)) == id {
@@ -51,7 +51,7 @@ func (s *State) find(id string, hash uint32) int {
 		}
 		return -1
 	}
-	last := uint32(len(s.index) - 1) // #nosec G115 -- a state has few items
+	last := uint64(len(s.index) - 1)
 	for slot := hash & last; s.index[slot] > 0; slot = (slot + 1) & last {
 		i := int(s.index[slot]) - 1
 		if s.items[i].hash == hash && string(s.named(s.items[i].id)) == id {
@@ -79,12 +79,12 @@ func (s *State) item(id string) *item {
 
 // enter puts the item at a place into the index.
 func (s *State) enter(at int) {
-	last := uint32(len(s.index) - 1) // #nosec G115 -- as above
+	last := uint64(len(s.index) - 1)
 	slot := s.items[at].hash & last
 	for s.index[slot] > 0 {
 		slot = (slot + 1) & last
 	}
-	s.index[slot] = uint16(at + 1) // #nosec G115 -- as above
+	s.index[slot] = uint16(at + 1) // #nosec G115 -- a state has few items
 }
 
 func (s *State) reindex() {
@@ -94,11 +94,11 @@ func (s *State) reindex() {
 	}
 }
 
-// hashOf is the 32-bit FNV-1a hash.
-func hashOf(id string) uint32 {
-	h := uint32(2166136261)
+// hashOf is the 64-bit FNV-1a hash.
+func hashOf(id string) uint64 {
+	h := uint64(14695981039346656037)
 	for i := range len(id) {
-		h = (h ^ uint32(id[i])) * 16777619
+		h = (h ^ uint64(id[i])) * 1099511628211
 	}
 	return h
 }

@@ -3,6 +3,7 @@ package profile
 import (
 	"iter"
 	"math"
+	"math/bits"
 	"slices"
 	"sync"
 	"unicode/utf8"
@@ -22,7 +23,8 @@ const (
 // category, the usual price of an item, which goods are seldom sold. It is
 // immutable and safe for concurrent use.
 type Reference struct {
-	places map[string]*place
+	places []place              // of the items
+	slots  []slot               // of the places, by the items' hashes: see slotOf
 	levels map[string][]float64 // prices ascending by category; "" of all goods
 	bare   bool                 // no item has a category
 	base   [motives]float64     // share of all sales that speak for each motive
@@ -42,18 +44,43 @@ func (ref *Reference) room() *[3]board {
 	return r
 }
 
+// slot is which item has a hash, and what is asked of it most.
+type slot struct {
+	hash        uint64
+	at          int32 // its place, from 1; 0: none has the hash
+	leaf, brand int32 // numbers of the last category and the brand; -1: none
+}
+
 // place is where an item stands among the shop's goods.
 type place struct {
-	categories  []string
-	usual       float64 // list price, or the median price paid; 0: unknown
-	rare        bool
-	leaf, brand int32     // numbers of the last category and the brand; -1: none
-	words       []word    // of the title, as far as they say something; none where goods have categories
-	among       []float64 // prices ascending that the item's compares with
+	categories []string
+	usual      float64 // list price, or the median price paid; 0: unknown
+	rare       bool
+	words      []word    // of the title, as far as they say something; none where goods have categories
+	among      []float64 // prices ascending that the item's compares with
 }
 
 // place is where an item stands; nil when the shop does not have it.
-func (ref *Reference) place(id string) *place { return ref.places[id] }
+func (ref *Reference) place(id string) *place { return ref.placeOf(hashOf(id)) }
+
+func (ref *Reference) placeOf(hash uint64) *place {
+	if s := ref.slotOf(hash); s.at > 0 {
+		return &ref.places[s.at-1]
+	}
+	return nil
+}
+
+// slotOf is the slot that a hash has or would have: at it, or as soon after it as
+// was free; at most half of them are taken. Two items that share 64 bits of hash
+// would be taken for one.
+func (ref *Reference) slotOf(hash uint64) *slot {
+	last := uint64(len(ref.slots) - 1)
+	at := hash & last
+	for ref.slots[at].at > 0 && ref.slots[at].hash != hash {
+		at = (at + 1) & last
+	}
+	return &ref.slots[at]
+}
 
 // word is one of a title, by its number, and what it weighs by how few have it.
 type word struct {
@@ -64,7 +91,10 @@ type word struct {
 // NewReference measures the items of cat, and the purchases among sales (of
 // all shoppers, in any order; nil for none).
 func NewReference(cat features.Catalog, sales iter.Seq[features.Event]) *Reference {
-	ref := &Reference{places: map[string]*place{}, levels: map[string][]float64{}, bare: true}
+	ref := &Reference{
+		places: make([]place, 0, cat.Len()), slots: make([]slot, 2<<bits.Len(uint(cat.Len()))),
+		levels: map[string][]float64{}, bare: true,
+	}
 	numbers := map[string]int32{}
 	number := func(name string) int32 {
 		n, ok := numbers[name]
@@ -82,12 +112,15 @@ func NewReference(cat features.Catalog, sales iter.Seq[features.Event]) *Referen
 		if it == nil {
 			continue
 		}
-		p := &place{categories: it.Category, leaf: -1, brand: -1}
+		ref.places = append(ref.places, place{categories: it.Category})
+		p := &ref.places[len(ref.places)-1]
+		s := ref.slotOf(hashOf(it.ID))
+		*s = slot{hashOf(it.ID), int32(len(ref.places)), -1, -1} // #nosec G115 -- a catalogue has fewer items
 		if n := len(it.Category); n > 0 {
-			p.leaf = number(it.Category[n-1])
+			s.leaf = number(it.Category[n-1])
 		}
 		if it.Brand != "" {
-			p.brand = number(it.Brand)
+			s.brand = number(it.Brand)
 		}
 		words := text.Tokens(it.Title, it.Language, nil)
 		slices.Sort(words)
@@ -102,7 +135,6 @@ func NewReference(cat features.Catalog, sales iter.Seq[features.Event]) *Referen
 		if price := it.PriceIn("").Units(); price > 0 {
 			prices[it.ID] = price
 		}
-		ref.places[it.ID] = p
 	}
 	for p, words := range in {
 		for _, w := range words {
@@ -122,7 +154,8 @@ func NewReference(cat features.Catalog, sales iter.Seq[features.Event]) *Referen
 	for _, list := range ref.levels {
 		slices.Sort(list)
 	}
-	for _, p := range ref.places {
+	for i := range ref.places {
+		p := &ref.places[i]
 		names := levelsOf(p)
 		if p.among = ref.levels[names[len(names)-1]]; len(p.among) < minInLevel {
 			p.among = ref.levels[""]

@@ -59,7 +59,7 @@ type item struct {
 	weight float64 // interest, as of at
 	at     int64
 	id     name
-	hash   uint32 // of the id
+	hash   uint64 // of the id
 	sale   int32  // place among sales, from 1; 0: never bought
 }
 

@@ -46,11 +46,23 @@ func (a *Audited) hash(shop features.ShopID, before []byte) []byte {
 // Audit writes down what somebody did, durable when it returns. ID, Time and
 // Hash are given by the store.
 func (s *Store) Audit(ctx context.Context, shop features.ShopID, a Audited) error {
+	return s.AuditAll(ctx, shop, []Audited{a})
+}
+
+// AuditAll writes down several things that somebody did, one after the other: all
+// of them or none.
+func (s *Store) AuditAll(ctx context.Context, shop features.ShopID, all []Audited) error {
 	if err := s.writable(); err != nil {
 		return fmt.Errorf("audit: %w", err)
 	}
 	err := s.writer.do(ctx, func(tx *transaction) error {
-		return a.chain(shop, s.now(), tx.get, func(query string, args ...any) error { _, err := tx.exec(query, args...); return err })
+		for _, a := range all {
+			err := a.chain(shop, s.now(), tx.get, func(query string, args ...any) error { _, err := tx.exec(query, args...); return err })
+			if err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("audit: %w", err)

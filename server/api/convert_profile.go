@@ -32,9 +32,10 @@ func profileToProto(f *live.Found, id string) *attunev1.Profile {
 }
 
 func interestsToProto(list []features.Weighted) []*attunev1.Interest {
-	out := make([]*attunev1.Interest, len(list))
+	out, room := make([]*attunev1.Interest, len(list)), make([]attunev1.Interest, len(list))
 	for i, w := range list {
-		out[i] = &attunev1.Interest{Name: w.Name, Weight: w.Weight}
+		out[i] = &room[i]
+		out[i].Name, out[i].Weight = w.Name, w.Weight
 	}
 	return out
 }

@@ -3,6 +3,7 @@ package privacy
 import (
 	"context"
 	"log/slog"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -17,10 +18,12 @@ import (
 // Log is where what was done is written down.
 type Log interface {
 	Audit(ctx context.Context, shop features.ShopID, a store.Audited) error
+	AuditAll(ctx context.Context, shop features.ShopID, all []store.Audited) error
 }
 
 // Auditor writes down who calls the methods whose policy asks for it: before
-// the call, so that nothing is done unwritten, and again when it fails. Persons
+// the call, so that nothing is done unwritten, and again when it fails; of a call
+// that only reads, before the answer, so that nothing is told unwritten. Persons
 // stand there under their pseudonyms. It is safe for concurrent use.
 type Auditor struct {
 	Policies *auth.Policies
@@ -30,29 +33,52 @@ type Auditor struct {
 	Alarm    *Alarm // nil: none
 }
 
+const (
+	wasCalled = "called"
+	hasFailed = "failed: "
+)
+
 // Begin writes a call down; the call must not go on when that fails.
 func (a *Auditor) Begin(ctx context.Context, method string, req proto.Message) error {
-	return a.write(ctx, method, req, "called")
+	return a.write(ctx, method, req, wasCalled)
 }
 
 // Failed writes down that the call did not do what was asked.
 func (a *Auditor) Failed(ctx context.Context, method string, req proto.Message, code string) {
-	if err := a.write(context.WithoutCancel(ctx), method, req, "failed: "+code); err != nil {
+	if err := a.write(context.WithoutCancel(ctx), method, req, hasFailed+code); err != nil {
 		a.Logger.ErrorContext(ctx, "the audit log lacks that a call failed", "method", method, "code", code, "error", err)
 	}
 }
 
-func (a *Auditor) write(ctx context.Context, method string, req proto.Message, detail string) error {
+// Reads reports a method that only reads: nothing need be written before it
+// begins when Answered or Refused is told how it ended. Those of the service that
+// shows what was written are written down first, and found in what they show.
+func (a *Auditor) Reads(method string) bool {
+	policy, err := a.Policies.Of(method)
+	return err == nil && policy.GetAudit() == attunev1.Audit_AUDIT_READ && !strings.HasPrefix(method, "/attune.v1.PrivacyService/")
+}
+
+// Refused writes down a call that read nothing and why; that must not be told
+// when it fails.
+func (a *Auditor) Refused(ctx context.Context, method string, req proto.Message, code string) error {
+	return a.write(context.WithoutCancel(ctx), method, req, wasCalled, hasFailed+code)
+}
+
+func (a *Auditor) write(ctx context.Context, method string, req proto.Message, details ...string) error {
 	policy, err := a.Policies.Of(method)
 	if err != nil || policy.GetAudit() == attunev1.Audit_AUDIT_UNSPECIFIED {
 		return err
 	}
-	entry := store.Audited{Actor: auth.From(ctx).ID, Method: method, Detail: detail}
 	for _, shop := range auth.ShopsOf(req) {
-		if entry.Subject, err = a.subject(ctx, shop, policy, req); err != nil {
+		subject, err := a.subject(ctx, shop, policy, req)
+		if err != nil {
 			return err
 		}
-		if err := a.Log.Audit(ctx, shop, entry); err != nil {
+		entries := make([]store.Audited, len(details))
+		for i, detail := range details {
+			entries[i] = store.Audited{Actor: auth.From(ctx).ID, Method: method, Subject: subject, Detail: detail}
+		}
+		if err := a.Log.AuditAll(ctx, shop, entries); err != nil {
 			return err
 		}
 	}

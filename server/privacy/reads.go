@@ -2,7 +2,9 @@ package privacy
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -96,8 +98,18 @@ func (a *Alarm) reads(shop features.ShopID, actor string, who []string) bool {
 // Done writes down whom an answer tells of, where it tells of several, and
 // counts them; the answer must not be given when that fails.
 func (a *Auditor) Done(ctx context.Context, method string, req, resp proto.Message) error {
+	return a.answered(ctx, method, req, resp, "")
+}
+
+// Answered is Begin and Done at once, of a method that Reads.
+func (a *Auditor) Answered(ctx context.Context, method string, req, resp proto.Message) error {
+	return a.answered(ctx, method, req, resp, wasCalled)
+}
+
+// answered writes down what is given, and whom an answer tells of.
+func (a *Auditor) answered(ctx context.Context, method string, req, resp proto.Message, detail string) error {
 	policy, err := a.Policies.Of(method)
-	if err != nil || !policy.GetPersonal() || policy.GetAudit() != attunev1.Audit_AUDIT_READ {
+	if err != nil || policy.GetAudit() != attunev1.Audit_AUDIT_READ || detail == "" && !policy.GetPersonal() {
 		return err
 	}
 	for _, shop := range auth.ShopsOf(req) {
@@ -105,33 +117,32 @@ func (a *Auditor) Done(ctx context.Context, method string, req, resp proto.Messa
 		if err != nil {
 			return err
 		}
-		if names == nil {
-			continue
+		var who, one []string
+		if policy.GetPersonal() && names != nil {
+			who = personsIn(resp.ProtoReflect(), names)
+			if id := named(req.ProtoReflect()); id != "" && segmentOf(req.ProtoReflect()) == "" {
+				one = []string{names.User(id).String()}
+			}
 		}
-		if id := named(req.ProtoReflect()); id != "" && segmentOf(req.ProtoReflect()) == "" {
-			if err := a.count(ctx, shop, method, []string{names.User(id).String()}); err != nil {
+		var entries []store.Audited
+		if detail != "" {
+			subject, err := a.subject(ctx, shop, policy, req)
+			if err != nil {
+				return err
+			}
+			entries = append(entries, store.Audited{Actor: auth.From(ctx).ID, Method: method, Subject: subject, Detail: detail})
+		}
+		for part := range slices.Chunk(who, readAtOnce) {
+			entries = append(entries, store.Audited{Actor: auth.From(ctx).ID, Method: method, Detail: readPrefix + strings.Join(part, " ")})
+		}
+		if len(entries) > 0 {
+			if err := a.Log.AuditAll(ctx, shop, entries); err != nil {
 				return err
 			}
 		}
-		who := personsIn(resp.ProtoReflect(), names)
-		if err := a.list(ctx, shop, method, who); err != nil {
+		if err := errors.Join(a.count(ctx, shop, method, one), a.count(ctx, shop, method, who)); err != nil {
 			return err
 		}
-		if err := a.count(ctx, shop, method, who); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (a *Auditor) list(ctx context.Context, shop features.ShopID, method string, who []string) error {
-	for len(who) > 0 {
-		n := min(len(who), readAtOnce)
-		entry := store.Audited{Actor: auth.From(ctx).ID, Method: method, Detail: readPrefix + strings.Join(who[:n], " ")}
-		if err := a.Log.Audit(ctx, shop, entry); err != nil {
-			return err
-		}
-		who = who[n:]
 	}
 	return nil
 }

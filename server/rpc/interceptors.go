@@ -62,11 +62,28 @@ func (c chain) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, n
 	return c.audited(auth.With(ctx, caller), req, info.FullMethod, next)
 }
 
-// audited calls the service once the call is written down.
+// audited calls the service once the call is written down; what only reads is
+// written down with its answer.
 func (c chain) audited(ctx context.Context, req any, method string, next grpc.UnaryHandler) (any, error) {
 	m, ok := req.(proto.Message)
 	if c.o.Audit == nil || !ok {
 		return next(ctx, req)
+	}
+	if c.o.Audit.Reads(method) {
+		resp, err := next(ctx, req)
+		told, ok := resp.(proto.Message)
+		switch {
+		case err != nil:
+			if lacks := c.o.Audit.Refused(ctx, method, m, status.Code(api.Status(err)).String()); lacks != nil {
+				return nil, lacks
+			}
+		case ok:
+			err = c.o.Audit.Answered(ctx, method, m, told)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return resp, nil
 	}
 	if err := c.o.Audit.Begin(ctx, method, m); err != nil {
 		return nil, err

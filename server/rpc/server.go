@@ -72,6 +72,12 @@ type Auditor interface {
 	Failed(ctx context.Context, method string, req proto.Message, code string)
 	// Done is told of the answer, which is not given when it fails.
 	Done(ctx context.Context, method string, req, resp proto.Message) error
+	// Reads reports a method that only reads: instead of Begin and what follows
+	// Answered is told of its answer, and Refused where there is none. Neither is
+	// given when that fails.
+	Reads(method string) bool
+	Answered(ctx context.Context, method string, req, resp proto.Message) error
+	Refused(ctx context.Context, method string, req proto.Message, code string) error
 }
 
 // What a server has ready. A caller may send as much as a window holds before
