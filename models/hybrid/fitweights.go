@@ -253,6 +253,19 @@ func better(a, b []float64) bool {
 	return mean > 1e-6 && mean > .5*deviation
 }
 
+// apart is the mean of a less b, case by case, and its standard error.
+func apart(a, b []float64) (mean, deviation float64) {
+	var sum, squares float64
+	for i := range a {
+		d := a[i] - b[i]
+		sum += d
+		squares += d * d
+	}
+	n := float64(len(a))
+	mean = sum / n
+	return mean, math.Sqrt(math.Max(squares/n-mean*mean, 0) / n)
+}
+
 // ndcg is the mean over lists of NDCG at k of the candidates by weighted score.
 func ndcg(lists []list, w []float64, k int) float64 {
 	total := 0.

@@ -60,8 +60,7 @@ type Learnt struct {
 // Learn finds the weights of parts that were trained on history, so that what
 // truth holds comes first: a listwise softmax over each user's best candidates
 // (ListNet's top-one loss; Cao et al. 2007), which is convex, then a search
-// along each weight for NDCG itself, and, where something is expected, a step
-// back towards it as far as the cases do not speak against. history and truth share users and items.
+// along each weight for NDCG itself. history and truth share users and items.
 // Parts are standardised by all their scores.
 func Learn(ctx context.Context, parts []models.Part, history, truth *dataset.Dataset, o LearnOptions) (*Learnt, error) {
 	return learnFolds(ctx, []fold{{parts, history, truth}}, o)
@@ -101,9 +100,6 @@ func learnFolds(ctx context.Context, folds []fold, o LearnOptions) (*Learnt, err
 	} else {
 		w = softmaxWeights(lists, len(m.parts), towards(lists, prior))
 		w = searchWeights(lists, w, o.K)
-		if prior != nil {
-			w = retreat(lists, w, prior, o.K)
-		}
 	}
 	reach := float64(len(lists)) / float64(cases)
 	out := &Learnt{Weights: map[string]float64{}, Alone: map[string]float64{}, Cases: cases, NDCG: ndcg(lists, w, o.K) * reach, Formula: formula}
