@@ -116,7 +116,7 @@ func (m *ALS) levers(r *features.Request, rows []features.Row) ([]float32, bool)
 		if before != nil {
 			defer func() { memory.Give(m.mark, before, before.bytes()) }()
 		}
-		if n > mostLevers*dim && !(same && before.met) {
+		if n > mostLevers*dim && (!same || !before.met) {
 			return nil, false
 		}
 		if !same {
