@@ -141,10 +141,15 @@ func (t *TopK) gather(indices []int32, scores []float32) bool {
 	if !ok {
 		return false
 	}
+	low, last := 32, int32(math.MinInt32)
 	for i := indexAbove(scores, below); i < len(scores); i += 1 + indexAbove(scores[i+1:], below) {
+		if indices[i] < last {
+			low = 0
+		}
+		last = indices[i]
 		t.keys = append(t.keys, Scored{indices[i], scores[i]}.key())
 	}
-	return t.take(0)
+	return t.take(low)
 }
 
 // below is what the scores to keep are above, and empties the keys.

@@ -231,8 +231,8 @@ func (p *Pipeline) narrow(w *work, allowed *features.Bitmap) error {
 	return nil
 }
 
-// rank scores what was found and orders it: descending, ties by row, what the
-// ranker cannot judge last.
+// rank scores what was found and, where no rules are about to change scores,
+// orders it: descending, ties by row, what the ranker cannot judge last.
 func (p *Pipeline) rank(ctx context.Context, w *work) {
 	began := p.clock()
 	w.inOrder()
@@ -252,7 +252,9 @@ func (p *Pipeline) rank(ctx context.Context, w *work) {
 		}
 		w.degrade(p.ranker.Name(), why)
 	}
-	w.byScore()
+	if w.steer == nil { // adjust orders what rules have changed
+		w.byScore()
+	}
 	p.observe(StageRank, p.ranker.Name(), began, len(w.ranked), why, err)
 }
 

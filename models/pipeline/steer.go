@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/attune-rec/attune/features"
@@ -87,7 +86,7 @@ func (p *Pipeline) wanted(w *work) error {
 	return w.merge(p.checks, p.last, rulesPlace, w.out)
 }
 
-// adjust lets rules change the scores, and orders anew.
+// adjust lets rules change the scores, and orders.
 func (p *Pipeline) adjust(w *work) {
 	if w.steer == nil {
 		return
@@ -97,11 +96,8 @@ func (p *Pipeline) adjust(w *work) {
 	if err := guarded(func() error { return w.steer.Adjust(w.ranked) }); err != nil {
 		w.ranked = append(w.ranked[:0], w.spare...)
 		p.broke(w, began, RulesName, err)
-		return
 	}
-	if !slices.IsSortedFunc(w.ranked, byScore) {
-		w.byScore()
-	}
+	w.byScore()
 }
 
 // arrange lets rules have the last word on the order.

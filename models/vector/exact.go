@@ -207,7 +207,9 @@ func (x *Exact) Search(ctx context.Context, vec []float32, k int, w models.Where
 		if err := x.scanFloats(ctx, vec, s); err != nil {
 			return dst, err
 		}
-		x.rerank(vec, k, x.rounding(vec), s)
+		if b := x.rounding(vec); !x.sampled(vec, k, b, s) {
+			x.rerank(vec, k, b, s)
+		}
 	}
 	return s.hits(dst), nil
 }
@@ -373,6 +375,38 @@ func (x *Exact) rerank(vec []float32, k int, b bounds, s *scan) bool {
 	s.top.Reset(k)
 	s.top.PushGather(s.picked, s.packed)
 	return true
+}
+
+// sampleOf is how many scores one is sampled of.
+const sampleOf = 4
+
+// sampled is rerank by a bar that some of the scores give, which is nearly always
+// low enough and not much too low; false where it was not.
+func (x *Exact) sampled(vec []float32, k int, b bounds, s *scan) bool {
+	sample := s.packed[:0]
+	for i := 0; i < len(s.scores); i += sampleOf {
+		sample = append(sample, s.scores[i])
+	}
+	s.packed = sample
+	bar, ok := s.top.Edge(sample, k*3/(2*sampleOf)+4)
+	if !ok || !(bar > -math.MaxFloat32) {
+		return false
+	}
+	s.picked = s.picked[:0]
+	for i := linalg.IndexAbove(s.scores, bar); i < len(s.scores); i += 1 + linalg.IndexAbove(s.scores[i+1:], bar) {
+		s.picked = append(s.picked, int32(i)) // #nosec G115 -- rows are int32
+	}
+	if len(s.picked) < k {
+		return false
+	}
+	s.packed = s.packed[:0]
+	for _, row := range s.picked {
+		s.packed = append(s.packed, linalg.Dot(vec, x.vecs[int(row)*x.dim:][:x.dim]))
+	}
+	s.top.Reset(k)
+	s.top.PushGather(s.picked, s.packed)
+	// What was not picked is at most at the bar, but for rounding.
+	return s.top.Len() == k && s.top.Threshold() > bar+b.of(x.mostOff, x.mostNorm)
 }
 
 // gather visits the allowed rows one by one.

@@ -208,13 +208,17 @@ func (s *steer) Adjust(cs []pipeline.Candidate) error {
 			}
 			s.factors = append(s.factors, f)
 		}
+		last, log := 1., 0.
 		for j, f := range s.factors {
 			c := &cs[j]
 			if f != f || f == 1 {
 				continue // not known, or no boost
 			}
 			f = min(max(f, 1/float64(mostFactor)), mostFactor)
-			if score := float64(c.Score) + math.Log(f)*spread; !math.IsInf(score, 0) {
+			if f != last { // few factors are about many items
+				last, log = f, math.Log(f)
+			}
+			if score := float64(c.Score) + log*spread; !math.IsInf(score, 0) {
 				c.Score = float32(score)
 			} else {
 				failed = errors.New("a boost leaves the numbers there are")
