@@ -76,12 +76,18 @@ measure-signals: ## Write docs/signals.md anew: the signals of the code, with th
 .PHONY: measure-kernels
 measure-kernels: ## Write docs/measurements/kernels.md anew, beside OpenBLAS
 	@$(MAKE) --no-print-directory .cache/peers/index
-	$(GO) run -buildvcs=auto ./loadtest/peers kernels --write docs/measurements/kernels.md
+	$(GO) build -buildvcs=auto -o .cache/peers/peers ./loadtest/peers
+	.cache/peers/peers kernels --write docs/measurements/kernels.md
+	.cache/peers/peers kernels --isa avx2 --cores default --write docs/measurements/kernels.md
 
 .PHONY: measure-index
-measure-index: ## Write docs/measurements/vector.md anew, beside faiss and hnswlib
+measure-index: ## Write docs/measurements/vector.md anew, beside faiss and hnswlib; wants a quiet machine for 10 minutes
 	@$(MAKE) --no-print-directory .cache/peers/index
-	$(GO) run -buildvcs=auto ./loadtest/peers index --write docs/measurements/vector.md
+	$(GO) build -buildvcs=auto -o .cache/peers/peers ./loadtest/peers
+	.cache/peers/peers index --write docs/measurements/vector.md
+	for isa in avx2 generic; do ATTUNE_CPU=$$isa .cache/peers/peers index --sizes 100000 --write docs/measurements/vector.md || exit 1; done
+	.cache/peers/peers filters --write docs/measurements/vector.md
+	.cache/peers/peers mapped --write docs/measurements/vector.md
 
 .cache/peers/index: loadtest/peers/requirements-index.txt loadtest/peers/requirements-kernels.txt
 	@python3 -m venv .cache/peers

@@ -22,12 +22,10 @@ type filtersCmd struct {
 	Width   int     `default:"100" help:"Width of the graph's walk."`
 	Spread  float64 `default:"0.3" help:"How much the lengths of rows differ (log-normal)."`
 	Group   int     `default:"500" help:"Rows of a cluster."`
+	Write   string  `help:"Markdown file whose tables of these sizes are replaced."`
 }
 
 func (c *filtersCmd) Run(ctx context.Context) error {
-	fmt.Printf("`go run ./loadtest/peers filters`, %s, commit %s, %s, %s. One thread; %d rounds of %d queries in turn, the fastest of each query.\n\n",
-		time.Now().UTC().Format(time.DateOnly), commit(), machine(), isaTitle(linalg.ISA()), c.Rounds, c.Queries)
-	fmt.Print(filterHead)
 	for _, n := range c.Sizes {
 		groups := max(n/c.Group, 1)
 		r := &indexRun{indexCmd: &indexCmd{Rounds: c.Rounds, Queries: c.Queries}, n: n, groups: groups}
@@ -44,12 +42,16 @@ func (c *filtersCmd) Run(ctx context.Context) error {
 		if err := r.filters(ctx); err != nil {
 			return err
 		}
-		fmt.Print(r.filter.String())
+		table := fmt.Sprintf("`go run ./loadtest/peers filters --sizes %d`, %s, commit %s, %s, %s. One thread; %d rounds of %d queries in turn, the fastest of each query.\n\n",
+			n, time.Now().UTC().Format(time.DateOnly), commit(), machine(), isaTitle(linalg.ISA()), c.Rounds, c.Queries) + filterHead + r.filter.String()
+		if err := show(c.Write, fmt.Sprintf("filters-%d%s", n, forced()), table); err != nil {
+			return err
+		}
 	}
 	return ctx.Err()
 }
 
-const filterHead = "| filter | rows | index | recall@100 | least of a query | queries/s | without the filter | time, of unfiltered | 90 % of queries below |\n|---|---|---|---|---|---|---|---|---|\n"
+const filterHead = "| filter | index | recall@100 | least of a query | queries/s | without the filter | time, of unfiltered | 90 % of queries below |\n|---|---|---|---|---|---|---|---|\n"
 
 // filters measures what passes at random, and what lies in the clusters farthest
 // from the query. Searches with and without a filter take turns in rounds of all
@@ -142,7 +144,7 @@ func (r *indexRun) filter1(ctx context.Context, filter, name string, x models.In
 		least = min(least, float64(found)/float64(max(len(hits), 1)))
 	}
 	with, without := mean(shut), mean(open)
-	fmt.Fprintf(&r.filter, "| %s | %d | %s | %.3f | %.2f | %.0f | %.0f | %.2f | %.2f |\n", filter, r.n, name,
+	fmt.Fprintf(&r.filter, "| %s | %s | %.3f | %.2f | %.0f | %.0f | %.2f | %.2f |\n", filter, name,
 		float64(met)/float64(max(all, 1)), least, 1/with, 1/without, with/without, quantile(ratios(shut, open), .9))
 	return nil
 }

@@ -21,11 +21,10 @@ type indexCmd struct {
 	Python  string  `default:".cache/peers/bin/python3" help:"Python with faiss-cpu and hnswlib."`
 	Script  string  `default:"loadtest/peers/index.py" help:"The peer's jobs."`
 	Sizes   []int   `default:"100000,500000" help:"Rows."`
-	Mapped  int     `default:"1000000" help:"Rows of the index that is opened from a file; 0: none."`
 	Rounds  int     `default:"7" help:"Rounds in which the sides take turns."`
 	Queries int     `default:"200" help:"Queries a round, and of which recall is measured."`
 	Spread  float64 `default:"0.3" help:"How much the lengths of rows differ (log-normal)."`
-	Write   string  `help:"Markdown file whose table is replaced."`
+	Write   string  `help:"Markdown file whose tables of these sizes are replaced."`
 }
 
 const (
@@ -54,29 +53,17 @@ func (c *indexCmd) Run(ctx context.Context) (err error) {
 		return fmt.Errorf("%w (see the package comment for how to make the Python environment)", err)
 	}
 	defer func() { err = errors.Join(err, peer.Close()) }()
-	var speed, filters strings.Builder
 	for _, n := range c.Sizes {
 		r := &indexRun{indexCmd: c, peer: peer, n: n, groups: max(n/groupRows, 1)}
 		if err := r.all(ctx); err != nil {
 			return err
 		}
-		speed.WriteString(r.out.String())
-		filters.WriteString(r.filter.String())
-	}
-	table := fmt.Sprintf("`go run ./loadtest/peers index`, %s, commit %s, %s, %s, load at the end %s. Peer: %s. One thread, builds on %d; %d rounds of %d queries in turn, medians.\n\n",
-		time.Now().UTC().Format(time.DateOnly), commit(), machine(), isaTitle(linalg.ISA()), load(), peer.Name, runtime.NumCPU(), c.Rounds, c.Queries) +
-		"| work | peer | ours | ratio | 10-90 % of rounds | aim |\n|---|---|---|---|---|---|\n" + speed.String() +
-		"\n" + filterHead + filters.String()
-	if c.Mapped > 0 {
-		opened, err := c.mapped(ctx)
-		if err != nil {
+		table := fmt.Sprintf("`go run ./loadtest/peers index --sizes %d`, %s, commit %s, %s, %s. Peer: %s. One thread, builds on %d; %d rounds of %d queries in turn, medians.\n\n",
+			n, time.Now().UTC().Format(time.DateOnly), commit(), machine(), isaTitle(linalg.ISA()), peer.Name, runtime.NumCPU(), c.Rounds, c.Queries) +
+			"| work | peer | ours | ratio | 10-90 % of rounds | aim |\n|---|---|---|---|---|---|\n" + r.out.String()
+		if err := show(c.Write, fmt.Sprintf("index-%d%s", n, forced()), table); err != nil {
 			return err
 		}
-		table += "\n" + opened
-	}
-	fmt.Print("\n", table)
-	if c.Write != "" {
-		return replaceTable(c.Write, table)
 	}
 	return nil
 }
@@ -215,11 +202,6 @@ func (r *indexRun) graphs(ctx context.Context) (err error) {
 		if err := r.walks(ctx, aim); err != nil {
 			return err
 		}
-		if aim == .95 {
-			if err := r.filters(ctx); err != nil {
-				return err
-			}
-		}
 	}
 	return nil
 }
@@ -265,12 +247,4 @@ func (r *indexRun) walks(ctx context.Context, aim float64) error {
 	}
 	r.line(fmt.Sprintf("graph, %d rows, recall ≥ %.2f (widths %d and %d)", r.n, aim, width, mine.Width()), theirs, ours, f.Recall, o.Recall, 1, perSecond)
 	return nil
-}
-
-func load() string {
-	b, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return "unknown"
-	}
-	return strings.Join(strings.Fields(string(b))[:1], " ")
 }

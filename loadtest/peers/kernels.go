@@ -19,7 +19,7 @@ type kernelsCmd struct {
 	Cores  []string `default:"default,SkylakeX" help:"What OpenBLAS takes the machine for (OPENBLAS_CORETYPE); the faster one counts."`
 	Rounds int      `default:"15" help:"Rounds in which the sides take turns."`
 	ISA    []string `default:"avx512,avx2,generic" help:"Instruction sets of ours to measure; the first one is compared with the aims."`
-	Write  string   `help:"Markdown file whose table is replaced."`
+	Write  string   `help:"Markdown file whose table is replaced: that of all instruction sets, or of the only one."`
 }
 
 // kernelRow is a line of the table: one job of ours, and what the peer has for it.
@@ -97,12 +97,11 @@ func (c *kernelsCmd) Run(ctx context.Context) (err error) {
 		fmt.Println(line)
 		lines = append(lines, line)
 	}
-	table := conditions("go run ./loadtest/peers kernels", names(peers), c.Rounds) + markdown(lines)
-	fmt.Print("\n", table)
-	if c.Write != "" {
-		return replaceTable(c.Write, table)
+	command, name := "go run ./loadtest/peers kernels", "table"
+	if len(c.ISA) == 1 {
+		command, name = command+" --isa "+c.ISA[0]+" --cores "+strings.Join(c.Cores, ","), "only-"+c.ISA[0]
 	}
-	return nil
+	return show(c.Write, name, conditions(command, names(peers), c.Rounds)+markdown(lines))
 }
 
 // contender is a job of a peer's worker, with its rounds.

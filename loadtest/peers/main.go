@@ -10,6 +10,8 @@
 //
 //	.cache/peers/bin/pip install -r loadtest/peers/requirements-index.txt
 //	go run ./loadtest/peers index --write docs/measurements/vector.md
+//	go run ./loadtest/peers filters --write docs/measurements/vector.md
+//	go run ./loadtest/peers mapped --write docs/measurements/vector.md
 //
 //	python3 -m venv .cache/models
 //	.cache/models/bin/pip install -r loadtest/peers/requirements-models.txt

@@ -73,7 +73,7 @@ func TestNeuralRowsHaveJobs(t *testing.T) {
 
 func TestReplaceTable(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.md")
-	if err := os.WriteFile(path, []byte("before\n"+tableBegin+"old\n"+tableEnd+"after\n"), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte("before\n<!-- table: begin -->\nold\n<!-- table: end -->\nafter\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := replaceTable(path, "new\n"); err != nil {
@@ -83,7 +83,7 @@ func TestReplaceTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "before\n" + tableBegin + "new\n" + tableEnd + "after\n"; string(got) != want {
+	if want := "before\n<!-- table: begin -->\nnew\n<!-- table: end -->\nafter\n"; string(got) != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if err := os.WriteFile(path, []byte("no marks"), 0o644); err != nil {

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/attune-rec/attune/models/linalg"
 )
 
 // samples are the seconds an operation took, round by round.
@@ -78,6 +80,23 @@ func markdown(lines []ratioLine) string {
 	return b.String()
 }
 
+// forced is what is added to the name of a table whose instruction set the environment chose.
+func forced() string {
+	if os.Getenv(linalg.Env) == "" {
+		return ""
+	}
+	return "-" + linalg.ISA()
+}
+
+// show prints a table and puts it into a file where one is named.
+func show(path, name, table string) error {
+	fmt.Print("\n", table)
+	if path == "" {
+		return nil
+	}
+	return replaceNamed(path, name, table)
+}
+
 // conditions says how a table came about.
 func conditions(command, peer string, rounds int) string {
 	return fmt.Sprintf("`%s`, %s, commit %s, %s. Peer: %s. One thread; %d rounds in turn, medians.\n\n",
@@ -92,6 +111,15 @@ func commit() string {
 	return strings.TrimSpace(string(out))
 }
 
+func load() string {
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	one, _, _ := strings.Cut(string(b), " ")
+	return one
+}
+
 func machine() string {
 	model := runtime.GOARCH
 	info, _ := os.ReadFile("/proc/cpuinfo") // elsewhere the architecture has to do
@@ -104,13 +132,13 @@ func machine() string {
 	return fmt.Sprintf("%s, %d cores", model, runtime.NumCPU())
 }
 
-const (
-	tableBegin = "<!-- table: begin -->\n"
-	tableEnd   = "<!-- table: end -->\n"
-)
+// replaceTable puts table between the marks of the only table in a file; what stands
+// around them stays.
+func replaceTable(path, table string) error { return replaceNamed(path, "table", table) }
 
-// replaceTable puts table between the marks in a file; what stands around them stays.
-func replaceTable(path, table string) error {
+// replaceNamed is replaceTable for one of several tables.
+func replaceNamed(path, name, table string) error {
+	tableBegin, tableEnd := fmt.Sprintf("<!-- %s: begin -->\n", name), fmt.Sprintf("<!-- %s: end -->\n", name)
 	old, err := os.ReadFile(path)
 	if err != nil {
 		return err

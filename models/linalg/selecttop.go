@@ -10,6 +10,7 @@ import (
 const (
 	countFrom = 24   // scores to keep
 	digitFrom = 48   // keys to sort
+	countMost = 64   // scores of a block for each to keep: of more, most are passed over many at a time
 	buckets   = 1024 // of scores
 )
 
@@ -125,6 +126,9 @@ func scoredOf(k uint64) Scored {
 // block keeps the best of a block where nothing is kept yet, scores[i] under
 // index base+i; false, and nothing done, where a heap is the way.
 func (t *TopK) block(base int32, scores []float32) bool {
+	if len(scores) > countMost*t.k {
+		return false
+	}
 	below, ok := t.below(scores)
 	if !ok {
 		return false

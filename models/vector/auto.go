@@ -26,7 +26,7 @@ type Options struct {
 
 // scannedRows is how many rows are scanned in the time in which a walk advances
 // its width by one. BenchmarkChoice measures it anew.
-const scannedRows = 250
+const scannedRows = 200
 
 // Build indexes vecs, row-major with dim numbers a row, by the way that is
 // faster. Up to ExactUpTo rows that is Exact. Beyond, a graph is built and the

@@ -1,7 +1,7 @@
 // Package vectortest is the suite that every vector index passes: Run. It
 // imports models and what lies below. found.go asks what searches find, calls.go
-// how they may be called, tail.go after newer and deleted rows; twin.go is the plain
-// scan that answers are compared with.
+// how they may be called, words.go after attributes, tail.go after newer and
+// deleted rows; twin.go is the plain scan that answers are compared with.
 package vectortest
 
 import (
@@ -15,6 +15,9 @@ type Options struct {
 	// Build indexes vecs, row-major with dim numbers a row; row i is
 	// features.Row(i). The suite closes it.
 	Build func(t *testing.T, vecs []float32, dim int) models.Index
+	// BuildAttr is Build of an index that reads words: attr holds a value for each
+	// row, by the attribute's name. nil: there is none.
+	BuildAttr func(t *testing.T, vecs []float32, dim int, attr map[string][]string) models.Index
 	// Rows is the size of the larger sets; 0 means 3000.
 	Rows int
 	// Recall is the least share of the true best rows that searches without
@@ -51,6 +54,8 @@ func Run(t *testing.T, o Options) {
 		{"finds the best", o.best},
 		{"filters", o.filters},
 		{"filter against the query", o.opposed},
+		{"filter in words", o.words},
+		{"words that cannot be read", o.wordsAlone},
 		{"ties by row", o.ties},
 		{"small and odd sizes", o.sizes},
 		{"refuses bad queries", o.refuses},

@@ -13,6 +13,11 @@ import (
 	"github.com/attune-rec/attune/models/vectortest"
 )
 
+// What is done around Milvus passes the suite of every index where Milvus itself finds all.
+func TestAroundMilvus(t *testing.T) {
+	conformance(t, connect(t, milvus.Config{Address: milvustest.NewServer(t).Address, Search: time.Minute}))
+}
+
 // A collection is filled once, found again, and refused when it is of other
 // vectors.
 func TestEnsure(t *testing.T) {

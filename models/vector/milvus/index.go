@@ -43,6 +43,7 @@ type Index struct {
 	vecs       []float32
 	long       []int32
 	attrs      map[string]bool
+	words      words
 }
 
 // Open finds the collection of a release. vecs, its rows with dim numbers each,
@@ -110,7 +111,8 @@ func (x *Index) Close() error { return nil }
 
 // Search implements models.Index. Of w, Attr goes along as words, as far as the
 // collection has the attribute; Allow and Deny are held to in any case. Attr
-// without Allow leaves to Milvus how many of the best that pass are found.
+// without Allow means the rows whose attributes Milvus has been given so; it
+// reports ErrQuery for one that the collection does not have.
 func (x *Index) Search(ctx context.Context, vec []float32, k int, w models.Where, dst []models.Hit) ([]models.Hit, error) {
 	hits := [][]models.Hit{dst}
 	err := x.SearchMany(ctx, vec, k, w, hits)
@@ -137,12 +139,12 @@ func (x *Index) SearchMany(ctx context.Context, vecs []float32, k int, w models.
 	if k > mostHits {
 		return fmt.Errorf("%w: %d hits: Milvus gives %d at most", ErrQuery, k, mostHits)
 	}
-	f := x.filter(w)
-	if f.allowed == 0 {
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(ctx, x.client.c.Search)
 	defer cancel()
+	f, err := x.filter(ctx, w)
+	if err != nil || f.allowed == 0 {
+		return err
+	}
 	k = min(k, f.allowed)
 	if f.mask == nil {
 		for lo := 0; lo < len(dst); lo += mostQueries {
@@ -181,11 +183,11 @@ func (x *Index) overfetch(ctx context.Context, vec []float32, k int, f filter, d
 		}
 	}
 	var top linalg.TopK
-	top.Reset(k)
+	top.Reset(2 * k) // one of the longest rows may come twice
 	var part [][]models.Hit
+	named := f
 	for expr := range f.named(most) {
 		part = append(part[:0], nil)
-		named := f
 		named.expr = and(f.expr, expr)
 		if _, err := x.ask(ctx, vec, k, k, named, part); err != nil {
 			return err
@@ -193,6 +195,7 @@ func (x *Index) overfetch(ctx context.Context, vec []float32, k int, f filter, d
 		for _, h := range part[0] {
 			top.Push(int32(h.Row), h.Score)
 		}
+		named.long = nil
 	}
 	*dst = appendHits((*dst)[:start], &top, k)
 	return nil
@@ -274,10 +277,8 @@ func (x *Index) hits(vec []float32, set sdk.SearchResult, k int, f filter, dst [
 		}
 	}
 	found := passed
-	if f.expr == "" {
-		for _, row := range x.long {
-			offer(row)
-		}
+	for _, row := range f.long {
+		offer(row)
 	}
 	return appendHits(dst, &top, k), found, nil
 }
@@ -287,24 +288,35 @@ type filter struct {
 	mask    []uint64 // rows that pass; nil: all
 	allowed int
 	expr    string
+	long    []int32 // rows that are scanned here
 }
 
-func (x *Index) filter(w models.Where) filter {
-	f := filter{allowed: x.n}
+func (x *Index) filter(ctx context.Context, w models.Where) (filter, error) {
+	f := filter{allowed: x.n, long: x.long}
 	var words []string
 	for _, name := range slices.Sorted(maps.Keys(w.Attr)) {
-		if x.attrs[name] {
+		switch {
+		case x.attrs[name]:
 			words = append(words, anyOf(attrPrefix+name, w.Attr[name]))
+		case w.Allow == nil:
+			return f, fmt.Errorf("%w: %s has no attribute %q: set the rows that it allows too", ErrQuery, x.collection, name)
 		}
 	}
 	f.expr = strings.Join(words, " and ")
-	if w.Allow == nil && w.Deny == nil {
-		return f
+	if w.Allow == nil && w.Deny == nil && f.expr == "" {
+		return f, nil
 	}
 	f.mask = make([]uint64, (x.n+63)/64)
-	if w.Allow != nil {
+	switch {
+	case w.Allow != nil:
 		copy(f.mask, w.Allow.Words())
-	} else {
+	case f.expr != "":
+		rows, err := x.rowsOf(ctx, f.expr)
+		if err != nil {
+			return f, err
+		}
+		copy(f.mask, rows)
+	default:
 		for i := range f.mask {
 			f.mask[i] = ^uint64(0)
 		}
@@ -313,14 +325,11 @@ func (x *Index) filter(w models.Where) filter {
 		f.mask[len(f.mask)-1] &= 1<<last - 1
 	}
 	deny := w.Deny.Words()
-	f.allowed = 0
-	for i := range f.mask {
-		if i < len(deny) {
-			f.mask[i] &^= deny[i]
-		}
-		f.allowed += bits.OnesCount64(f.mask[i])
+	for i := range min(len(f.mask), len(deny)) {
+		f.mask[i] &^= deny[i]
 	}
-	return f
+	f.allowed = count(f.mask)
+	return f, nil
 }
 
 // named names the rows that pass, at most so many in one expression.

@@ -72,6 +72,12 @@ func conformance(t *testing.T, cl *milvus.Client) {
 			x := put(t, cl, n, milvus.Rows{Vectors: vecs, Dim: dim})
 			return vector.WithTail(dropping{x, func() error { return cl.Drop(context.Background(), n) }}, len(vecs)/dim, dim)
 		},
+		BuildAttr: func(t *testing.T, vecs []float32, dim int, attr map[string][]string) models.Index {
+			n := name
+			n.Version = fmt.Sprint("words-", count.Add(1))
+			x := put(t, cl, n, milvus.Rows{Vectors: vecs, Dim: dim, Attr: attr})
+			return dropping{x, func() error { return cl.Drop(context.Background(), n) }}
+		},
 	})
 }
 

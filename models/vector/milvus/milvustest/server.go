@@ -14,7 +14,6 @@ import (
 	"net"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -46,6 +45,7 @@ type collection struct {
 	schema *schemapb.CollectionSchema
 	rows   []int64
 	vecs   []float32
+	words  map[string][]string // of each row, by the field
 	dim    int
 	loaded bool
 }
@@ -162,7 +162,7 @@ func (s *Server) DescribeCollection(_ context.Context, r *milvuspb.DescribeColle
 
 // CreateCollection implements the RPC.
 func (s *Server) CreateCollection(_ context.Context, r *milvuspb.CreateCollectionRequest) (*commonpb.Status, error) {
-	c := &collection{schema: &schemapb.CollectionSchema{}}
+	c := &collection{schema: &schemapb.CollectionSchema{}, words: map[string][]string{}}
 	if err := proto.Unmarshal(r.GetSchema(), protoadapt.MessageV2Of(c.schema)); err != nil {
 		return nil, err
 	}
@@ -204,6 +204,9 @@ func (s *Server) Insert(_ context.Context, r *milvuspb.InsertRequest) (*milvuspb
 		}
 		if v := f.GetScalars().GetLongData().GetData(); v != nil {
 			c.rows, ids.Data = append(c.rows, v...), v
+		}
+		if v := f.GetScalars().GetStringData().GetData(); v != nil {
+			c.words[f.GetFieldName()] = append(c.words[f.GetFieldName()], v...)
 		}
 	}
 	return &milvuspb.MutationResult{Status: success, InsertCnt: int64(r.GetNumRows()), IDs: &schemapb.IDs{IdField: &schemapb.IDs_IntId{IntId: ids}}}, nil
@@ -290,7 +293,7 @@ func (s *Server) Search(_ context.Context, r *milvuspb.SearchRequest) (*milvuspb
 			top, _ = strconv.Atoi(p.GetValue())
 		}
 	}
-	allowed, err := rowsOf(r.GetDsl())
+	allowed, err := c.passing(r.GetDsl())
 	if err != nil {
 		return &milvuspb.SearchResults{Status: failed(commonpb.ErrorCode_IllegalArgument, "%v", err)}, nil
 	}
@@ -313,15 +316,42 @@ func (s *Server) Search(_ context.Context, r *milvuspb.SearchRequest) (*milvuspb
 	return &milvuspb.SearchResults{Status: success, Results: out, CollectionName: r.GetCollectionName()}, nil
 }
 
+// Query implements the RPC: the rows that pass, without other fields.
+func (s *Server) Query(_ context.Context, r *milvuspb.QueryRequest) (*milvuspb.QueryResults, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, status := s.find(r.GetCollectionName())
+	switch {
+	case c == nil:
+		return &milvuspb.QueryResults{Status: status}, nil
+	case !c.loaded || s.unready:
+		return &milvuspb.QueryResults{Status: failed(commonpb.ErrorCode_NotReadyServe, "collection not loaded")}, nil
+	}
+	passing, err := c.passing(r.GetExpr())
+	if err != nil {
+		return &milvuspb.QueryResults{Status: failed(commonpb.ErrorCode_IllegalArgument, "%v", err)}, nil
+	}
+	found := &schemapb.LongArray{}
+	for i, row := range c.rows {
+		if passing[i] {
+			found.Data = append(found.Data, row)
+		}
+	}
+	return &milvuspb.QueryResults{Status: success, CollectionName: r.GetCollectionName(), FieldsData: []*schemapb.FieldData{{
+		Type: schemapb.DataType_Int64, FieldName: rowField,
+		Field: &schemapb.FieldData_Scalars{Scalars: &schemapb.ScalarField{Data: &schemapb.ScalarField_LongData{LongData: found}}},
+	}}}, nil
+}
+
 type near struct {
 	row      int64
 	distance float32
 }
 
-func (c *collection) nearest(query []byte, top int, allowed map[int64]bool) []near {
+func (c *collection) nearest(query []byte, top int, allowed []bool) []near {
 	var all []near
 	for i, row := range c.rows {
-		if allowed != nil && !allowed[row] {
+		if !allowed[i] {
 			continue
 		}
 		sum := float32(0)
@@ -341,25 +371,4 @@ func (c *collection) nearest(query []byte, top int, allowed map[int64]bool) []ne
 		return 0
 	})
 	return all[:min(top, len(all))]
-}
-
-// rowsOf reads the one form of filter that is known here: row in [1,2,3].
-func rowsOf(expr string) (map[int64]bool, error) {
-	if expr == "" {
-		return nil, nil
-	}
-	list, ok := strings.CutPrefix(expr, "row in [")
-	list, end := strings.CutSuffix(list, "]")
-	if !ok || !end {
-		return nil, fmt.Errorf("filter %q: expected row in [...]", expr)
-	}
-	rows := map[int64]bool{}
-	for _, f := range strings.Split(list, ",") {
-		n, err := strconv.ParseInt(f, 10, 64)
-		if err != nil {
-			return nil, err
-		}
-		rows[n] = true
-	}
-	return rows, nil
 }
