@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -24,7 +23,6 @@ import (
 const (
 	childDir    = "ATTUNE_E2E_DIR"
 	childMemory = "ATTUNE_E2E_DATA_LIMIT" // bytes of writable memory at most
-	childFloor  = "ATTUNE_E2E_HEAP_FLOOR" // bytes that the heap has before garbage is collected
 )
 
 // served serves the directory that the environment names, in a process of its
@@ -42,10 +40,6 @@ func served() bool {
 	}
 	c := config(dir)
 	c.MaxMessage = 8 << 20
-	if floor, err := strconv.Atoi(os.Getenv(childFloor)); err == nil {
-		ballast := make([]byte, floor/2) // as package main does
-		defer runtime.KeepAlive(ballast)
-	}
 	s, err := app.Build(context.Background(), c, quiet(), "test")
 	if err == nil {
 		err = s.Run(context.Background(), func() { fmt.Println("serves", s.GRPC(), s.HTTP(), s.Admin()) })
