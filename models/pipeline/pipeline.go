@@ -197,6 +197,18 @@ func (p *Pipeline) Propose(ctx context.Context, r *features.Request, ans *Answer
 	return append(dst, w.ranked...), ctx.Err()
 }
 
+// Eligible appends the rows that a request may be answered with, rules aside:
+// what its sources choose from.
+func (p *Pipeline) Eligible(ctx context.Context, r *features.Request, dst []features.Row) ([]features.Row, error) {
+	var ans Answer
+	w := p.begin(ctx, r, &ans)
+	defer p.end(w)
+	if err := p.narrow(w, r.Eligible); err != nil {
+		return dst, err
+	}
+	return w.eligible.AppendRows(dst), ctx.Err()
+}
+
 // Score sets the scores of cs, candidates as Propose gives them, to what the
 // ranker makes of them for r: to ask what a score rests on.
 func (p *Pipeline) Score(ctx context.Context, r *features.Request, cs []Candidate) error {

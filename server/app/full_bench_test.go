@@ -24,23 +24,7 @@ func BenchmarkFull(b *testing.B) {
 		b.Skip("ATTUNE_B names no folder that 'loadtest shop --data' made")
 	}
 	ctx := context.Background()
-	s, err := Build(ctx, Config{
-		Data: dir, GRPC: "127.0.0.1:0", HTTP: "127.0.0.1:0", Follow: time.Minute, Shoppers: 10_000, StoreWait: time.Minute, Queue: 1 << 16,
-		EventAge: 1e18, ClockAhead: time.Minute, MaxMessage: 1 << 20, Grace: time.Minute,
-	}, slog.New(slog.DiscardHandler), "bench")
-	if err != nil {
-		b.Fatal(err)
-	}
-	run, stop := context.WithCancel(ctx)
-	ready, done := make(chan struct{}), make(chan error, 1)
-	go func() { done <- s.Run(run, func() { close(ready) }) }()
-	<-ready
-	defer func() {
-		stop()
-		if err := <-done; err != nil {
-			b.Fatal(err)
-		}
-	}()
+	s := serve(b, dir)
 	names, err := s.store.Pseudonyms(ctx, features.DefaultShop)
 	if err != nil {
 		b.Fatal(err)
@@ -66,6 +50,30 @@ func BenchmarkFull(b *testing.B) {
 		}
 		b.ReportMetric(float64((processorTime(b)-began).Nanoseconds())/1e3/float64(b.N), "cpu-us/op")
 	})
+}
+
+// serve runs a server over a shop's folder until the test ends.
+func serve(t testing.TB, dir string) *Server {
+	t.Helper()
+	ctx := context.Background()
+	s, err := Build(ctx, Config{
+		Data: dir, GRPC: "127.0.0.1:0", HTTP: "127.0.0.1:0", Follow: time.Minute, Shoppers: 10_000, StoreWait: time.Minute, Queue: 1 << 16,
+		EventAge: 1e18, ClockAhead: time.Minute, MaxMessage: 1 << 20, Grace: time.Minute,
+	}, slog.New(slog.DiscardHandler), "bench")
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, stop := context.WithCancel(ctx)
+	ready, done := make(chan struct{}), make(chan error, 1)
+	go func() { done <- s.Run(run, func() { close(ready) }) }()
+	<-ready
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return s
 }
 
 func processorTime(b *testing.B) time.Duration {
