@@ -65,6 +65,31 @@ func towards(lists []list, prior []float64) pull {
 	return p
 }
 
+// firm is how much stronger the pull is where data are not scant, in place of a
+// search along each weight, which finds what is good for the cases alone.
+const firm = 3
+
+// raised are the weights, in the largest one, that popularity is tried with.
+var raised = []float64{0, .025, .05, .1, .15, .2, .3}
+
+// raise sets the weight at cold to that of the best NDCG. The softmax holds it
+// down: the best sellers are among everybody's candidates, and few are good.
+func raise(lists []list, w []float64, cold, k int) []float64 {
+	w = slices.Clone(w)
+	if cold < 0 {
+		return w
+	}
+	largest, best, value := slices.Max(w), w[cold], ndcg(lists, w, k)
+	for _, share := range raised {
+		w[cold] = share * largest
+		if v := ndcg(lists, w, k); v > value {
+			best, value = w[cold], v
+		}
+	}
+	w[cold] = best
+	return w
+}
+
 func (p pull) from(w []float64, k int) float64 {
 	if p.centre == nil {
 		return w[k]

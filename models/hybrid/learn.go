@@ -59,8 +59,9 @@ type Learnt struct {
 
 // Learn finds the weights of parts that were trained on history, so that what
 // truth holds comes first: a listwise softmax over each user's best candidates
-// (ListNet's top-one loss; Cao et al. 2007), which is convex, then a search
-// along each weight for NDCG itself. history and truth share users and items.
+// (ListNet's top-one loss; Cao et al. 2007), which is convex, then a search for
+// NDCG itself: along each weight on scant data or where nothing is expected, else
+// along that of popularity only. history and truth share users and items.
 // Parts are standardised by all their scores.
 func Learn(ctx context.Context, parts []models.Part, history, truth *dataset.Dataset, o LearnOptions) (*Learnt, error) {
 	return learnFolds(ctx, []fold{{parts, history, truth}}, o)
@@ -98,8 +99,14 @@ func learnFolds(ctx context.Context, folds []fold, o LearnOptions) (*Learnt, err
 			return nil, err
 		}
 	} else {
-		w = softmaxWeights(lists, len(m.parts), towards(lists, prior))
-		w = searchWeights(lists, w, o.K)
+		p := towards(lists, prior)
+		if plain := prior == nil || len(folds[0].history.Log) <= scant; plain {
+			w = searchWeights(lists, softmaxWeights(lists, len(m.parts), p), o.K)
+		} else {
+			p.ridge *= firm
+			w = softmaxWeights(lists, len(m.parts), p)
+			w = raise(lists, w, slices.IndexFunc(m.parts, func(part models.Part) bool { return part.Name == prefix+cold }), o.K)
+		}
 	}
 	reach := float64(len(lists)) / float64(cases)
 	out := &Learnt{Weights: map[string]float64{}, Alone: map[string]float64{}, Cases: cases, NDCG: ndcg(lists, w, o.K) * reach, Formula: formula}
