@@ -52,7 +52,7 @@ const runRows = 64
 // blockRows is how many rows are scanned between two looks at the context.
 const blockRows = 64 * runRows
 
-// smallestStep: numbers so small that their step is below it may have no codes.
+// smallestStep: a query whose step is below it may have no codes, or products with them that are too small for a number.
 const smallestStep = 1e-37
 
 // gatherShare: below one row in so many, allowed rows are visited one by one.
@@ -249,22 +249,16 @@ func (b bounds) of(off, norm float32) float32 { return b.off*off + b.norm*norm }
 // off; what it says of off is the query's length.
 func queryBounds(vec []float32, codes *linalg.QuantisedQuery) bounds {
 	linalg.QuantiseQuery(vec, codes)
-	var q, step float64
+	var q float64
 	for _, v := range vec {
 		q += float64(v) * float64(v)
-		step = max(step, math.Abs(float64(v)))
-	}
-	step /= 127
-	var f float64
-	for _, v := range vec { // the codes of the query are not visible: half a step each, at most
-		r := math.Abs(float64(v))
-		if step > smallestStep {
-			r = min(r, step/2)
-		}
-		f += r * r
 	}
 	q = math.Sqrt(q)
-	return bounds{off: up(q), norm: up(math.Sqrt(f)*(1+1e-4) + q*float64(len(vec)+16)/(1<<23))}
+	f := math.Sqrt(codes.Left(vec))
+	if q <= smallestStep*127*float64(len(vec)) {
+		f = q
+	}
+	return bounds{off: up(q), norm: up(f*(1+1e-4) + q*float64(len(vec)+16)/(1<<23))}
 }
 
 // rounding is how far float sums of different order may be apart.
