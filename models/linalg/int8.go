@@ -76,6 +76,17 @@ func QuantiseQuery(q []float32, dst *QuantisedQuery) {
 	dst.bias = 128 * sum
 }
 
+// Left returns the squared length of what the codes leave out of vec, the query that they are of.
+func (q *QuantisedQuery) Left(vec []float32) (left float64) {
+	checkLen("QuantisedQuery.Left", len(vec), len(q.codes))
+	scale := float64(q.scale)
+	for j, v := range vec {
+		e := float64(v) - scale*float64(q.codes[j])
+		left += e * e
+	}
+	return left
+}
+
 // Query makes row i of m a query, in the codes it has, reusing the memory of dst.
 func (m Quantised) Query(i int, dst *QuantisedQuery) {
 	dst.room(m.D)

@@ -24,6 +24,17 @@ func TestInt8(t *testing.T) {
 		}
 		var qq QuantisedQuery
 		QuantiseQuery(q, &qq)
+		var left float64
+		for j, v := range q {
+			e := float64(v) - float64(qq.scale)*float64(qq.codes[j])
+			left += e * e
+			if !s.strange && math.Abs(e) > 0.501*float64(qq.scale) {
+				t.Fatalf("query, value %d: got %g left out, want at most half of %g", j, e, qq.scale)
+			}
+		}
+		if got := qq.Left(q); got != left && !math.IsNaN(left) {
+			t.Fatalf("query: got %g left out, want %g", got, left)
+		}
 		lo := 0
 		if n > 0 {
 			lo = rapid.IntRange(0, n).Draw(t, "lo")

@@ -3,11 +3,8 @@ package vector
 import (
 	"cmp"
 	"context"
-	"math"
-	"math/bits"
 	"sync"
 
-	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/linalg"
 )
@@ -48,12 +45,6 @@ type Exact struct {
 // runRows is the grain of the scan: rows that share a bound, one word of a
 // bitmap each.
 const runRows = 64
-
-// blockRows is how many rows are scanned between two looks at the context.
-const blockRows = 64 * runRows
-
-// smallestStep: numbers so small that their step is below it may have no codes.
-const smallestStep = 1e-37
 
 // gatherShare: below one row in so many, allowed rows are visited one by one.
 const gatherShare = 16
@@ -116,23 +107,6 @@ func (x *Exact) normOf(place int32) float32 {
 	return x.mostNorm
 }
 
-// measure sets the bounds of row i, rounded up.
-func (x *Exact) measure(i int) {
-	var off, length, coded float64
-	scale := float64(x.q8.Scale[i])
-	for j, v := range x.vecs[i*x.dim:][:x.dim] {
-		c := scale * float64(int(x.q8.Codes[i*x.dim+j])-128)
-		off += (float64(v) - c) * (float64(v) - c)
-		length += float64(v) * float64(v)
-		coded += c * c
-	}
-	x.off[i] = up(math.Sqrt(off))
-	x.norm[i] = up(math.Sqrt(max(length, coded)))
-}
-
-// up is v as a float32 that is not below it.
-func up(v float64) float32 { return float32(v * (1 + 1e-6)) }
-
 // Len implements models.Index.
 func (x *Exact) Len() int { return x.n }
 
@@ -145,29 +119,6 @@ func (x *Exact) Close() error {
 		return nil
 	}
 	return x.numbers.file.Close()
-}
-
-// scan is the working set of one search.
-type scan struct {
-	query  linalg.QuantisedQuery
-	mask   []uint64 // allowed rows; nil when all are
-	words  []uint64 // memory of mask
-	scores []float32
-	top    linalg.TopK
-	best   []linalg.Scored
-	rows   []features.Row
-	packed []float32
-	many   []linalg.TopK
-	// Of arranged rows.
-	plan       plan
-	candidates []candidate
-	picked     []int32
-	span       []float32 // rows just read from a file
-	floor      float32   // some k rows are as good
-	gained     int       // rows kept by comparing the last runs
-	bars       []float32
-	passed     []uint64
-	word       [1]uint64
 }
 
 // Search implements models.Index. Inner products are linalg.Dot's.
@@ -212,224 +163,4 @@ func (x *Exact) Search(ctx context.Context, vec []float32, k int, w models.Where
 		}
 	}
 	return s.hits(dst), nil
-}
-
-// allow fills the mask with the rows that w lets through and counts them.
-func (s *scan) allow(n int, w models.Where) int {
-	s.mask = nil
-	if w.Allow == nil && w.Deny == nil {
-		return n
-	}
-	words := (n + 63) / 64
-	if cap(s.words) < words {
-		s.words = make([]uint64, words)
-	}
-	s.mask = s.words[:words]
-	if w.Allow != nil {
-		clear(s.mask[copy(s.mask, w.Allow.Words()):])
-	} else {
-		for i := range s.mask {
-			s.mask[i] = ^uint64(0)
-		}
-	}
-	if tail := uint(n) & 63; tail != 0 {
-		s.mask[words-1] &= 1<<tail - 1
-	}
-	deny := w.Deny.Words()
-	for i := range min(words, len(deny)) {
-		s.mask[i] &^= deny[i]
-	}
-	return count(s.mask)
-}
-
-// bounds are the coefficients of a row's error: off*|e| + norm*|x|.
-type bounds struct{ off, norm float32 }
-
-func (b bounds) of(off, norm float32) float32 { return b.off*off + b.norm*norm }
-
-// queryBounds prepares the query's codes and says how far scores by codes may be
-// off; what it says of off is the query's length.
-func queryBounds(vec []float32, codes *linalg.QuantisedQuery) bounds {
-	linalg.QuantiseQuery(vec, codes)
-	var q, step float64
-	for _, v := range vec {
-		q += float64(v) * float64(v)
-		step = max(step, math.Abs(float64(v)))
-	}
-	step /= 127
-	var f float64
-	for _, v := range vec { // the codes of the query are not visible: half a step each, at most
-		r := math.Abs(float64(v))
-		if step > smallestStep {
-			r = min(r, step/2)
-		}
-		f += r * r
-	}
-	q = math.Sqrt(q)
-	return bounds{off: up(q), norm: up(math.Sqrt(f)*(1+1e-4) + q*float64(len(vec)+16)/(1<<23))}
-}
-
-// rounding is how far float sums of different order may be apart.
-func (x *Exact) rounding(vec []float32) bounds {
-	var q float64
-	for _, v := range vec {
-		q += float64(v) * float64(v)
-	}
-	return bounds{norm: up(math.Sqrt(q) * float64(x.dim+16) / (1 << 23))}
-}
-
-func (x *Exact) scanCodes(ctx context.Context, s *scan) error {
-	return x.blocks(ctx, s, func(lo, hi int) { linalg.DotInt8Rows(&s.query, x.q8, lo, s.scores[lo:hi]) })
-}
-
-func (x *Exact) scanFloats(ctx context.Context, vec []float32, s *scan) error {
-	return x.blocks(ctx, s, func(lo, hi int) {
-		linalg.DotRows(vec, x.vecs[lo*x.dim:hi*x.dim], s.scores[lo:hi])
-	})
-}
-
-// blocks scores the runs that have an allowed row and sets the score of all
-// others, and of rows that are not allowed, to -Inf.
-func (x *Exact) blocks(ctx context.Context, s *scan, score func(lo, hi int)) error {
-	if cap(s.scores) < x.n {
-		s.scores = make([]float32, x.n)
-	}
-	s.scores = s.scores[:x.n]
-	for lo := 0; lo < x.n; lo += blockRows {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		hi := min(lo+blockRows, x.n)
-		if s.mask == nil {
-			score(lo, hi)
-			continue
-		}
-		for from := lo; from < hi; {
-			to := from
-			for to < hi && s.mask[to/runRows] != 0 {
-				to = min(to+runRows, hi)
-			}
-			if to > from {
-				score(from, to)
-			}
-			for from = to; from < hi && s.mask[from/runRows] == 0; from = min(from+runRows, hi) {
-				sink(s.scores[from:min(from+runRows, hi)], 0)
-			}
-		}
-		for run := lo / runRows; run*runRows < hi; run++ {
-			if m := s.mask[run]; m != 0 && m != ^uint64(0) {
-				sink(s.scores[run*runRows:min((run+1)*runRows, hi)], m)
-			}
-		}
-	}
-	return nil
-}
-
-var minusInf = float32(math.Inf(-1))
-
-// sink sets the scores whose bit is not in m to -Inf.
-func sink(scores []float32, m uint64) {
-	for out := ^m; out != 0; out &= out - 1 {
-		i := bits.TrailingZeros64(out)
-		if i >= len(scores) {
-			return
-		}
-		scores[i] = minusInf
-	}
-}
-
-// rerank finds the rows that may be among the k best and computes their inner
-// products. It reports false when that would be a good part of the catalogue.
-func (x *Exact) rerank(vec []float32, k int, b bounds, s *scan) bool {
-	bar, enough := s.top.Edge(s.scores, k) // of these scores; none of the k is further off than the largest bounds say
-	if !enough {
-		s.top.Reset(k)
-		s.top.PushBlock(0, s.scores)
-		bar, enough = s.top.Threshold(), s.top.Len() == k
-	}
-	if bar = bar - b.of(x.mostOff, x.mostNorm); !enough || bar == minusInf || bar != bar {
-		bar = -math.MaxFloat32 // a score overflowed, or fewer than k are allowed: look at all
-	}
-	limit := k + x.n/8
-	if b.off == 0 {
-		limit = x.n // by numbers there is nothing better to fall back to
-	}
-	s.picked, s.packed = s.picked[:0], s.packed[:0]
-	for run := range x.runOff {
-		lo, hi := run*runRows, min((run+1)*runRows, x.n)
-		off, norm := x.runOff[run], x.runNorm[run]
-		scores := s.scores[lo:hi]
-		below := math.Nextafter32(bar-b.of(off, norm), minusInf)
-		for i := linalg.IndexAbove(scores, below); i < len(scores); i += 1 + linalg.IndexAbove(scores[i+1:], below) {
-			if at := lo + i; scores[i]+b.of(x.off[at], x.norm[at]) >= bar && (s.mask == nil || s.mask[run]>>uint(i)&1 != 0) {
-				s.picked = append(s.picked, int32(at))
-			}
-		}
-		if len(s.picked) > limit {
-			return false
-		}
-	}
-	for _, row := range s.picked {
-		s.packed = append(s.packed, linalg.Dot(vec, x.vecs[int(row)*x.dim:][:x.dim]))
-	}
-	s.top.Reset(k)
-	s.top.PushGather(s.picked, s.packed)
-	return true
-}
-
-// sampleOf is how many scores one is sampled of.
-const sampleOf = 4
-
-// sampled is rerank by a bar that some of the scores give, which is nearly always
-// low enough and not much too low; false where it was not.
-func (x *Exact) sampled(vec []float32, k int, b bounds, s *scan) bool {
-	sample := s.packed[:0]
-	for i := 0; i < len(s.scores); i += sampleOf {
-		sample = append(sample, s.scores[i])
-	}
-	s.packed = sample
-	bar, ok := s.top.Edge(sample, k*3/(2*sampleOf)+4)
-	if !ok || !(bar > -math.MaxFloat32) {
-		return false
-	}
-	s.picked = s.picked[:0]
-	for i := linalg.IndexAbove(s.scores, bar); i < len(s.scores); i += 1 + linalg.IndexAbove(s.scores[i+1:], bar) {
-		s.picked = append(s.picked, int32(i)) // #nosec G115 -- rows are int32
-	}
-	if len(s.picked) < k {
-		return false
-	}
-	s.packed = s.packed[:0]
-	for _, row := range s.picked {
-		s.packed = append(s.packed, linalg.Dot(vec, x.vecs[int(row)*x.dim:][:x.dim]))
-	}
-	s.top.Reset(k)
-	s.top.PushGather(s.picked, s.packed)
-	// What was not picked is at most at the bar, but for rounding.
-	return s.top.Len() == k && s.top.Threshold() > bar+b.of(x.mostOff, x.mostNorm)
-}
-
-// gather visits the allowed rows one by one.
-func (x *Exact) gather(ctx context.Context, vec []float32, s *scan) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if s.mask == nil {
-		for i := range x.n {
-			s.top.Push(int32(i), linalg.Dot(vec, x.vecs[i*x.dim:][:x.dim]))
-		}
-		return nil
-	}
-	each(s.mask, func(i int) {
-		s.top.Push(int32(i), linalg.Dot(vec, x.vecs[i*x.dim:][:x.dim]))
-	})
-	return nil
-}
-
-func (s *scan) hits(dst []models.Hit) []models.Hit {
-	s.best = s.top.Sorted(s.best[:0])
-	for _, c := range s.best {
-		dst = append(dst, models.Hit{Row: features.Row(c.Index), Score: c.Score})
-	}
-	return dst
 }

@@ -57,6 +57,8 @@ const (
 	scanAlways = 4096
 	// codesOff is by how many standard deviations a score by codes may be off.
 	codesOff = 1.25
+	// queryOff is how many times the square of what the query's codes leave out counts.
+	queryOff = 1.5
 	// spareRows are ranked by their numbers beyond k, and as many again as
 	// k/spareShare.
 	spareRows, spareShare = 32, 2
@@ -147,7 +149,7 @@ func (h *HNSW) Search(ctx context.Context, vec []float32, k int, w models.Where,
 func (h *HNSW) codes(vec []float32, s *walk) (length float32, err bounds) {
 	b := queryBounds(vec, &s.query)
 	scale := float32(codesOff / math.Sqrt(float64(h.dim)))
-	return b.off, bounds{off: b.off * scale, norm: b.norm * scale / math.Sqrt2}
+	return b.off, bounds{off: b.off * scale, norm: b.norm * scale * float32(math.Sqrt(queryOff))}
 }
 
 // walk fills the beam with the best rows it meets.
