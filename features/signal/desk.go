@@ -114,7 +114,10 @@ func (d *desk) find(r *features.Request) {
 func (d *desk) clear() {
 	d.items = nil
 	d.last.goods = [lastItems]*good{}
+	clear(d.goods)
+	clear(d.offers)
 	clear(d.cards)
+	clear(d.past)
 	d.m.goods.desks.Put(d)
 }
 

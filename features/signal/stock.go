@@ -3,6 +3,7 @@ package signal
 import (
 	"hash/maphash"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -113,6 +114,45 @@ func (t *rows[T]) put(row features.Row, v *T, most int) {
 		all = &grown
 	}
 	(*all)[row].Store(v)
+}
+
+// keepStretch is the rows that are gone through while the list is locked.
+const keepStretch = 512
+
+// keep drops what does not hold any more.
+func (t *rows[T]) keep(holds func(features.Row, *T) bool) {
+	for from, more := 0, true; more; from += keepStretch {
+		more = t.keepFrom(from, holds)
+	}
+}
+
+func (t *rows[T]) keepFrom(from int, holds func(features.Row, *T) bool) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := t.all.Load()
+	if all == nil || from >= len(*all) {
+		return false
+	}
+	for row := from; row < min(from+keepStretch, len(*all)); row++ {
+		if v := (*all)[row].Load(); v != nil && !holds(features.Row(row), v) { // #nosec G115 -- a row
+			(*all)[row].Store(nil)
+		}
+	}
+	return true
+}
+
+// Keep drops what is known of items that are in none of these catalogues any
+// more. An item that is remembered keeps all that it was read with in memory,
+// which of a release is its whole table.
+func (m *Memory) Keep(catalogs ...features.Catalog) {
+	there := func(row features.Row, g *good) bool {
+		return g.item == nil || slices.ContainsFunc(catalogs, func(c features.Catalog) bool { return int(row) < c.Len() && c.Item(row) == g.item })
+	}
+	m.goods.rows.keep(there)
+	m.goods.sold.Range(func(_, list any) bool {
+		list.(*rows[offer]).keep(func(row features.Row, o *offer) bool { return there(row, o.good) })
+		return true
+	})
 }
 
 // slot is where the turns of an item are counted.

@@ -3,6 +3,7 @@ package signal
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -60,4 +61,57 @@ func TestByRowEqualsByKey(t *testing.T) {
 			{Item: &features.Item{ID: "i9"}, Deleted: true},
 		})
 	}
+}
+
+// What is known of the items of a catalogue that is gone goes with it; of those
+// that are there it stays.
+func TestKeepDropsWhatIsGone(t *testing.T) {
+	set, err := NewSet()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := NewMemory(set)
+	events := log(11, 200)
+	for i := range events {
+		m.Fold(events[i])
+	}
+	first := goods(t)
+	second := first.Apply([]catalog.Change{{Item: &features.Item{ID: "i3", Brand: "z", Prices: map[string]features.Money{"FR": features.MoneyOf(3, "EUR")}}}})
+	changed, ok := first.Row("i3")
+	if !ok {
+		t.Fatal("the catalogue lacks i3")
+	}
+	ask := func(c features.Catalog) {
+		rows := make([]features.Row, c.Len())
+		for i := range rows {
+			rows[i] = features.Row(i)
+		}
+		r := &features.Request{Query: features.Query{Market: "FR", Now: start.Add(300 * time.Hour)}, Shopper: &features.Shopper{}, Item: features.NoRow, Catalog: c, State: m}
+		set.Value(r, rows, make([]float32, len(rows)*set.Width()))
+	}
+	known := func(where string, gone ...features.Row) {
+		t.Helper()
+		for row := range features.Row(first.Len()) { // #nosec G115 -- a row
+			want := !slices.Contains(gone, row)
+			if got := m.goods.rows.at(row) != nil; got != want {
+				t.Errorf("%s: item %d is known: %v, want %v", where, row, got, want)
+			}
+			if got := m.offers("FR").at(row) != nil; got != want {
+				t.Errorf("%s: item %d is known in its market: %v, want %v", where, row, got, want)
+			}
+		}
+	}
+	ask(first)
+	m.Keep(second, first)
+	known("both are there")
+	m.Keep(second)
+	known("one changed", changed)
+	ask(second)
+	known("asked again")
+	m.Keep()
+	all := make([]features.Row, first.Len())
+	for i := range all {
+		all[i] = features.Row(i) // #nosec G115 -- a row
+	}
+	known("none is there", all...)
 }

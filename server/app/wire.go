@@ -202,7 +202,7 @@ func (s *Server) liveReleases() (err error) {
 	}
 	s.closing(s.trends.Close)
 	o := engine.Options{
-		Changes: s.store, Rules: s.rules, Trends: func(shop features.ShopID) pipeline.Trends { return s.trends.Of(shop) }, Warm: s.rules.Warm, Observer: telemetry.NewComponents(s.metrics), Workers: runtime.GOMAXPROCS(0), Breakers: s.breakers, Logger: s.log,
+		Changes: s.store, Rules: s.rules, Trends: func(shop features.ShopID) pipeline.Trends { return s.trends.Of(shop) }, Warm: s.rules.Warm, Freed: s.signals.Keep, Observer: telemetry.NewComponents(s.metrics), Workers: runtime.GOMAXPROCS(0), Breakers: s.breakers, Logger: s.log,
 	}
 	if s.config.Milvus.Configured() {
 		cluster, err := milvus.NewCluster(s.config.Milvus)

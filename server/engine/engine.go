@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -70,6 +69,7 @@ type Options struct {
 	Rules    pipeline.Steerer                                         // nil: none
 	Trends   func(features.ShopID) pipeline.Trends                    // of a shop; nil: nobody counts
 	Warm     func(context.Context, features.ShopID, features.Catalog) // told of a catalogue before it is served; nil: nobody
+	Freed    func(shop features.ShopID, left []features.Catalog)      // told of the shop's catalogues that are left when one is given back; nil: nobody
 	Workers  int                                                      // goroutines that make an index; 0: 1
 
 	Cluster  Cluster       // has the vectors of large models; nil: every index is local
@@ -191,10 +191,19 @@ func (es *Engines) Free(e *Engine) error {
 	es.mu.Lock()
 	shop := es.all[e]
 	delete(es.all, e)
-	if !slices.Contains(slices.Collect(maps.Values(es.all)), shop) {
+	var left []features.Catalog
+	for other, s := range es.all {
+		if s == shop {
+			left = append(left, other.items.Load())
+		}
+	}
+	if left == nil {
 		delete(es.ledgers, shop)
 	}
 	es.mu.Unlock()
+	if es.o.Freed != nil {
+		es.o.Freed(shop, left)
+	}
 	return e.close()
 }
 

@@ -274,6 +274,13 @@ func (k *Keeper) Forget(id features.ShopID, user features.UserKey) {
 	}
 }
 
+// Keep drops what is known of items that are in none of the shop's catalogues.
+func (k *Keeper) Keep(id features.ShopID, catalogs []features.Catalog) {
+	if m, ok := k.State(id).(*signal.Memory); ok {
+		m.Keep(catalogs...)
+	}
+}
+
 // follow looks at the log for what Stored was not told in turn.
 func (k *Keeper) follow() {
 	tick := time.NewTicker(k.o.Every)
