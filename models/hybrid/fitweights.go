@@ -72,21 +72,26 @@ const firm = 3
 // raised are the weights, in the largest one, that popularity is tried with.
 var raised = []float64{0, .025, .05, .1, .15, .2, .3}
 
-// raise sets the weight at cold to that of the best NDCG. The softmax holds it
+// raise sets the weight at cold to that of the best NDCG, if it gains more than
+// twice the standard error of the difference, case by case. The softmax holds it
 // down: the best sellers are among everybody's candidates, and few are good.
 func raise(lists []list, w []float64, cold, k int) []float64 {
-	w = slices.Clone(w)
 	if cold < 0 {
 		return w
 	}
-	largest, best, value := slices.Max(w), w[cold], ndcg(lists, w, k)
+	had := gains(lists, w, k)
+	best, value, largest := w, had, slices.Max(w)
 	for _, share := range raised {
-		w[cold] = share * largest
-		if v := ndcg(lists, w, k); v > value {
-			best, value = w[cold], v
+		tried := slices.Clone(w)
+		tried[cold] = share * largest
+		got := gains(lists, tried, k)
+		if mean, _ := apart(got, value); mean > 0 {
+			best, value = tried, got
 		}
 	}
-	w[cold] = best
+	if better(value, had, 2) {
+		return best
+	}
 	return w
 }
 
@@ -257,7 +262,7 @@ func searchWeights(lists []list, w []float64, k int) []float64 {
 				}
 				for _, v := range tries {
 					w[i] = v
-					if got := gains(lists, w, k); better(got, best) {
+					if got := gains(lists, w, k); better(got, best, .5) {
 						best, old, improved = got, v, true
 					}
 				}
@@ -271,11 +276,11 @@ func searchWeights(lists []list, w []float64, k int) []float64 {
 	return w
 }
 
-// better reports whether a is above b by more than half a standard error of
+// better reports whether a is above b by more than so many standard errors of
 // their mean difference.
-func better(a, b []float64) bool {
+func better(a, b []float64, errors float64) bool {
 	mean, deviation := apart(a, b)
-	return mean > 1e-6 && mean > .5*deviation
+	return mean > 1e-6 && mean > errors*deviation
 }
 
 // apart is the mean of a less b, case by case, and its standard error.

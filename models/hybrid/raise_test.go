@@ -10,8 +10,8 @@ import (
 // knows what sells; what is good is decided by both.
 func TestRaiseFindsWhatPopularityIsWorth(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
-	cases := func(popularity float64) []list {
-		out := make([]list, 400)
+	cases := func(n int, popularity float64) []list {
+		out := make([]list, n)
 		for i := range out {
 			out[i].ideal = 1
 			best, at := -100., 0
@@ -28,13 +28,20 @@ func TestRaiseFindsWhatPopularityIsWorth(t *testing.T) {
 		return out
 	}
 	w := []float64{2, 0}
-	if got := raise(cases(.2), w, 1, 20); got[1] < .2 || got[0] != 2 || w[1] != 0 {
+	if got := raise(cases(400, .2), w, 1, 20); got[1] < .2 || got[0] != 2 || w[1] != 0 {
 		t.Errorf("popularity counts: got %v of %v, want its weight raised and nothing else", got, w)
 	}
-	if got := raise(cases(0), []float64{2, .5}, 1, 20); got[1] > .1 {
+	if got := raise(cases(400, 0), []float64{2, .5}, 1, 20); got[1] > .1 {
 		t.Errorf("popularity counts nothing: got %v, want next to nothing of it", got)
 	}
-	if got := raise(cases(.2), w, -1, 20); !slices.Equal(got, w) {
+	if got := raise(cases(400, .2), w, -1, 20); !slices.Equal(got, w) {
 		t.Errorf("no such part: got %v, want %v", got, w)
+	}
+	few := cases(10, .2)
+	if ndcg(few, []float64{2, .4}, 20) <= ndcg(few, w, 20) {
+		t.Fatal("few cases: popularity gains nothing there: the test shows nothing")
+	}
+	if got := raise(few, w, 1, 20); !slices.Equal(got, w) {
+		t.Errorf("few cases: got %v, want %v: a gain within chance counts for nothing", got, w)
 	}
 }
