@@ -144,9 +144,9 @@ func (t *rows[T]) keepFrom(from int, holds func(features.Row, *T) bool) bool {
 // Keep drops what is known of items that are in none of these catalogues any
 // more. An item that is remembered keeps all that it was read with in memory,
 // which of a release is its whole table.
-func (m *Memory) Keep(catalogs ...features.Catalog) {
+func (m *Memory) Keep(catalogues ...features.Catalog) {
 	there := func(row features.Row, g *good) bool {
-		return g.item == nil || slices.ContainsFunc(catalogs, func(c features.Catalog) bool { return int(row) < c.Len() && c.Item(row) == g.item })
+		return g.item == nil || slices.ContainsFunc(catalogues, func(c features.Catalog) bool { return int(row) < c.Len() && c.Item(row) == g.item })
 	}
 	m.goods.rows.keep(there)
 	m.goods.sold.Range(func(_, list any) bool {

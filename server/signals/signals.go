@@ -275,9 +275,9 @@ func (k *Keeper) Forget(id features.ShopID, user features.UserKey) {
 }
 
 // Keep drops what is known of items that are in none of the shop's catalogues.
-func (k *Keeper) Keep(id features.ShopID, catalogs []features.Catalog) {
+func (k *Keeper) Keep(id features.ShopID, catalogues []features.Catalog) {
 	if m, ok := k.State(id).(*signal.Memory); ok {
-		m.Keep(catalogs...)
+		m.Keep(catalogues...)
 	}
 }
 
