@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	retry "github.com/grpc-ecosystem/go-grpc-middleware/retry"
@@ -93,7 +94,12 @@ func Connect(ctx context.Context, c Config) (*Client, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.Dial)
 	defer cancel()
-	options := append([]grpc.DialOption{grpc.WithChainUnaryInterceptor(fewTries, refuseCodes)}, sdk.DefaultGrpcOpts...)
+	var last atomic.Pointer[grpc.ClientConn] // of the last call: an SDK that fails to connect leaves its own open
+	seen := func(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+		last.Store(conn)
+		return invoke(ctx, method, req, reply, conn, opts...)
+	}
+	options := append([]grpc.DialOption{grpc.WithChainUnaryInterceptor(seen, fewTries, refuseCodes)}, sdk.DefaultGrpcOpts...)
 	options = append(options, grpc.WithConnectParams(grpc.ConnectParams{ // back soon after Milvus is
 		Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: .2, MaxDelay: time.Second},
 		MinConnectTimeout: 2 * time.Second,
@@ -105,6 +111,9 @@ func Connect(ctx context.Context, c Config) (*Client, error) {
 		Address: c.Address, Username: c.Username, Password: c.Password, DBName: c.Database, DialOptions: options,
 	})
 	if err != nil {
+		if open := last.Load(); open != nil {
+			_ = open.Close()
+		}
 		return nil, fmt.Errorf("connect to %s: %w: %w", c.Address, ErrMilvus, err)
 	}
 	cl := &Client{c: c, sdk: conn}
