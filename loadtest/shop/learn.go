@@ -19,10 +19,9 @@ import (
 // asked is how many shoppers the ranker learns from.
 const asked = 1200
 
-// learn is a ranker for the full recipe, learnt on what shoppers took in the
+// learn is a ranker for the recipe, learnt on what shoppers took in the
 // visit that the models were not shown.
-func learn(ctx context.Context, d *dataset.Dataset, parts []models.Part, acts []act, goods []features.Item) (*ltr.Model, error) {
-	recipe := pipeline.Full()
+func learn(ctx context.Context, recipe models.Recipe, d *dataset.Dataset, parts []models.Part, acts []act, goods []features.Item) (*ltr.Model, error) {
 	recipe.Budget, recipe.Ranker = 0, models.RankerSpec{Ranker: "source"}
 	set, err := signal.NewSet()
 	if err != nil {

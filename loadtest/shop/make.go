@@ -88,7 +88,7 @@ func (s Size) publish(ctx context.Context, to release.Store, factors int, goods 
 		parts = append(parts, models.Part{Name: f.name, Model: m})
 		stage("fit " + f.name)
 	}
-	ranker, err := learn(ctx, d, parts, acts, goods)
+	ranker, err := learn(ctx, s.full(), d, parts, acts, goods)
 	if err != nil {
 		return "", err
 	}
@@ -102,7 +102,7 @@ func (s Size) publish(ctx context.Context, to release.Store, factors int, goods 
 	for i := range recipes {
 		recipes[i] = pipeline.Trim(recipes[i], func(name string) bool { return name != pipeline.ModelHybrid })
 	}
-	recipes = append(recipes, pipeline.Full(), one(), scored())
+	recipes = append(recipes, s.full(), one(), scored())
 	m, err := release.Publish(ctx, to, release.Draft{
 		Shop: features.DefaultShop, Items: goods, Models: parts, Recipes: recipes, Index: index,
 		Lineage: release.Lineage{Events: int64(len(acts)), Users: s.Shoppers, Seed: s.Seed},
@@ -112,6 +112,20 @@ func (s Size) publish(ctx context.Context, to release.Store, factors int, goods 
 	}
 	stage("publish a release")
 	return m.Version, nil
+}
+
+// full is home-full with sources that give so much that some 330 different items
+// are ranked. Sources of a small shop give the same items, so each is asked for
+// more.
+func (s Size) full() models.Recipe {
+	r := pipeline.Full()
+	if s.Items < 10_000 {
+		return r
+	}
+	for i := range r.Sources {
+		r.Sources[i].Limit = r.Sources[i].Limit * 18 / 25
+	}
+	return r
 }
 
 func one() models.Recipe {
