@@ -239,7 +239,6 @@ func (p *Pipeline) narrow(w *work, allowed *features.Bitmap) error {
 		}
 	}
 	p.forbid(w)
-	w.reach()
 	return nil
 }
 
@@ -317,10 +316,10 @@ func (p *Pipeline) fill(w *work) {
 			break
 		}
 		c := w.picked[i]
-		if c.Row < 0 || int(c.Row) >= w.eligible.Len() || w.at[c.Row] <= 0 {
+		if c.Row < 0 || int(c.Row) >= w.eligible.Len() || w.met.of(c.Row) <= 0 {
 			continue // a selector invented or repeated it
 		}
-		w.at[c.Row] = answered
+		w.met.put(c.Row, answered)
 		w.ans.Items = append(w.ans.Items, Answered{
 			Candidate: c, Source: p.sources[c.Main].Name(), Reason: p.reason(w, c),
 		})

@@ -21,14 +21,13 @@ type work struct {
 	found    []Candidate // distinct, eligible, kept, as they came
 	places   []int32     // the best place of each among a source's
 	sorter   sorter
-	at       []int32        // by row: 0 unseen, i+1 found[i], rejected or answered
-	seen     []features.Row // rows with an entry in at
+	met      index // by row: i+1 found[i], rejected or answered
 	ranked   []Candidate
 	picked   []Candidate
 	spare    []Candidate
 }
 
-// What stands in at for a row that is not, or no longer, to be had.
+// What met says of a row that is not, or no longer, to be had.
 const (
 	rejected = -1
 	answered = -2
@@ -48,22 +47,12 @@ func (p *Pipeline) begin(ctx context.Context, r *features.Request, ans *Answer) 
 }
 
 func (p *Pipeline) end(w *work) {
-	for _, row := range w.seen {
-		w.at[row] = 0
-	}
-	w.seen = w.seen[:0]
+	w.met.clear()
 	if w.steer != nil {
 		w.steer.Done()
 	}
 	w.req, w.ans, w.budget, w.steer = features.Request{}, nil, budget{}, nil
 	p.pool.Put(w)
-}
-
-// reach makes at long enough for every eligible row; it is zero in between.
-func (w *work) reach() {
-	if n := w.eligible.Len(); len(w.at) < n {
-		w.at = make([]int32, n+n/16)
-	}
 }
 
 func (w *work) degrade(component, why string) {
@@ -84,7 +73,7 @@ func (w *work) merge(filters []Filter, i int, place int32, out []Candidate) erro
 		if !w.eligible.Has(c.Row) {
 			continue
 		}
-		switch k := w.at[c.Row]; {
+		switch k := w.met.of(c.Row); {
 		case k == rejected:
 			continue
 		case k > 0:
@@ -95,20 +84,19 @@ func (w *work) merge(filters []Filter, i int, place int32, out []Candidate) erro
 			}
 			continue
 		}
-		w.seen = append(w.seen, c.Row)
 		kept, err := keep(filters, &w.req, c.Row)
 		if err != nil {
 			return err
 		}
 		if !kept || !w.permitted(c.Row) {
-			w.at[c.Row] = rejected
+			w.met.put(c.Row, rejected)
 			continue
 		}
 		w.found = append(w.found, Candidate{
 			Row: c.Row, Score: c.Score, From: 1 << i, Main: uint8(i), Propensity: 1, Sponsored: c.Sponsored,
 		})
 		w.places = append(w.places, at)
-		w.at[c.Row] = int32(len(w.found))
+		w.met.put(c.Row, int32(len(w.found)))
 	}
 	return nil
 }
