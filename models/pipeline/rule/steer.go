@@ -22,7 +22,8 @@ type steer struct {
 	low    features.Bitmap // rows of buried
 	deal   dealer
 
-	factors []float64 // of one boost, by candidate
+	rows    []features.Row // of the candidates
+	factors []float64      // of one boost, by candidate
 }
 
 // active is a rule at work. Its memory is used again for another rule.
@@ -131,6 +132,16 @@ func (s *steer) Keep(row features.Row) bool {
 // about reports whether a rule is about the item in row.
 func (a *active) about(row features.Row) bool { return a.cond == nil || a.cond.Match(row) }
 
+// look fetches what the rule needs of the rows.
+func (a *active) look(rows []features.Row) {
+	if a.cond != nil {
+		a.cond.Look(rows)
+	}
+	if a.factor != nil {
+		a.factor.Look(rows)
+	}
+}
+
 // What rules may bring in that no source proposed: so many rows of one rule, of
 // so many that are looked at.
 const (
@@ -187,7 +198,10 @@ const mostFactor = 100
 // standard deviation of the candidates' scores, whatever unit a ranker scores
 // in; what is buried can no longer be judged until Arrange.
 func (s *steer) Adjust(cs []pipeline.Candidate) error {
-	s.buried = s.buried[:0]
+	s.buried, s.rows = s.buried[:0], s.rows[:0]
+	for i := range cs {
+		s.rows = append(s.rows, cs[i].Row)
+	}
 	spread := float64(0)
 	var failed error
 	for i := range s.active {
@@ -201,6 +215,7 @@ func (s *steer) Adjust(cs []pipeline.Candidate) error {
 		// All factors are looked up before any is judged, which is hard to foretell:
 		// looking up waits for memory.
 		s.factors = s.factors[:0]
+		a.look(s.rows)
 		for j := range cs {
 			f := 1.
 			if a.about(cs[j].Row) {
@@ -239,6 +254,7 @@ func (s *steer) Adjust(cs []pipeline.Candidate) error {
 		if len(s.buried) == 0 {
 			s.low.Resize(s.r.Catalog.Len())
 		}
+		a.look(s.rows)
 		for j := range cs {
 			if c := &cs[j]; !s.isBuried(c.Row) && a.about(c.Row) {
 				s.low.Set(c.Row)
