@@ -18,6 +18,7 @@ import (
 
 	"github.com/attune-rec/attune/features/flagfile"
 	"github.com/attune-rec/attune/server/app"
+	"github.com/attune-rec/attune/server/guard"
 	"github.com/attune-rec/attune/server/telemetry"
 )
 
@@ -101,10 +102,13 @@ func serve(ctx context.Context, f *flags) error {
 
 // heapFloor is memory that is never touched, so that the machine need not have
 // it, but counts as in use: garbage is collected when the heap has twice what is
-// in use.
-func heapFloor(bytes int) []byte {
+// in use. Below 0 stands for what suits the machine.
+func heapFloor(bytes int64) []byte {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		return nil
+	}
+	if bytes < 0 {
+		bytes = guard.HeapFloor(guard.MemoryThere())
 	}
 	return make([]byte, bytes/2)
 }

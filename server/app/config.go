@@ -63,7 +63,7 @@ type Config struct {
 	ClockAhead    time.Duration `help:"A client's clock may be ahead by so much." default:"5m"`
 	MaxMessage    int           `help:"Bytes of a request at most." default:"8388608"`
 	MessageMemory int64         `help:"Bytes that requests may hold before they are understood; 0: an eighth of GOMEMLIMIT, 64 MiB without one, of each kind." default:"0"`
-	HeapFloor     int           `help:"Garbage is collected once the heap has so many bytes, and not before: a small shop's would be collected many times a second. 0: as Go does; GOGC or GOMEMLIMIT in the environment go first." default:"268435456"`
+	HeapFloor     int64         `help:"Garbage is collected once the heap has so many bytes beyond what is in use, and seldom before: a small shop's would be collected many times a second. -1: an eighth of the memory that the machine or the process's group has, from 64 MiB to 1 GiB; 0: as Go does. GOGC or GOMEMLIMIT in the environment go first." default:"-1"`
 	Drain         time.Duration `help:"Time at shutdown from health's no to closing the doors; part of --grace." default:"1s"`
 	Grace         time.Duration `help:"Time that running requests have to end at shutdown." default:"8s"`
 	PageSecret    string        `help:"Secret of page tokens, at least 16 characters, shared by replicas. Default: a random one kept in the data directory." placeholder:"SECRET"`
@@ -120,7 +120,7 @@ func (c *Config) Validate() error {
 		{"clock-ahead: expected more than 0", c.ClockAhead <= 0},
 		{"max-message: expected at least 1024", c.MaxMessage < 1024},
 		{"message-memory: expected 0, or at least twice --max-message", c.MessageMemory != 0 && c.MessageMemory < 2*int64(c.MaxMessage)},
-		{"heap-floor: expected 0 or more", c.HeapFloor < 0},
+		{"heap-floor: expected -1, 0 or more", c.HeapFloor < -1},
 		{"drain: expected 0 or more", c.Drain < 0},
 		{"grace: expected more than 0, and more than --drain", c.Grace <= c.Drain},
 		{"page-secret: expected at least 16 characters", c.PageSecret != "" && len(c.PageSecret) < 16},
