@@ -96,6 +96,7 @@ type Bound struct {
 	texts   []*column
 	lists   []list
 	vars    mixedVars
+	room    [][]val // by depth: see many
 }
 
 // list is the codes, in a column of texts, of what stands in a list of the
@@ -117,7 +118,11 @@ func (p *Program) Bind(r *features.Request, into *Bound) *Bound {
 	b.vars.item = itemVars{engine: p.engine, market: r.Market}
 	b.asked = b.asked[:0]
 	for i := range p.asks {
-		b.asked = append(b.asked, eval(p.asks[i].prog, &b.vars.req))
+		if v := &p.asks[i]; v.always {
+			b.asked = append(b.asked, v.is)
+		} else {
+			b.asked = append(b.asked, eval(v.prog, &b.vars.req))
+		}
 	}
 	b.vars.hoisted = b.vars.hoisted[:0]
 	for _, prog := range p.hoisted {

@@ -22,7 +22,9 @@ type steer struct {
 	low    features.Bitmap // rows of buried
 	deal   dealer
 
-	factors []float64 // of one boost, by candidate
+	rows    []features.Row // of the candidates
+	about   []bool         // of one rule, by candidate
+	factors []float64      // of one boost, by candidate
 }
 
 // active is a rule at work. Its memory is used again for another rule.
@@ -187,7 +189,7 @@ const mostFactor = 100
 // standard deviation of the candidates' scores, whatever unit a ranker scores
 // in; what is buried can no longer be judged until Arrange.
 func (s *steer) Adjust(cs []pipeline.Candidate) error {
-	s.buried = s.buried[:0]
+	s.buried, s.rows = s.buried[:0], s.rows[:0]
 	spread := float64(0)
 	var failed error
 	for i := range s.active {
@@ -198,20 +200,12 @@ func (s *steer) Adjust(cs []pipeline.Candidate) error {
 		if spread == 0 {
 			spread = pipeline.Spread(cs)
 		}
-		// All factors are looked up before any is judged, which is hard to foretell:
-		// looking up waits for memory.
-		s.factors = s.factors[:0]
-		for j := range cs {
-			f := 1.
-			if a.about(cs[j].Row) {
-				f = a.factor.Value(cs[j].Row)
-			}
-			s.factors = append(s.factors, f)
-		}
+		s.members(a, cs)
+		s.factors = a.factor.Numbers(s.rows, s.factors[:0])
 		last, log := 1., 0.
 		for j, f := range s.factors {
 			c := &cs[j]
-			if f != f || f == 1 {
+			if f != f || f == 1 || !s.about[j] {
 				continue // not known, or no boost
 			}
 			f = min(max(f, 1/float64(mostFactor)), mostFactor)
@@ -239,8 +233,9 @@ func (s *steer) Adjust(cs []pipeline.Candidate) error {
 		if len(s.buried) == 0 {
 			s.low.Resize(s.r.Catalog.Len())
 		}
+		s.members(a, cs)
 		for j := range cs {
-			if c := &cs[j]; !s.isBuried(c.Row) && a.about(c.Row) {
+			if c := &cs[j]; s.about[j] && !s.isBuried(c.Row) {
 				s.low.Set(c.Row)
 				s.buried = append(s.buried, buried{c.Row, c.Score})
 				c.Score = float32(math.NaN())
@@ -248,6 +243,24 @@ func (s *steer) Adjust(cs []pipeline.Candidate) error {
 		}
 	}
 	return failed
+}
+
+// members sets rows to those of cs and about to which of them a is about.
+func (s *steer) members(a *active, cs []pipeline.Candidate) {
+	if len(s.rows) != len(cs) { // candidates are the same for all rules of one Adjust
+		s.rows = s.rows[:0]
+		for j := range cs {
+			s.rows = append(s.rows, cs[j].Row)
+		}
+	}
+	s.about = s.about[:0]
+	if a.cond == nil {
+		for range cs {
+			s.about = append(s.about, true)
+		}
+		return
+	}
+	s.about = a.cond.Matches(s.rows, s.about)
 }
 
 func (s *steer) isBuried(row features.Row) bool { return len(s.buried) > 0 && s.low.Has(row) }
