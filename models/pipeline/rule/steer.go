@@ -119,6 +119,16 @@ func (s *steer) Mask(eligible *features.Bitmap) {
 	}
 }
 
+// Decided reports whether Keep would keep whatever Mask left.
+func (s *steer) Decided() bool {
+	for i := range s.active {
+		if a := &s.active[i]; a.Action == Filter && a.check {
+			return false
+		}
+	}
+	return true
+}
+
 // Keep implements pipeline.Steering: what bitmaps could not decide.
 func (s *steer) Keep(row features.Row) bool {
 	for i := range s.active {
