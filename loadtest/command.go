@@ -44,6 +44,9 @@ type common struct {
 	Seed        uint64             `default:"1" help:"Of the traffic."`
 	Admin       string             `help:"The server's operators' address: what its parts did is read there and reported." placeholder:"URL"`
 	JSON        bool               `name:"json" help:"Print JSON."`
+
+	together bool   // calls that fall due together are sent together, by the plan's Flush
+	flush    func() // that; nil: calls are sent at once
 }
 
 // start connects and builds the traffic.
@@ -98,11 +101,17 @@ func (c *common) start(ctx context.Context) (load.Start, func(), error) {
 		g.Close()
 		return nil, nil, fmt.Errorf("%w: is the server running? start it with 'make demo' or give --target", err)
 	}
-	return s.Over(own), func() { own.Close(); g.Close() }, nil
+	closed := func() { own.Close(); g.Close() }
+	if c.together {
+		batch := &wire.Batch{Client: own}
+		c.flush = batch.Flush
+		return s.Over(batch), closed, nil
+	}
+	return s.Over(own), closed, nil
 }
 
 func (c *common) plan(rate float64) load.Plan {
-	return load.Plan{Rate: rate, Length: c.Length, WarmUp: c.WarmUp, InFlight: c.InFlight}
+	return load.Plan{Rate: rate, Length: c.Length, WarmUp: c.WarmUp, InFlight: c.InFlight, Flush: c.flush}
 }
 
 type runCmd struct {
@@ -112,6 +121,7 @@ type runCmd struct {
 
 // Run implements the command.
 func (c *runCmd) Run(ctx context.Context) error {
+	c.together = true
 	start, done, err := c.start(ctx)
 	if err != nil {
 		return err
@@ -177,6 +187,7 @@ type capacityCmd struct {
 
 // Run implements the command.
 func (c *capacityCmd) Run(ctx context.Context) error {
+	c.together = true
 	start, done, err := c.start(ctx)
 	if err != nil {
 		return err

@@ -108,6 +108,10 @@ func (g gen) yes(depth int) string {
 	return fmt.Sprintf("(%s %s %s)", g.yes(depth-1), g.pick("&&", "||"), g.yes(depth-1))
 }
 
+func same(a, b float64) bool {
+	return math.Float64bits(a) == math.Float64bits(b) || math.IsNaN(a) && math.IsNaN(b)
+}
+
 func TestSplitEqualsPlain(t *testing.T) {
 	e := engine(t)
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -149,10 +153,16 @@ func TestSplitEqualsPlain(t *testing.T) {
 				if kind == Rule {
 					whole = b.Narrow(eligible)
 				}
-				b.Look([]features.Row{features.NoRow, 0, features.Row(cat.Len() - 1), features.Row(cat.Len())})
 				for row := range features.Row(cat.Len()) {
 					want, ok := p.Plain(r, cat.Item(row))
 					got := b.Value(row)
+					pair := []features.Row{row, -1}
+					if many := b.Numbers(pair, nil); !same(many[0], got) || !same(many[1], b.Value(-1)) {
+						t.Fatalf("%s for item %+v: got %v in one go, want %v and %v", source, cat.Item(row), many, got, b.Value(-1))
+					}
+					if many := b.Matches(pair, nil); many[0] != b.Match(row) || many[1] != b.Match(-1) {
+						t.Fatalf("%s for item %+v: got %v in one go, want %v and %v", source, cat.Item(row), many, b.Match(row), b.Match(-1))
+					}
 					if !ok && !math.IsNaN(got) || ok && math.Float64bits(got) != math.Float64bits(want) && !(math.IsNaN(got) && math.IsNaN(want)) {
 						t.Fatalf("%s for item %+v: got %v, want %v (%v)", source, cat.Item(row), got, want, ok)
 					}
@@ -339,7 +349,6 @@ func FuzzCompile(f *testing.F) {
 			p.Warm(cat, "FR")
 			var b *Bound
 			b = p.Bind(none, b)
-			b.Look([]features.Row{2})
 			if !math.IsNaN(b.Value(2)) || b.Match(2) {
 				t.Fatalf("%q: holds without a catalogue", source)
 			}

@@ -8,6 +8,7 @@ import (
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/interpreter"
 )
 
 // val is a number or a yes (not 0) or no (0); not known when !ok.
@@ -50,6 +51,9 @@ type leaf struct {
 	prog  cel.Program
 	scope scope
 	yes   bool // gives yes or no
+
+	always bool // it looks at no field: it is the same for all requests
+	is     val  // then
 }
 
 // splitter cuts a checked expression into a plan.
@@ -101,7 +105,11 @@ func (s *splitter) build(x ast.Expr) (node, error) {
 		return known{len(s.p.items) - 1}, err
 	case deps&(onItem|onMarket) == 0:
 		prog, err := s.program(x)
-		s.p.asks = append(s.p.asks, leaf{prog: prog})
+		a := leaf{prog: prog}
+		if deps == 0 && err == nil {
+			a.always, a.is = true, eval(prog, interpreter.EmptyActivation())
+		}
+		s.p.asks = append(s.p.asks, a)
 		return asked{len(s.p.asks) - 1}, err
 	}
 	if x.Kind() == ast.CallKind {

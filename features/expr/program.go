@@ -96,7 +96,7 @@ type Bound struct {
 	texts   []*column
 	lists   []list
 	vars    mixedVars
-	looked  int32 // of no use but to have looked
+	room    [][]val // by depth: see many
 }
 
 // list is the codes, in a column of texts, of what stands in a list of the
@@ -118,7 +118,11 @@ func (p *Program) Bind(r *features.Request, into *Bound) *Bound {
 	b.vars.item = itemVars{engine: p.engine, market: r.Market}
 	b.asked = b.asked[:0]
 	for i := range p.asks {
-		b.asked = append(b.asked, eval(p.asks[i].prog, &b.vars.req))
+		if v := &p.asks[i]; v.always {
+			b.asked = append(b.asked, v.is)
+		} else {
+			b.asked = append(b.asked, eval(v.prog, &b.vars.req))
+		}
 	}
 	b.vars.hoisted = b.vars.hoisted[:0]
 	for _, prog := range p.hoisted {
@@ -145,27 +149,6 @@ func (p *Program) Bind(r *features.Request, into *Bound) *Bound {
 		b.columns = append(b.columns, p.column(r.Catalog, i, r.Market, nil))
 	}
 	return b
-}
-
-// Look fetches what columns know of rows that Match and Value are then asked
-// about. Each waits for memory; here all wait at once.
-func (b *Bound) Look(rows []features.Row) {
-	looked := b.looked
-	for _, c := range b.texts {
-		for _, row := range rows {
-			if uint(row) < uint(len(c.codes)) { // #nosec G115 -- a row below 0 is far above
-				looked += c.codes[row]
-			}
-		}
-	}
-	for _, c := range b.columns {
-		for _, row := range rows {
-			if uint(row) < uint(len(c.nums)) && c.nums[row] > 0 { // #nosec G115 -- likewise
-				looked++
-			}
-		}
-	}
-	b.looked = looked
 }
 
 // Match reports whether a rule holds for the item in row.

@@ -105,14 +105,20 @@ func (d *desk) own(feature, user string, c features.Catalog) {
 	d.mine = d.mine[:size]
 	clear(d.mine)
 	d.maybe = [len(d.maybe)]uint64{}
+	turn := d.m.edition(c)
 	for id, cell := range items {
-		row := features.Row(cell.row.Load() - 1)
-		if row < 0 || c.ID(row) != id {
-			var ok bool
-			if row, ok = c.Row(id); !ok {
-				continue
+		found := cell.found.Load()
+		if uint32(found>>32) != turn {
+			row, ok := c.Row(id)
+			if !ok {
+				row = features.NoRow
 			}
-			cell.row.Store(int32(row) + 1)
+			found = uint64(turn)<<32 | uint64(uint32(row)) // #nosec G115 -- given back below
+			cell.found.Store(found)
+		}
+		row := features.Row(int32(uint32(found))) // #nosec G115 -- as it was put there
+		if row == features.NoRow {
+			continue
 		}
 		i := d.place(row)
 		d.mine[i] = places{row: row, used: true, cell: cell}

@@ -29,14 +29,15 @@ type Memory struct {
 	folding sync.Mutex // the one writer
 	seq     int64
 
-	goods stock
+	goods    stock
+	editions editions
 }
 
 // cell is the numbers of one subject. It stays the same while its numbers are
 // replaced; nil: nothing was folded yet.
 type cell struct {
 	numbers atomic.Pointer[[]float64]
-	row     atomic.Int32 // of a pair: 1 and the row that its item had when it was last looked for
+	found   atomic.Uint64 // of a pair: the edition of the catalogue where its item was last looked for, and its row there
 }
 
 func (c *cell) read() []float64 {

@@ -148,6 +148,7 @@ func (m *Memory) Keep(catalogues ...features.Catalog) {
 	there := func(row features.Row, g *good) bool {
 		return g.item == nil || slices.ContainsFunc(catalogues, func(c features.Catalog) bool { return int(row) < c.Len() && c.Item(row) == g.item })
 	}
+	m.editions.keep(catalogues)
 	m.goods.rows.keep(there)
 	m.goods.sold.Range(func(_, list any) bool {
 		list.(*rows[offer]).keep(func(row features.Row, o *offer) bool { return there(row, o.good) })

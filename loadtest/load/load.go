@@ -42,6 +42,7 @@ type Plan struct {
 	WarmUp   time.Duration // before it, not counted
 	InFlight int           // requests under way at most; one more is not sent and counted as Unsent
 	Saw      Saw           // told of each request that counts; nil: nobody
+	Flush    func()        // sends what Start has begun, which may wait for it; nil: Start sends at once
 }
 
 // Saw is told what became of a request: when it was due, what was sent, and how
@@ -113,9 +114,16 @@ func Run(ctx context.Context, p Plan, start Start) (*Result, error) {
 	end := counted.Add(p.Length)
 	gap := float64(time.Second) / p.Rate
 	sent := uint64(0)
+	flush := p.Flush
+	if flush == nil {
+		flush = func() {}
+	}
 	for due := began; due.Before(end) && ctx.Err() == nil; due = began.Add(time.Duration(float64(sent) * gap)) {
 		if wait := time.Until(due); wait > 0 {
-			sleep(ctx, wait)
+			flush()
+			sleep(ctx, max(wait, grain))
+		} else if sent%together == 0 {
+			flush()
 		}
 		n, counts := sent, !due.Before(counted)
 		sent++
@@ -141,16 +149,22 @@ func Run(ctx context.Context, p Plan, start Start) (*Result, error) {
 			wg.Done()
 		})
 	}
+	flush()
 	measured := time.Since(counted)
 	wg.Wait()
 	return rec.result(min(measured, p.Length), unsent, lateSends), nil
 }
 
+// grain is how long is slept at least: what falls due meanwhile is sent together,
+// never early, and its latency counts from when it was due. Waking for each
+// request would take more of the processors than sending it.
+const grain = 500 * time.Microsecond
+
+// together is how many requests wait to be sent at most.
+const together = 32
+
 // sleep waits, or returns early when ctx ends.
 func sleep(ctx context.Context, d time.Duration) {
-	if d < 200*time.Microsecond {
-		return // several are sent together rather than each a little late
-	}
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

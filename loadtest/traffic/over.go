@@ -22,10 +22,15 @@ const sampled = 64
 // Empty is the code of an answer that was OK and had nothing in it.
 const Empty = "Empty"
 
+// Caller begins calls: a wire.Client or a wire.Batch.
+type Caller interface {
+	Call(method string, message []byte, keep bool, reply wire.Reply)
+}
+
 // Over sends the mix by c. What is asked again, of a user or about an item, is
 // encoded once; of the answers to recommendations and similar items every
 // sixty-fourth is read and must have items.
-func (s *Sender) Over(c *wire.Client) load.Start {
+func (s *Sender) Over(c Caller) load.Start {
 	users, items := make([][]byte, s.mix.Users), make([][]byte, len(s.mix.ItemIDs))
 	return func(_ context.Context, n uint64, done func(op, code string)) {
 		q := s.draw(n)

@@ -60,20 +60,56 @@ type line struct {
 // reply once what became of it. keep asks for the answer's message. message is
 // not kept.
 func (c *Client) Call(method string, message []byte, keep bool, reply Reply) {
+	on, err := c.turn()
+	if err != nil {
+		reply(codes.Unavailable, nil)
+		return
+	}
+	on.call(method, message, call{reply: reply, keep: keep, until: time.Now().Add(c.timeout)})
+	on.send()
+}
+
+// turn is the connection whose turn it is, opened anew where it was lost.
+func (c *Client) turn() (*conn, error) {
 	l := c.lines[c.next.Add(1)%uint64(len(c.lines))]
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.conn.ended() {
 		again, err := c.dial(context.Background())
 		if err != nil {
-			l.mu.Unlock()
-			reply(codes.Unavailable, nil)
-			return
+			return nil, err
 		}
 		l.conn = again
 	}
-	on := l.conn
-	l.mu.Unlock()
-	on.call(method, message, call{reply: reply, keep: keep, until: time.Now().Add(c.timeout)})
+	return l.conn, nil
+}
+
+// Batch sends calls that begin together over one connection and in one write,
+// as a client does that many goroutines call. Its zero value with a Client is
+// ready; one goroutine uses it.
+type Batch struct {
+	Client *Client
+	on     *conn // nil: nothing waits to be sent
+}
+
+// Call is Client.Call, but what it says is only sent by Flush.
+func (b *Batch) Call(method string, message []byte, keep bool, reply Reply) {
+	if b.on == nil {
+		var err error
+		if b.on, err = b.Client.turn(); err != nil {
+			reply(codes.Unavailable, nil)
+			return
+		}
+	}
+	b.on.call(method, message, call{reply: reply, keep: keep, until: time.Now().Add(b.Client.timeout)})
+}
+
+// Flush sends the calls begun since the last one.
+func (b *Batch) Flush() {
+	if b.on != nil {
+		b.on.send()
+		b.on = nil
+	}
 }
 
 // Close ends all calls with Unavailable; none may begin any more.

@@ -82,6 +82,9 @@ func open(nc net.Conn, authority string, timeout time.Duration) (*conn, error) {
 
 // flush writes what is in out; the caller holds mu, or is alone.
 func (c *conn) flush() error {
+	if c.out.Len() == 0 {
+		return nil
+	}
 	_, err := c.nc.Write(c.out.Bytes())
 	c.out.Reset()
 	return err
@@ -93,7 +96,8 @@ func (c *conn) ended() bool {
 	return c.over || c.next >= maxStream
 }
 
-// call sends a request. One that the server has no room for is not sent.
+// call puts a request into out, for send. One that the server has no room for is
+// left out.
 func (c *conn) call(method string, message []byte, k call) {
 	c.mu.Lock()
 	size := int64(prefix + len(message))
@@ -112,9 +116,16 @@ func (c *conn) call(method string, message []byte, k call) {
 	c.credit -= size
 	c.calls[id] = k
 	err := c.request(id, method, message)
-	if err == nil {
-		err = c.flush()
+	c.mu.Unlock()
+	if err != nil {
+		c.fail()
 	}
+}
+
+// send writes what is in out.
+func (c *conn) send() {
+	c.mu.Lock()
+	err := c.flush()
 	c.mu.Unlock()
 	if err != nil {
 		c.fail()

@@ -29,7 +29,7 @@ func (p *Pipeline) broke(w *work, began time.Time, name string, err error) {
 
 // forbid takes out what rules keep back. What cannot be judged is kept back.
 func (p *Pipeline) forbid(w *work) {
-	if w.steer == nil {
+	if w.judging = w.steer != nil; !w.judging {
 		return
 	}
 	began := p.clock()
@@ -42,16 +42,20 @@ func (p *Pipeline) forbid(w *work) {
 		p.broke(w, began, RulesName, err)
 		return
 	}
+	if d, ok := w.steer.(decided); ok {
+		w.judging = !d.Decided()
+	}
 	if p.opts.Observer != nil {
 		p.observe(StageRule, RulesName, began, w.eligible.Count(), "", nil)
 	}
 }
 
+// decided is rules that may know, once they have masked, that they keep all that
+// is left.
+type decided interface{ Decided() bool }
+
 // permitted asks the rules about a candidate. What cannot be judged is not.
 func (w *work) permitted(row features.Row) (ok bool) {
-	if w.steer == nil {
-		return true
-	}
 	defer func() {
 		if recover() != nil {
 			w.degrade(RulesName, "error")

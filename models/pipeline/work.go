@@ -14,6 +14,8 @@ type work struct {
 	ans      *Answer
 	budget   budget
 	steer    Steering // nil: no rules
+	judging  bool     // rules are asked about each candidate
+	asking   Filter   // the one that is asked about a candidate; nil: none is
 	wanted   []features.Row
 	eligible features.Bitmap
 	scratch  features.Scratch
@@ -66,9 +68,18 @@ func (w *work) degrade(component, why string) {
 
 // merge takes the candidates of source i in: eligible ones that every filter
 // keeps, each once. The error is a filter's.
-func (w *work) merge(filters []Filter, i int, place int32, out []Candidate) error {
+func (w *work) merge(filters []Filter, i int, place int32, out []Candidate) (err error) {
+	defer func() {
+		if w.asking == nil {
+			return
+		}
+		if v := recover(); v != nil {
+			err = fmt.Errorf("%w: %w", ErrFilter, caught(w.asking.Name(), v))
+		}
+		w.asking = nil
+	}()
 	for j := range out {
-		c := out[j]
+		c := &out[j]
 		at := place + int32(j)
 		if !w.eligible.Has(c.Row) {
 			continue
@@ -84,11 +95,7 @@ func (w *work) merge(filters []Filter, i int, place int32, out []Candidate) erro
 			}
 			continue
 		}
-		kept, err := keep(filters, &w.req, c.Row)
-		if err != nil {
-			return err
-		}
-		if !kept || !w.permitted(c.Row) {
+		if !w.keeps(filters, c.Row) || w.judging && !w.permitted(c.Row) {
 			w.met.put(c.Row, rejected)
 			continue
 		}
@@ -99,6 +106,19 @@ func (w *work) merge(filters []Filter, i int, place int32, out []Candidate) erro
 		w.met.put(c.Row, int32(len(w.found)))
 	}
 	return nil
+}
+
+// keeps asks the filters about a candidate.
+func (w *work) keeps(filters []Filter, row features.Row) bool {
+	for _, f := range filters {
+		w.asking = f
+		if !f.Keep(&w.req, row) {
+			w.asking = nil
+			return false
+		}
+	}
+	w.asking = nil
+	return true
 }
 
 // inOrder copies what was found to ranked in retrieval order.
@@ -135,25 +155,6 @@ func mask(f Filter, r *features.Request, eligible *features.Bitmap) (err error) 
 	}()
 	f.Mask(r, eligible)
 	return nil
-}
-
-func keep(filters []Filter, r *features.Request, row features.Row) (kept bool, err error) {
-	if len(filters) == 0 {
-		return true, nil
-	}
-	at := 0
-	defer func() {
-		if v := recover(); v != nil {
-			kept, err = false, fmt.Errorf("%w: %w", ErrFilter, caught(filters[at].Name(), v))
-		}
-	}()
-	for i, f := range filters {
-		at = i
-		if !f.Keep(r, row) {
-			return false, nil
-		}
-	}
-	return true, nil
 }
 
 func score(ctx context.Context, k Ranker, r *features.Request, cs []Candidate) (err error) {

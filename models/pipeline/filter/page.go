@@ -1,7 +1,10 @@
 package filter
 
 import (
+	"slices"
+
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/catalog"
 	"github.com/attune-rec/attune/models/pipeline"
 )
 
@@ -24,10 +27,20 @@ func (page) Mask(r *features.Request, eligible *features.Bitmap) {
 	}
 }
 
+// coded is a catalogue that says what it knows of items without a look into
+// them. catalog.Snapshot is one.
+type coded interface {
+	Codes(row features.Row) (catalog.Codes, bool)
+}
+
 // Keep implements pipeline.Filter: variants are only known by their item.
 func (page) Keep(r *features.Request, row features.Row) bool {
 	if r.Catalog == nil || r.Item == features.NoRow && len(r.Cart) == 0 {
 		return true
+	}
+	if c, ok := r.Catalog.(coded); ok {
+		codes, ok := c.Codes(row)
+		return !ok || codes.Group == 0 || !of(c, r.Item, codes.Group) && !slices.ContainsFunc(r.Cart, func(other features.Row) bool { return of(c, other, codes.Group) })
 	}
 	it := r.Catalog.Item(row)
 	if it == nil || it.Group == "" {
@@ -42,6 +55,11 @@ func (page) Keep(r *features.Request, row features.Row) bool {
 		}
 	}
 	return true
+}
+
+func of(c coded, row features.Row, group int32) bool {
+	codes, _ := c.Codes(row)
+	return codes.Group == group
 }
 
 func variant(r *features.Request, row features.Row, it *features.Item) bool {

@@ -135,7 +135,7 @@ func has(cs []pipeline.Candidate, row features.Row) bool {
 func (s *steer) fill(dst []pipeline.Candidate, n int) []pipeline.Candidate {
 	d := &s.deal
 	d.cs = slices.DeleteFunc(d.cs, func(c pipeline.Candidate) bool { return has(d.pins, c.Row) })
-	s.members()
+	s.enlist()
 	free := n
 	for i := range d.pins {
 		if d.pins[i].Row == features.NoRow {
@@ -178,18 +178,21 @@ func (s *steer) fill(dst []pipeline.Candidate, n int) []pipeline.Candidate {
 	return dst
 }
 
-// members notes which quotas each item belongs to.
-func (s *steer) members() {
+// enlist notes which quotas each item belongs to.
+func (s *steer) enlist() {
 	d := &s.deal
 	d.member, d.used = d.member[:0], d.used[:0]
-	for i := range d.cs {
-		m := uint64(0)
-		for q := range d.quotas {
-			if d.quotas[q].about(d.cs[i].Row) {
-				m |= 1 << q
+	for range d.cs {
+		d.member, d.used = append(d.member, 0), append(d.used, false)
+	}
+	s.rows = s.rows[:0]
+	for q := range d.quotas {
+		s.members(d.quotas[q].active, d.cs)
+		for i, is := range s.about {
+			if is {
+				d.member[i] |= 1 << q
 			}
 		}
-		d.member, d.used = append(d.member, m), append(d.used, false)
 	}
 }
 

@@ -23,6 +23,7 @@ type steer struct {
 	deal   dealer
 
 	rows    []features.Row // of the candidates
+	about   []bool         // of one rule, by candidate
 	factors []float64      // of one boost, by candidate
 }
 
@@ -118,6 +119,16 @@ func (s *steer) Mask(eligible *features.Bitmap) {
 	}
 }
 
+// Decided reports whether Keep would keep whatever Mask left.
+func (s *steer) Decided() bool {
+	for i := range s.active {
+		if a := &s.active[i]; a.Action == Filter && a.check {
+			return false
+		}
+	}
+	return true
+}
+
 // Keep implements pipeline.Steering: what bitmaps could not decide.
 func (s *steer) Keep(row features.Row) bool {
 	for i := range s.active {
@@ -131,16 +142,6 @@ func (s *steer) Keep(row features.Row) bool {
 
 // about reports whether a rule is about the item in row.
 func (a *active) about(row features.Row) bool { return a.cond == nil || a.cond.Match(row) }
-
-// look fetches what the rule needs of the rows.
-func (a *active) look(rows []features.Row) {
-	if a.cond != nil {
-		a.cond.Look(rows)
-	}
-	if a.factor != nil {
-		a.factor.Look(rows)
-	}
-}
 
 // What rules may bring in that no source proposed: so many rows of one rule, of
 // so many that are looked at.
@@ -199,9 +200,6 @@ const mostFactor = 100
 // in; what is buried can no longer be judged until Arrange.
 func (s *steer) Adjust(cs []pipeline.Candidate) error {
 	s.buried, s.rows = s.buried[:0], s.rows[:0]
-	for i := range cs {
-		s.rows = append(s.rows, cs[i].Row)
-	}
 	spread := float64(0)
 	var failed error
 	for i := range s.active {
@@ -212,21 +210,12 @@ func (s *steer) Adjust(cs []pipeline.Candidate) error {
 		if spread == 0 {
 			spread = pipeline.Spread(cs)
 		}
-		// All factors are looked up before any is judged, which is hard to foretell:
-		// looking up waits for memory.
-		s.factors = s.factors[:0]
-		a.look(s.rows)
-		for j := range cs {
-			f := 1.
-			if a.about(cs[j].Row) {
-				f = a.factor.Value(cs[j].Row)
-			}
-			s.factors = append(s.factors, f)
-		}
+		s.members(a, cs)
+		s.factors = a.factor.Numbers(s.rows, s.factors[:0])
 		last, log := 1., 0.
 		for j, f := range s.factors {
 			c := &cs[j]
-			if f != f || f == 1 {
+			if f != f || f == 1 || !s.about[j] {
 				continue // not known, or no boost
 			}
 			f = min(max(f, 1/float64(mostFactor)), mostFactor)
@@ -254,9 +243,9 @@ func (s *steer) Adjust(cs []pipeline.Candidate) error {
 		if len(s.buried) == 0 {
 			s.low.Resize(s.r.Catalog.Len())
 		}
-		a.look(s.rows)
+		s.members(a, cs)
 		for j := range cs {
-			if c := &cs[j]; !s.isBuried(c.Row) && a.about(c.Row) {
+			if c := &cs[j]; s.about[j] && !s.isBuried(c.Row) {
 				s.low.Set(c.Row)
 				s.buried = append(s.buried, buried{c.Row, c.Score})
 				c.Score = float32(math.NaN())
@@ -264,6 +253,24 @@ func (s *steer) Adjust(cs []pipeline.Candidate) error {
 		}
 	}
 	return failed
+}
+
+// members sets rows to those of cs and about to which of them a is about.
+func (s *steer) members(a *active, cs []pipeline.Candidate) {
+	if len(s.rows) != len(cs) { // candidates are the same for all rules of one Adjust
+		s.rows = s.rows[:0]
+		for j := range cs {
+			s.rows = append(s.rows, cs[j].Row)
+		}
+	}
+	s.about = s.about[:0]
+	if a.cond == nil {
+		for range cs {
+			s.about = append(s.about, true)
+		}
+		return
+	}
+	s.about = a.cond.Matches(s.rows, s.about)
 }
 
 func (s *steer) isBuried(row features.Row) bool { return len(s.buried) > 0 && s.low.Has(row) }
