@@ -29,6 +29,7 @@ type sample struct {
 	heap                  float64 // of resident: Go's objects and what is between them
 	idle                  float64 // of resident: what Go has free and keeps
 	other                 float64 // of resident: Go's stacks and tables
+	asked                 float64 // of the system at most until then: to see whether that grew
 	goroutines, openFiles int
 }
 
@@ -66,25 +67,31 @@ func (c *child) sample(t *testing.T, at time.Duration) (s sample) {
 	return sample{
 		at: at, resident: float64(c.status(t, "VmRSS")), mapped: float64(c.status(t, "RssFile") + c.status(t, "RssShmem")),
 		heap: read("heap"), idle: read("idle") - read("released"), other: read("sys") - read("heap") - read("idle"),
+		asked:      read("sys") + float64(c.status(t, "VmPeak")),
 		goroutines: int(read("goroutines")), openFiles: c.descriptors(t),
 	}
 }
 
-// live is what of Go's heap is in use right after a collection.
-func (c *child) live(t *testing.T) float64 {
+// used is the resident memory right after a collection without what Go has free
+// and keeps, and what of it Go's objects take.
+func (c *child) used(t *testing.T) (used, objects float64) {
 	t.Helper()
 	resp, err := http.Get("http://" + c.admin + "/debug/pprof/heap?gc=1&debug=1")
 	must(t, err)
+	resident := float64(c.status(t, "VmRSS"))
 	b, err := io.ReadAll(resp.Body)
 	must(t, err)
 	must(t, resp.Body.Close())
-	m := regexp.MustCompile(`(?m)^# HeapAlloc = (\d+)$`).FindSubmatch(b)
-	if m == nil {
-		t.Fatal("the heap profile does not tell what is in use")
+	read := func(name string) float64 {
+		m := regexp.MustCompile(`(?m)^# ` + name + ` = (\d+)$`).FindSubmatch(b)
+		if m == nil {
+			t.Fatalf("the heap profile lacks %s", name)
+		}
+		v, err := strconv.ParseFloat(string(m[1]), 64)
+		must(t, err)
+		return v
 	}
-	v, err := strconv.ParseFloat(string(m[1]), 64)
-	must(t, err)
-	return v
+	return resident - (read("HeapIdle") - read("HeapReleased")), read("HeapAlloc")
 }
 
 // ranFor is the time in which this machine ran: while it stands still, by others'
@@ -110,10 +117,10 @@ func (r *ranFor) tick(ctx context.Context) {
 	}
 }
 
-// slope is that of the least squares line through values over hours, and its
-// standard error.
-func slope(hours, values []float64) (a, se float64) {
-	var mx, my, xy, xx float64
+// slope is that of the least squares line through values over hours, its standard
+// error, and the mean of the values.
+func slope(hours, values []float64) (my, a, se float64) {
+	var mx, xy, xx float64
 	for i := range hours {
 		mx, my = mx+hours[i]/float64(len(hours)), my+values[i]/float64(len(hours))
 	}
@@ -127,7 +134,7 @@ func slope(hours, values []float64) (a, se float64) {
 		r := values[i] - my - a*(hours[i]-mx)
 		rest += r * r
 	}
-	return a, math.Sqrt(rest / float64(len(hours)-2) / xx)
+	return my, a, math.Sqrt(rest / float64(len(hours)-2) / xx)
 }
 
 // callsOf makes a soak's calls: of five, four ask for recommendations and one
@@ -156,18 +163,29 @@ func (c *callsOf) call(i int64) (err error) {
 	return err
 }
 
-// run has callers call for so long at a rate, or as fast as it goes at 0, and
-// returns the calls a second.
-func (c *callsOf) run(t *testing.T, clock *ranFor, callers int, d time.Duration, rate float64) float64 {
+// run has callers call until ctx ends at a rate, or as fast as it goes at 0, and
+// returns the calls a second. What a slow moment left out is not made up for: that
+// would be a peak.
+func (c *callsOf) run(ctx context.Context, t *testing.T, clock *ranFor, callers int, rate float64) float64 {
+	const late = 50 * time.Millisecond
 	began, from := clock.now(), c.n.Load()
+	var mu sync.Mutex
+	next := began // when the next call is due
+	wait := func() time.Duration {
+		mu.Lock()
+		defer mu.Unlock()
+		now := clock.now()
+		next = max(next+time.Duration(float64(time.Second)/rate), now-late)
+		return next - now
+	}
 	var wg sync.WaitGroup
 	for range callers {
 		wg.Go(func() {
-			for clock.now()-began < d && !t.Failed() {
-				i := c.n.Add(1)
+			for ctx.Err() == nil && !t.Failed() {
 				if rate > 0 {
-					time.Sleep(time.Duration(float64(i-from)/rate*float64(time.Second)) - (clock.now() - began))
+					time.Sleep(wait())
 				}
+				i := c.n.Add(1)
 				if err := c.call(i); err != nil {
 					t.Errorf("call %d: %v", i, err)
 				}
@@ -178,18 +196,42 @@ func (c *callsOf) run(t *testing.T, clock *ranFor, callers int, d time.Duration,
 	return float64(c.n.Load()-from) / (clock.now() - began).Seconds()
 }
 
+// full has callers call for so long as fast as it goes.
+func (c *callsOf) full(t *testing.T, clock *ranFor, callers int, d time.Duration) float64 {
+	ctx, enough := context.WithTimeout(t.Context(), d)
+	defer enough()
+	return c.run(ctx, t, clock, callers, 0)
+}
+
+// warmth tells when a server is warm: it works for so long at least, every event
+// was sent, and it has asked the system for no more memory for half of that time.
+type warmth struct {
+	least time.Duration
+	asked float64       // at most so far
+	since time.Duration // when that was first so
+}
+
+func (w *warmth) reached(s sample) bool {
+	if s.asked > w.asked {
+		w.asked, w.since = s.asked, s.at
+	}
+	return s.at >= w.least && s.calls >= 5*soakEvents && s.at-w.since >= w.least/2
+}
+
 // The server works at 70 % of what it can for a while. Before come a peak of many
-// callers and a third of that time at the same load: what is kept for the next
-// peak, free spans of Go's heap and pages of the database, is full then, and every
-// event was sent. Goroutines and descriptors must not grow; the slope of memory is
-// reported, and judged where the run is long enough to have one; the server runs
-// without the floor that its heap has by default, which would hide it. Time is that in
-// which the machine ran.
+// callers and the same load until the server is warm: then what is kept for the
+// next peak, free spans of Go's heap and pages of the database, is full.
+// Goroutines and descriptors must not grow; the slope of memory is reported, and
+// judged where the run is long enough to have one: of what is resident, and of
+// that without what awaits collection or is kept free, which would hide for a
+// while what is never freed. The server runs without the floor that its heap has
+// by default, which would hide it too. Time is that in which the machine ran.
 func TestSoak(t *testing.T) {
 	seconds := times(t, "ATTUNE_SOAK", 0, 0)
 	if seconds == 0 {
 		t.Skip("ATTUNE_SOAK is not set: seconds, as 'make soak' gives them")
 	}
+	judge := os.Getenv("ATTUNE_SOAK_JUDGE") != ""
 	dir := stock(t)
 	promote(t, dir, publish(t, dir, 1, items()))
 	c := startChild(t, dir)
@@ -197,57 +239,56 @@ func TestSoak(t *testing.T) {
 	go clock.tick(t.Context())
 	calls := &callsOf{recommend: attunev1.NewRecommendationServiceClient(c.conn), events: attunev1.NewEventServiceClient(c.conn)}
 	whole := time.Duration(seconds) * time.Second
-	warm := whole / 3
-	calls.run(t, clock, 64, whole/30, 0)
+	calls.full(t, clock, 64, whole/30)
 	capacity := float64(times(t, "ATTUNE_SOAK_CAPACITY", 0, 0)) // elsewhere, on a quiet machine
 	if capacity == 0 {
-		capacity = calls.run(t, clock, 8, 5*time.Second, 0)
+		capacity = calls.full(t, clock, 8, 5*time.Second)
 	}
 	began, wall := clock.now(), time.Now()
-	var samples []sample
-	var lives, liveAt []float64
-	var before int64 // calls until it was warm
+	ctx, enough := context.WithCancel(t.Context())
+	defer enough()
 	var kept float64 // calls a second
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		kept = calls.run(t, clock, 8, warm+whole, .7*capacity)
+		kept = calls.run(ctx, t, clock, 8, .7*capacity)
 	}()
+	w := warmth{least: whole / 3}
+	var warm, said time.Duration // warm: when it was, 0 before
+	var samples []sample
+	var hours, resident, used []float64 // a thirtieth of the time each
+	var objects, sum, count float64
 	tick := time.NewTicker(max(time.Second, whole/900))
 	defer tick.Stop()
-	for running, said := true, time.Duration(0); running; {
-		select {
-		case <-done:
-			running = false
-		case <-tick.C:
-			s := c.sample(t, clock.now()-began)
-			s.calls = calls.n.Load()
-			if s.at > warm {
-				samples = append(samples, s)
-			} else {
-				before = s.calls
-			}
-			if each := whole / 30; s.at/each != said {
-				said = s.at / each
-				t.Log(s)
-				if s.at > warm {
-					lives, liveAt = append(lives, c.live(t)), append(liveAt, s.at.Hours())
-				}
-			}
+	each := whole / 30
+	for (warm == 0 || len(used) < 30) && !t.Failed() {
+		<-tick.C
+		s := c.sample(t, clock.now()-began)
+		s.calls = calls.n.Load()
+		switch {
+		case warm > 0:
+			samples, sum, count = append(samples, s), sum+s.resident, count+1
+		case w.reached(s) || !judge && s.at >= whole:
+			warm, said = s.at, s.at
+		case s.at >= 2*whole:
+			t.Fatalf("after %v the server still asked for more memory %v ago: %v", s.at, s.at-w.since, s)
+		}
+		if s.at-said < each {
+			continue
+		}
+		said += each
+		var now float64
+		now, objects = c.used(t)
+		t.Logf("%v; in use %.1f MiB, %.1f of it Go's objects", s, now/(1<<20), objects/(1<<20))
+		if warm > 0 {
+			hours, resident, used = append(hours, s.at.Hours()), append(resident, sum/count), append(used, now)
+			sum, count = 0, 0
 		}
 	}
+	enough()
+	<-done
 	if t.Failed() {
 		return
-	}
-	if os.Getenv("ATTUNE_SOAK_JUDGE") != "" && before < 5*soakEvents {
-		t.Errorf("%d calls sent not every event before memory was looked at: a longer run", before)
-	}
-	if len(samples) < 6 || len(lives) < 6 {
-		t.Fatalf("got %d samples, want more: a longer run", len(samples))
-	}
-	var hours, resident []float64
-	for _, s := range samples {
-		hours, resident = append(hours, s.at.Hours()), append(resident, s.resident)
 	}
 	third := len(samples) / 3
 	most := func(of []sample, f func(sample) int) (m int) {
@@ -263,21 +304,13 @@ func TestSoak(t *testing.T) {
 			t.Errorf("%s grew from %d to %d", name, early, end)
 		}
 	}
-	// Both in percent of the resident memory: what is kept free would hide for a
-	// while what is never freed.
-	var mean float64
-	for _, v := range resident {
-		mean += v / float64(len(resident)) / 100
-	}
-	grows, growsSE := slope(hours, resident)
-	grows, growsSE = grows/mean, growsSE/mean
-	leaks, leaksSE := slope(liveAt, lives)
-	leaks, leaksSE = leaks/mean, leaksSE/mean
-	if os.Getenv("ATTUNE_SOAK_JUDGE") != "" && (grows > 1 || leaks > 1) {
+	mean, grows, growsSE := slope(hours, resident)
+	_, leaks, leaksSE := slope(hours, used)
+	grows, growsSE, leaks, leaksSE = 100*grows/mean, 100*growsSE/mean, 100*leaks/mean, 100*leaksSE/mean
+	if judge && (grows > 1 || leaks > 1) {
 		t.Errorf("in an hour resident memory grows by %.2f %%, and by %.2f %% what is in use: want at most 1", grows, leaks)
 	}
-	last := samples[len(samples)-1]
-	figure(t, "soak of %v at 70 %% of %.0f calls/s (%.0f/s were kept up; the machine stood still for %v beside): %d calls (%d events, again and again), %d turned away; resident memory %.0f MiB, slope %+.2f ± %.2f %% of it an hour, from %v on, that of what is in use after collections (%.1f MiB) %+.2f ± %.2f %%; goroutines at most %d early and %d late; descriptors %d and %d",
-		whole, capacity, kept, (time.Since(wall) - (clock.now() - began)).Round(time.Second), calls.n.Load(), soakEvents, calls.late.Load(), last.resident/(1<<20), grows, growsSE, warm, lives[len(lives)-1]/(1<<20), leaks, leaksSE,
+	figure(t, "soak of %v at 70 %% of %.0f calls/s (%.0f/s were kept up; the machine stood still for %v beside), warm after %v: %d calls (%d events, again and again), %d turned away; resident memory %.0f MiB, slope %+.2f ± %.2f %% of it an hour, that of what is in use after collections (%.0f MiB) %+.2f ± %.2f %%; goroutines at most %d early and %d late; descriptors %d and %d",
+		whole, capacity, kept, (time.Since(wall) - (clock.now() - began)).Round(time.Second), warm.Round(time.Second), calls.n.Load(), soakEvents, calls.late.Load(), mean/(1<<20), grows, growsSE, used[len(used)-1]/(1<<20), leaks, leaksSE,
 		most(samples[:third], goroutines), most(samples[len(samples)-third:], goroutines), most(samples[:third], openFiles), most(samples[len(samples)-third:], openFiles))
 }

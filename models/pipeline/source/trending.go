@@ -22,11 +22,20 @@ type trending struct {
 	stead  *popular // nil: none
 	pool   pool
 
-	mu   sync.RWMutex
-	rows map[*pipeline.Trend][]features.Row // of charts that were asked for lately
+	mu    sync.RWMutex
+	known map[audience]charted // by the newest chart that was asked for
 }
 
-// chartsKept bounds the charts whose rows are known; all are forgotten beyond.
+// audience is whose wishes a chart is of; its names come from callers.
+type audience struct{ market, segment string }
+
+// charted is a chart with its rows; the zero value is none.
+type charted struct {
+	*pipeline.Trend
+	rows []features.Row // NoRow for what the release does not know
+}
+
+// chartsKept bounds the charts that are known; all are forgotten beyond.
 const chartsKept = 1024
 
 // newTrending is what is wanted of late, in the market.
@@ -43,7 +52,7 @@ func makeTrending(spec models.SourceSpec, env pipeline.Env, span pipeline.Span, 
 	if err := pipeline.Params(spec.Params, &struct{}{}); err != nil {
 		return nil, err
 	}
-	s := &trending{named: named(spec.Name), trends: env.Trends, span: span, whole: whole, rows: map[*pipeline.Trend][]features.Row{}}
+	s := &trending{named: named(spec.Name), trends: env.Trends, span: span, whole: whole, known: map[audience]charted{}}
 	if spec.Model != "" {
 		m, err := env.Model(spec.Model)
 		if err != nil {
@@ -63,10 +72,7 @@ func (s *trending) Candidates(ctx context.Context, r *features.Request, n int, d
 	b.rows = b.rows[:0]
 	first := len(dst)
 	for _, t := range s.charts(r) {
-		if t == nil {
-			continue
-		}
-		for _, row := range s.rowsOf(t, r.Catalog) {
+		for _, row := range t.rows {
 			if len(dst)-first == n {
 				return dst, nil
 			}
@@ -87,7 +93,7 @@ const segmentsAsked = 3
 
 // charts are those of the shopper's segments in the market, those of the
 // segments everywhere where the market has none, and that of the market.
-func (s *trending) charts(r *features.Request) (all [segmentsAsked + 1]*pipeline.Trend) {
+func (s *trending) charts(r *features.Request) (all [segmentsAsked + 1]charted) {
 	if s.trends == nil || r.Catalog == nil {
 		return all
 	}
@@ -96,13 +102,13 @@ func (s *trending) charts(r *features.Request) (all [segmentsAsked + 1]*pipeline
 			if i == segmentsAsked {
 				break
 			}
-			if all[i] = s.trends.Trend(s.span, r.Market, segment); all[i] == nil && r.Market != "" && !s.whole {
-				all[i] = s.trends.Trend(s.span, "", segment)
+			if all[i] = s.chart(audience{r.Market, segment}, r.Catalog); all[i].Trend == nil && r.Market != "" && !s.whole {
+				all[i] = s.chart(audience{"", segment}, r.Catalog)
 			}
 		}
 	}
 	if s.whole {
-		all[segmentsAsked] = s.trends.Trend(s.span, r.Market, "")
+		all[segmentsAsked] = s.chart(audience{r.Market, ""}, r.Catalog)
 	}
 	return all
 }
@@ -121,35 +127,39 @@ func SegmentsOf(p *features.Profile) []string {
 	return nil
 }
 
-// rowsOf is the rows of a chart, NoRow for what the release does not know.
-func (s *trending) rowsOf(t *pipeline.Trend, items features.Catalog) []features.Row {
-	s.mu.RLock()
-	rows, ok := s.rows[t]
-	s.mu.RUnlock()
-	if ok {
-		return rows
+// chart is the newest of an audience. The one before is not held any longer.
+func (s *trending) chart(of audience, items features.Catalog) charted {
+	t := s.trends.Trend(s.span, of.market, of.segment)
+	if t == nil {
+		return charted{}
 	}
-	rows = make([]features.Row, len(t.Items))
+	s.mu.RLock()
+	c := s.known[of]
+	s.mu.RUnlock()
+	if c.Trend == t {
+		return c
+	}
+	c = charted{t, make([]features.Row, len(t.Items))}
 	for i, id := range t.Items {
-		if rows[i], ok = items.Row(id); !ok {
-			rows[i] = features.NoRow
+		var ok bool
+		if c.rows[i], ok = items.Row(id); !ok {
+			c.rows[i] = features.NoRow
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.rows) >= chartsKept {
-		clear(s.rows)
+	if len(s.known) >= chartsKept {
+		clear(s.known)
 	}
-	s.rows[t] = rows
-	return rows
+	s.known[of] = c
+	return c
 }
 
 // Reason implements pipeline.Reasoner. What is wanted in the market may be said;
 // what a shopper's segment wants is told to nobody as such.
 func (s *trending) Reason(r *features.Request, item features.Row) (pipeline.Reason, bool) {
-	charts := s.charts(r)
-	if t := charts[segmentsAsked]; t != nil && r.Market != "" {
-		if i := slices.Index(s.rowsOf(t, r.Catalog), item); i >= 0 {
+	if t := s.charts(r)[segmentsAsked]; t.Trend != nil && r.Market != "" {
+		if i := slices.Index(t.rows, item); i >= 0 {
 			return pipeline.Reason{Kind: pipeline.PopularIn, Item: features.NoRow, Name: r.Market, Contribution: t.Scores[i]}, true
 		}
 	}

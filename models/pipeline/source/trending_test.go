@@ -104,3 +104,29 @@ func (l last) Score(_ *features.Request, items []features.Row, out []float32) {
 		out[i] = float32(row) + 1
 	}
 }
+
+// A chart that was made anew is held in place of the one before: old ones do not
+// pile up.
+func TestOldChartsAreLetGo(t *testing.T) {
+	items, err := catalog.Of([]features.Item{{ID: "a"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := newTrending(models.SourceSpec{Name: "x", Source: "trending"}, pipeline.Env{Trends: charts{"0 DE ": {"a"}, "0 FR ": {"a"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eligible := features.NewBitmap(1)
+	eligible.Fill()
+	for range 100 { // each time the charts are others
+		for _, market := range []string{"DE", "FR"} {
+			r := &features.Request{Query: features.Query{Market: market}, Item: features.NoRow, Catalog: items, Eligible: eligible}
+			if got, err := s.Candidates(context.Background(), r, 1, nil); err != nil || len(got) != 1 {
+				t.Fatalf("got %v, %v, want the item", got, err)
+			}
+		}
+	}
+	if n := len(s.(*trending).known); n != 2 {
+		t.Errorf("got %d charts held, want that of each market", n)
+	}
+}
