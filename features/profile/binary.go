@@ -26,11 +26,19 @@ func (s *State) AppendBinary(dst []byte) ([]byte, error) {
 	for _, o := range s.orders {
 		w.b = binary.BigEndian.AppendUint64(w.b, o)
 	}
-	for _, list := range [][]count{s.markets, s.devices} {
-		w.put(int64(len(list)))
-		for _, c := range list {
-			w.text(s.named(c.name))
-			w.put(c.n)
+	for kind := range counted {
+		n := 0
+		for _, c := range s.tallies {
+			if c.what == kind {
+				n++
+			}
+		}
+		w.put(int64(n))
+		for _, c := range s.tallies {
+			if c.what == kind {
+				w.text(s.named(c.name))
+				w.put(c.n)
+			}
 		}
 	}
 	w.put(int64(len(s.items)))
@@ -83,7 +91,9 @@ func (s *State) UnmarshalBinary(b []byte) error {
 			s.orders[i] = r.word()
 		}
 	}
-	s.markets, s.devices = r.counts(s), r.counts(s)
+	for kind := range counted {
+		r.counts(s, kind)
+	}
 	if n := r.length(10); n > 0 {
 		s.items = make([]item, n)
 		for i := range s.items {
@@ -97,9 +107,7 @@ func (s *State) UnmarshalBinary(b []byte) error {
 		return fmt.Errorf("%w: it is out of order", ErrState)
 	}
 	s.sales, s.text = slices.Clone(s.sales), slices.Clone(s.text) // no larger than they are
-	if len(s.items) > indexFrom {
-		s.reindex()
-	}
+	s.reindex()
 	return nil
 }
 
@@ -151,16 +159,10 @@ func (r *stateReader) text() []byte {
 	return t
 }
 
-func (r *stateReader) counts(s *State) []count {
-	n := r.length(2)
-	if n == 0 {
-		return nil
+func (r *stateReader) counts(s *State, of what) {
+	for range r.length(2) {
+		s.tallies = append(s.tallies, count{s.keep(string(r.text())), r.number(), of})
 	}
-	list := make([]count, n)
-	for i := range list {
-		list[i] = count{s.keep(string(r.text())), r.number()}
-	}
-	return list
 }
 
 // item reads one into a state that has those before it.

@@ -42,11 +42,10 @@ func TestStateSurvivesItsBytes(t *testing.T) {
 // which says nothing: bytes keep no other.
 func inOrder(s *State) *State {
 	c := *s
-	c.markets, c.devices, c.items, c.sales, c.text = slices.Clone(s.markets), slices.Clone(s.devices), slices.Clone(s.items), nil, nil
-	for _, list := range [][]count{c.markets, c.devices} {
-		for i := range list {
-			list[i].name = c.keep(string(s.named(list[i].name)))
-		}
+	c.tallies, c.items, c.sales, c.text = slices.Clone(s.tallies), slices.Clone(s.items), nil, nil
+	slices.SortStableFunc(c.tallies, func(a, b count) int { return int(a.what) - int(b.what) })
+	for i := range c.tallies {
+		c.tallies[i].name = c.keep(string(s.named(c.tallies[i].name)))
 	}
 	for i := range c.items {
 		c.items[i].id = c.keep(string(s.named(c.items[i].id)))

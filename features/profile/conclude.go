@@ -3,6 +3,7 @@ package profile
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/attune-rec/attune/features"
@@ -31,12 +32,21 @@ const (
 // about categories, brands, prices and motives. The same state, reference and
 // time give the same profile to the bit.
 func (s *State) Profile(ref *Reference, now time.Time) *features.Profile {
-	p := &features.Profile{PriceLevel: .5}
+	p := new(features.Profile)
+	s.ProfileInto(p, ref, now)
+	return p
+}
+
+// ProfileInto is Profile into p, in whose lists it writes.
+func (s *State) ProfileInto(p *features.Profile, ref *Reference, now time.Time) {
+	*p = features.Profile{
+		PriceLevel: .5, Categories: p.Categories[:0], Brands: p.Brands[:0], Words: p.Words[:0], Tags: p.Tags[:0],
+	}
 	if s.first == 0 {
-		return p
+		return
 	}
 	p.First, p.Last = clock(s.first), clock(s.last)
-	p.Market = string(s.named(most(s.markets).name))
+	p.Market = string(s.named(s.most(market).name))
 	p.Orders = len(s.orders)
 	p.Spent = float64(s.spent) / 1e6
 	p.Pieces = int(s.bought - s.back)
@@ -55,7 +65,6 @@ func (s *State) Profile(ref *Reference, now time.Time) *features.Profile {
 		s.prices(p, ref)
 	}
 	s.scene(p)
-	return p
 }
 
 func clock(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
@@ -107,7 +116,7 @@ func (s *State) interests(p *features.Profile, ref *Reference, now time.Time) {
 			}
 		}
 	}
-	p.Categories, p.Brands, p.Words = categories.top(ref.names), brands.top(ref.names), words.top(ref.names)
+	p.Categories, p.Brands, p.Words = categories.top(p.Categories, ref.names), brands.top(p.Brands, ref.names), words.top(p.Words, ref.names)
 }
 
 // board sums weights by name, in the order in which they come.
@@ -131,9 +140,9 @@ func (b *board) add(number int32, w float64) {
 	b.places[number] = int32(len(b.votes)) // #nosec G115 -- as many as there are names
 }
 
-// top is the names of most weight, as shares of all that is above nothing. It
-// leaves the board empty.
-func (b *board) top(names []string) []features.Weighted {
+// top appends the names of most weight to out, as shares of all that is above
+// nothing. It leaves the board empty.
+func (b *board) top(out []features.Weighted, names []string) []features.Weighted {
 	var room [interests]vote
 	best := room[:0]
 	sum := 0.0
@@ -157,12 +166,9 @@ func (b *board) top(names []string) []features.Weighted {
 		best[at] = v
 	}
 	b.votes = b.votes[:0]
-	if len(best) == 0 {
-		return nil
-	}
-	out := make([]features.Weighted, len(best))
-	for i, v := range best {
-		out[i] = features.Weighted{Name: names[v.number], Weight: v.weight / sum}
+	out = slices.Grow(out, len(best))
+	for _, v := range best {
+		out = append(out, features.Weighted{Name: names[v.number], Weight: v.weight / sum})
 	}
 	return out
 }
@@ -274,17 +280,17 @@ func (s *State) scene(p *features.Profile) {
 			tag(name, s.seasons[i], .5, func() string { return "in " + name })
 		}
 	}
-	if d := most(s.devices); d.n > 0 {
+	if d := s.most(device); d.n > 0 {
 		name := string(s.named(d.name))
 		tag("device:"+name, d.n, .6, func() string { return "with " + name })
 	}
 }
 
-// most is the name seen most often, the first seen of equals.
-func most(list []count) count {
+// most is the market or device seen most often, the first seen of equals.
+func (s *State) most(w what) count {
 	var top count
-	for _, c := range list {
-		if c.n > top.n {
+	for _, c := range s.tallies {
+		if c.what == w && c.n > top.n {
 			top = c
 		}
 	}

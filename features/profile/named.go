@@ -35,30 +35,40 @@ func bigger[T any](list []T, more int) []T {
 	return append(slices.Grow([]T(nil), len(list)+max(more, 3, len(list)/4)), list...)
 }
 
-// indexFrom is how many items are looked through one by one: most shoppers have
-// fewer.
-const indexFrom = 24
+// indexFrom is how many items there must be to be found by their hashes; fewer
+// are looked through one by one. It is a power of two.
+const indexFrom = 32
 
-// find is the place of an item; -1: it is new. Past indexFrom items the index
-// has the places, counted from 1, at the item's hash or as soon after it as was
-// free; at most half of it is taken.
+// find is the place of an item; -1: it is new. From indexFrom items on those whose
+// hashes fall together hang together: the first of the chain of a hash is named by
+// the item at the place that the hash falls on, each of the chain names the next.
+// Places are counted from 1; 0 ends a chain. So the index takes no list of its
+// own, and depends on the items and their order alone.
 func (s *State) find(id string, hash uint64) int {
-	if s.index == nil {
+	if len(s.items) < indexFrom {
 		for i := range s.items {
-			if s.items[i].hash == hash && string(s.named(s.items[i].id)) == id {
+			if s.is(i, id, hash) {
 				return i
 			}
 		}
 		return -1
 	}
-	last := uint64(len(s.index) - 1)
-	for slot := hash & last; s.index[slot] > 0; slot = (slot + 1) & last {
-		i := int(s.index[slot]) - 1
-		if s.items[i].hash == hash && string(s.named(s.items[i].id)) == id {
-			return i
+	for at := s.items[s.falls(hash)].first; at > 0; at = s.items[at-1].next {
+		if s.is(int(at)-1, id, hash) {
+			return int(at) - 1
 		}
 	}
 	return -1
+}
+
+func (s *State) is(at int, id string, hash uint64) bool {
+	return s.items[at].hash == hash && string(s.named(s.items[at].id)) == id
+}
+
+// falls is the place that a hash falls on: below the largest power of two that is
+// not above the number of items.
+func (s *State) falls(hash uint64) int {
+	return int(hash & (1<<(bits.Len(uint(len(s.items)))-1) - 1)) // #nosec G115 -- below the number of items
 }
 
 // item is what was done about an item, valid until the next is asked for.
@@ -68,27 +78,29 @@ func (s *State) item(id string) *item {
 		return &s.items[at]
 	}
 	s.items = append(grown(s.items), item{id: s.keep(id), hash: hash})
-	switch n := len(s.items); {
-	case n > indexFrom && 2*n > len(s.index):
-		s.reindex()
-	case s.index != nil:
+	n := len(s.items)
+	if n&(n-1) == 0 {
+		s.reindex() // hashes fall on twice as many places
+	} else if n > indexFrom {
 		s.enter(n - 1)
 	}
-	return &s.items[len(s.items)-1]
+	return &s.items[n-1]
 }
 
 // enter puts the item at a place into the index.
 func (s *State) enter(at int) {
-	last := uint64(len(s.index) - 1)
-	slot := s.items[at].hash & last
-	for s.index[slot] > 0 {
-		slot = (slot + 1) & last
-	}
-	s.index[slot] = uint16(at + 1) // #nosec G115 -- a state has few items
+	of := &s.items[s.falls(s.items[at].hash)]
+	s.items[at].next = of.first
+	of.first = uint16(at + 1) // #nosec G115 -- a state has few items
 }
 
 func (s *State) reindex() {
-	s.index = make([]uint16, 1<<bits.Len(uint(2*len(s.items)-1)))
+	for i := range s.items {
+		s.items[i].first, s.items[i].next = 0, 0
+	}
+	if len(s.items) < indexFrom {
+		return
+	}
 	for i := range s.items {
 		s.enter(i)
 	}

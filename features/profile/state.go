@@ -37,22 +37,31 @@ type State struct {
 	orders                []uint64 // hashes of order ids, or of days where events name none, ascending
 	spent                 int64    // micros, returns off
 	bought, back          int64    // pieces
-	markets, devices      []count
-	visits                int64 // hours with an event
-	hour                  int64 // of the newest visit
+	tallies               []count  // of markets and devices
+	visits                int64    // hours with an event
+	hour                  int64    // of the newest visit
 	parts                 [4]int64
 	weekend               int64
 	seasons               [4]int64
 	items                 []item
-	sales                 []sale   // of the items that were bought
-	text                  []byte   // names of markets, devices and items, one after the other
-	index                 []uint16 // of items, by their hashes: see find
+	sales                 []sale // of the items that were bought
+	text                  []byte // names of markets, devices and items, one after the other
 }
 
+// count is how many visits were in a market or with a device.
 type count struct {
 	name name
 	n    int64
+	what what
 }
+
+type what uint8
+
+const (
+	market what = iota
+	device
+	counted // so many
+)
 
 // item is what the shopper did about one item.
 type item struct {
@@ -61,6 +70,8 @@ type item struct {
 	id     name
 	hash   uint64 // of the id
 	sale   int32  // place among sales, from 1; 0: never bought
+
+	first, next uint16 // of items by their hashes: see find
 }
 
 // sold is what was bought of an item; nil: nothing. It is valid until the next
@@ -257,24 +268,29 @@ func (s *State) visit(e *features.Event) {
 		s.weekend++
 	}
 	s.seasons[int(t.Month())%12/3]++
-	s.markets = s.tally(s.markets, e.Market)
-	s.devices = s.tally(s.devices, e.Device)
+	s.tally(market, e.Market)
+	s.tally(device, e.Device)
 }
 
-func (s *State) tally(list []count, name string) []count {
+func (s *State) tally(w what, name string) {
 	if name == "" {
-		return list
+		return
 	}
-	for i := range list {
-		if string(s.named(list[i].name)) == name {
-			list[i].n++
-			return list
+	n := 0
+	for i := range s.tallies {
+		c := &s.tallies[i]
+		if c.what != w {
+			continue
 		}
+		if string(s.named(c.name)) == name {
+			c.n++
+			return
+		}
+		n++
 	}
-	if len(list) == 64 {
-		return list
+	if n < 64 {
+		s.tallies = append(s.tallies, count{s.keep(name), 1, w})
 	}
-	return append(list, count{s.keep(name), 1})
 }
 
 // forget keeps the items of most interest, in the order they came. Totals stay.
@@ -300,10 +316,8 @@ func (s *State) forget() {
 	slices.Sort(keep)
 	old := *s
 	s.text = nil
-	for _, list := range [][]count{s.markets, s.devices} {
-		for i := range list {
-			list[i].name = s.keep(string(old.named(list[i].name)))
-		}
+	for i := range s.tallies {
+		s.tallies[i].name = s.keep(string(old.named(s.tallies[i].name)))
 	}
 	s.items, s.sales = make([]item, 0, 2*itemCap+1), nil
 	for _, i := range keep {

@@ -2,6 +2,9 @@ package api
 
 import (
 	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
 
@@ -11,14 +14,38 @@ import (
 )
 
 func profileToProto(f *live.Found, id string) *attunev1.Profile {
-	p := f.Profile
-	out := &attunev1.Profile{
-		Key: f.Key.String(), User: id, Market: p.Market, First: timeToProto(p.First), Last: timeToProto(p.Last),
-		RecencyDays: p.RecencyDays, Orders: int32(p.Orders), // #nosec G115 -- nobody orders so often
-		Spent: p.Spent, Pieces: int64(p.Pieces), ReturnShare: p.ReturnShare, GapDays: p.GapDays, PriceLevel: p.PriceLevel,
-		Lifecycle: p.Lifecycle, Categories: interestsToProto(p.Categories), Brands: interestsToProto(p.Brands),
-		Words: interestsToProto(p.Words), Segments: p.Segments, Sequence: f.Seq,
+	return new(profileRoom).profile(f, id)
+}
+
+// profileRoom is where the messages of many profiles are, side by side: one by
+// one each of them would be some fifty pieces of memory. It is of one answer.
+type profileRoom struct {
+	each int // profiles that are to come, about
+
+	profiles  []attunev1.Profile
+	times     []timestamppb.Timestamp
+	interests []attunev1.Interest
+	lists     []*attunev1.Interest
+}
+
+// take is the next n of a room, which gets place for more where it has too little.
+func take[T any](room *[]T, n, more int) []T {
+	if len(*room) < n {
+		*room = make([]T, max(n, more))
 	}
+	taken := (*room)[:n:n]
+	*room = (*room)[n:]
+	return taken
+}
+
+func (r *profileRoom) profile(f *live.Found, id string) *attunev1.Profile {
+	p := f.Profile
+	out := &take(&r.profiles, 1, r.each)[0]
+	out.Key, out.User, out.Market, out.First, out.Last = f.Key.String(), id, p.Market, r.time(p.First), r.time(p.Last)
+	out.RecencyDays, out.Orders = p.RecencyDays, int32(p.Orders) // #nosec G115 -- nobody orders so often
+	out.Spent, out.Pieces, out.ReturnShare, out.GapDays, out.PriceLevel = p.Spent, int64(p.Pieces), p.ReturnShare, p.GapDays, p.PriceLevel
+	out.Lifecycle, out.Categories, out.Brands, out.Words = p.Lifecycle, r.list(p.Categories), r.list(p.Brands), r.list(p.Words)
+	out.Segments, out.Sequence = p.Segments, f.Seq
 	for i := range p.Tags {
 		t := &p.Tags[i]
 		tag := &attunev1.ProfileTag{Name: t.Name, Confidence: t.Confidence, Evidence: t.Evidence, Since: timeToProto(t.Since)}
@@ -31,13 +58,30 @@ func profileToProto(f *live.Found, id string) *attunev1.Profile {
 	return out
 }
 
-func interestsToProto(list []features.Weighted) []*attunev1.Interest {
-	out, room := make([]*attunev1.Interest, len(list)), make([]attunev1.Interest, len(list))
+func (r *profileRoom) time(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	out := &take(&r.times, 1, 2*r.each)[0]
+	out.Seconds, out.Nanos = t.Unix(), int32(t.Nanosecond()) // #nosec G115 -- below a billion
+	return out
+}
+
+func (r *profileRoom) list(list []features.Weighted) []*attunev1.Interest {
+	const most = 20 // of a profile, but for words
+	if len(list) == 0 {
+		return nil
+	}
+	out, interests := take(&r.lists, len(list), most*min(r.each, 50)), take(&r.interests, len(list), most*min(r.each, 50))
 	for i, w := range list {
-		out[i] = &room[i]
+		out[i] = &interests[i]
 		out[i].Name, out[i].Weight = w.Name, w.Weight
 	}
 	return out
+}
+
+func interestsToProto(list []features.Weighted) []*attunev1.Interest {
+	return new(profileRoom).list(list)
 }
 
 func censusToProto(c *profile.Census) *attunev1.Census {

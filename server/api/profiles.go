@@ -86,21 +86,21 @@ func (s *Profiles) BatchGetProfiles(ctx context.Context, r *attunev1.BatchGetPro
 
 // find fills in the profiles of those ids that have one.
 func (s *Profiles) find(ctx context.Context, shop features.ShopID, ids []string, found []*attunev1.Profile) error {
-	for i, id := range ids {
-		key, err := person(ctx, s.Names, shop, id)
-		if err != nil {
-			return err
-		}
-		f, err := s.Keeper.Get(ctx, shop, key)
-		if errors.Is(err, store.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		found[i] = profileToProto(&f, id)
+	names, err := s.Names.Known(ctx, shop)
+	if err != nil {
+		return err
 	}
-	return nil
+	if names == nil {
+		return store.ErrNotFound
+	}
+	keys := make([]features.UserKey, len(ids))
+	for i, id := range ids {
+		keys[i] = names.User(id)
+	}
+	room := profileRoom{each: len(ids)}
+	return s.Keeper.Each(ctx, shop, keys, func(at int, f *profile.Found) {
+		found[at] = room.profile(f, ids[at])
+	})
 }
 
 // ListProfiles implements the RPC.

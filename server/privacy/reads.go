@@ -175,6 +175,14 @@ var personFields = []struct {
 
 // personsIn are the pseudonyms of those that an answer lists, or is.
 func personsIn(m protoreflect.Message, names *features.Pseudonyms) (who []string) {
+	if batch, ok := m.Interface().(*attunev1.BatchGetProfilesResponse); ok { // asked for by the thousand: as below
+		for _, p := range batch.GetProfiles() {
+			if key := p.GetKey(); key != "" {
+				who = append(who, key)
+			}
+		}
+		return who
+	}
 	if p := personIn(m, names); p != "" && m.Descriptor().FullName() == "attune.v1.Member" {
 		return []string{p}
 	}

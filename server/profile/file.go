@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/attune-rec/attune/features"
-	"github.com/attune-rec/attune/features/profile"
 	"github.com/attune-rec/attune/features/store"
 )
 
@@ -164,7 +163,7 @@ func (s *shop) writeTo(out io.Writer, seq int64, began time.Time) error {
 			continue
 		}
 		e.mu.Lock()
-		write := e.loaded && e.state != nil && e.state.Seq() > 0
+		write := e.has()
 		var err error
 		if write {
 			body, err = e.state.AppendBinary(body[:0])
@@ -323,10 +322,10 @@ func (s *shop) readStates(r io.Reader, choices *store.Choices) error {
 		if !now.Has(features.Personalisation) || features.Purposes(head[24])&features.Personalisation == 0 {
 			continue
 		}
-		state := new(profile.State)
-		if err := state.UnmarshalBinary(body); err != nil {
+		e := &entry{loaded: true, agreed: true, consent: now}
+		if err := e.state.UnmarshalBinary(body); err != nil {
 			return err
 		}
-		s.entries.Add(key, &entry{loaded: true, consent: now, state: state})
+		s.entries.PeekOrAdd(key, e)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/attune-rec/attune/features"
-	"github.com/attune-rec/attune/features/profile"
 	"github.com/attune-rec/attune/features/store"
 )
 
@@ -257,12 +256,7 @@ func (f *folding) take(e *features.Event) error {
 		if err != nil || !consent.Has(features.Personalisation) {
 			return err
 		}
-		first := &entry{loaded: true, consent: consent, market: e.Market, state: new(profile.State)}
-		if before, found, _ := s.entries.PeekOrAdd(key, first); found {
-			kept = before // asked for meanwhile
-		} else {
-			kept = first
-		}
+		kept = s.entries.PeekOrAdd(key, &entry{loaded: true, agreed: true, consent: consent, market: e.Market}) // another's, where asked for meanwhile
 	}
 	kept.fold(e)
 	return f.moved(kept, key, e.Market)
@@ -295,7 +289,7 @@ func (f *folding) moved(kept *entry, key features.UserKey, market string) error 
 func (e *entry) fold(ev *features.Event) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.loaded || e.state == nil {
+	if !e.loaded || !e.agreed {
 		return false
 	}
 	if e.state.Update(ev) {

@@ -228,6 +228,31 @@ func (k *Keeper) Get(ctx context.Context, id features.ShopID, key features.UserK
 	return f, err
 }
 
+// Each calls f with the profiles of those keys that have one, as Get does, with
+// their places among the keys. A profile is valid within f alone: none is kept
+// that nobody kept before.
+func (k *Keeper) Each(ctx context.Context, id features.ShopID, keys []features.UserKey, f func(at int, found *Found)) error {
+	s := k.shop(id)
+	var room features.Profile
+	for i, key := range keys {
+		if e, ok := s.entries.Get(key); ok {
+			if found, ok := s.glance(key, e, &room); ok {
+				f(i, &found)
+				continue
+			}
+		}
+		found, err := k.Get(ctx, id, key)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		f(i, &found)
+	}
+	return nil
+}
+
 // Kept is the profile of a user or session as it was last made, without reading
 // or making anything; nil where none is in memory.
 func (k *Keeper) Kept(id features.ShopID, key features.UserKey) *features.Profile {
@@ -241,7 +266,10 @@ func (k *Keeper) Kept(id features.ShopID, key features.UserKey) *features.Profil
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.made
+	if e.made == nil {
+		return nil
+	}
+	return e.made.profile
 }
 
 // Stored implements collect.Listener: there is something to read. Where events

@@ -208,7 +208,7 @@ func TestConsentDecides(t *testing.T) {
 	if f, err := b.get(k, "ann"); !errors.Is(err, store.ErrNotFound) {
 		t.Fatalf("got %+v, %v: want no profile without consent", f.Profile, err)
 	}
-	if e, ok := k.shop(shopID).entries.Peek(b.names.User("ann")); ok && e.state != nil {
+	if e, ok := k.shop(shopID).entries.Peek(b.names.User("ann")); ok && e.agreed {
 		t.Fatal("a state is kept of one who did not agree")
 	}
 	say(features.AllPurposes)

@@ -27,7 +27,7 @@ const (
 type shop struct {
 	k       *Keeper
 	id      features.ShopID
-	entries *lru.Cache[features.UserKey, *entry]
+	entries *kept
 	links   *lru.Cache[features.UserKey, features.UserKey] // whom a key was found to be
 	linking atomic.Int64                                   // grows with every link
 	roster  roster
@@ -64,26 +64,40 @@ type shop struct {
 // entry is what is kept of one user or session.
 type entry struct {
 	mu      sync.Mutex
+	seen    atomic.Bool // of kept
 	loaded  bool
+	agreed  bool // to personalisation: without, the state is empty
 	consent features.Purposes
-	market  string         // that consent was looked up for
-	state   *profile.State // nil without consent to personalisation
+	market  string // that consent was looked up for
+	state   profile.State
 
-	made *features.Profile // nil: not made since the state changed
-	from madeFrom
+	made *made // nil: not made since the state changed
 }
 
-// madeFrom is what a profile was made with, beside the state.
+// has reports whether there is anything to say of the shopper; e's lock is held.
+func (e *entry) has() bool { return e.loaded && e.agreed && e.state.Seq() > 0 }
+
+// made is a profile and what it was made with, beside the state.
+type made struct {
+	profile *features.Profile
+	from    madeFrom
+}
+
 type madeFrom struct {
 	ref      *profile.Reference
 	segments *profile.Segments
 	at       time.Time
 }
 
+// holds reports whether a profile made so is as one made now.
+func (f *madeFrom) holds(now madeFrom) bool {
+	return f.ref == now.ref && f.segments == now.segments && now.at.Sub(f.at) <= freshEnough && !now.at.Before(f.at)
+}
+
 func newShop(k *Keeper, id features.ShopID) *shop {
 	s := &shop{k: k, id: id, wake: make(chan struct{}, 1), goods: make(chan struct{}, 1), hits: k.reads.WithLabelValues("memory")}
-	s.entries, _ = lru.New[features.UserKey, *entry](k.o.Size)          // the sizes are above 0
-	s.links, _ = lru.New[features.UserKey, features.UserKey](linksKept) // likewise
+	s.entries = newKept(k.o.Size)
+	s.links, _ = lru.New[features.UserKey, features.UserKey](linksKept) // the size is above 0
 	s.roster.all = map[features.UserKey]struct{}{}
 	return s
 }
@@ -104,8 +118,8 @@ func (s *shop) stale(key features.UserKey) bool {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	had := e.state != nil
-	e.loaded, e.state, e.made = false, nil, nil
+	had := e.agreed
+	e.loaded, e.agreed, e.state, e.made = false, false, profile.State{}, nil
 	return had
 }
 
@@ -138,12 +152,9 @@ func (s *shop) get(ctx context.Context, key features.UserKey) (Found, error) {
 		if nobody, err := s.nobody(ctx, key); nobody || err != nil {
 			return Found{Key: key}, err
 		}
-		e = new(entry)
-		if before, found, _ := s.entries.PeekOrAdd(key, e); found {
-			e = before
-		}
+		e = s.entries.PeekOrAdd(key, new(entry))
 	}
-	return s.read(ctx, key, e)
+	return s.read(ctx, key, e, true)
 }
 
 // nobody reports a key under which nothing was ever done: it takes no place
@@ -168,27 +179,46 @@ func (s *shop) nobody(ctx context.Context, key features.UserKey) (bool, error) {
 	return len(own) == 0, nil
 }
 
-// peek is get for who reads many: what is not kept is made and not kept.
+// peek is get for who reads many: what is not kept is made and not kept, nor is
+// the profile.
 func (s *shop) peek(ctx context.Context, key features.UserKey) (Found, error) {
 	e, ok := s.entries.Peek(key)
 	if !ok {
 		e = new(entry)
 	}
-	return s.read(ctx, key, e)
+	return s.read(ctx, key, e, false)
 }
 
 // ready is the profile of an entry that has a state.
 func (s *shop) ready(key features.UserKey, e *entry) (Found, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.loaded || e.state == nil || e.state.Seq() == 0 {
+	if !e.has() {
 		return Found{}, false
 	}
 	s.hits.Inc()
-	return s.conclude(key, e), true
+	return s.conclude(key, e, true), true
 }
 
-func (s *shop) read(ctx context.Context, key features.UserKey, e *entry) (Found, error) {
+// glance is ready, with the profile in room where none is kept.
+func (s *shop) glance(key features.UserKey, e *entry, room *features.Profile) (Found, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.has() {
+		return Found{}, false
+	}
+	s.hits.Inc()
+	from := madeFrom{s.ref.Load(), s.segments.Load(), s.k.o.Clock()}
+	if e.made != nil && e.made.from.holds(from) {
+		room = e.made.profile
+	} else {
+		from.make(&e.state, room)
+	}
+	return Found{Key: key, Consent: e.consent, Profile: room, Seq: e.state.Seq()}, true
+}
+
+// read is the profile of an entry, which is kept where it is to be.
+func (s *shop) read(ctx context.Context, key features.UserKey, e *entry, keep bool) (Found, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.loaded {
@@ -199,25 +229,31 @@ func (s *shop) read(ctx context.Context, key features.UserKey, e *entry) (Found,
 	} else {
 		s.hits.Inc()
 	}
-	if e.state == nil || e.state.Seq() == 0 {
+	if !e.has() {
 		return Found{Key: key, Consent: e.consent}, nil
 	}
-	return s.conclude(key, e), nil
+	return s.conclude(key, e, keep), nil
 }
 
 // conclude is the profile of an entry with a state; its lock is held.
-func (s *shop) conclude(key features.UserKey, e *entry) Found {
-	f := Found{Key: key, Consent: e.consent}
-	now := s.k.o.Clock()
-	from := madeFrom{s.ref.Load(), s.segments.Load(), now}
-	if e.made == nil || e.from.ref != from.ref || e.from.segments != from.segments || now.Sub(e.from.at) > freshEnough || now.Before(e.from.at) {
-		e.made, e.from = e.state.Profile(from.ref, now), from
-		if from.segments != nil {
-			e.made.Segments = from.segments.Of(e.made, now)
+func (s *shop) conclude(key features.UserKey, e *entry, keep bool) Found {
+	m := e.made
+	if from := (madeFrom{s.ref.Load(), s.segments.Load(), s.k.o.Clock()}); m == nil || !m.from.holds(from) {
+		m = &made{new(features.Profile), from}
+		from.make(&e.state, m.profile)
+		if keep {
+			e.made = m
 		}
 	}
-	f.Profile, f.Seq = e.made, e.state.Seq()
-	return f
+	return Found{Key: key, Consent: e.consent, Profile: m.profile, Seq: e.state.Seq()}
+}
+
+// make concludes into p.
+func (f *madeFrom) make(state *profile.State, p *features.Profile) {
+	state.ProfileInto(p, f.ref, f.at)
+	if f.segments != nil {
+		p.Segments = f.segments.Of(p, f.at)
+	}
 }
 
 // counts reports whether an event says anything of its shopper and of goods.
@@ -238,7 +274,7 @@ func (s *shop) load(ctx context.Context, key features.UserKey, e *entry) error {
 		return err
 	}
 	if !consent.Has(features.Personalisation) {
-		e.loaded, e.consent, e.market, e.state, e.made = true, consent, market, nil, nil // nothing of them is kept
+		e.loaded, e.agreed, e.consent, e.market, e.state, e.made = true, false, consent, market, profile.State{}, nil // nothing of them is kept
 		return nil
 	}
 	events, err := s.k.o.Store.HistoryOf(ctx, s.id, key, own, mostEvents)
@@ -246,7 +282,7 @@ func (s *shop) load(ctx context.Context, key features.UserKey, e *entry) error {
 		return err
 	}
 	own = append(own, key)
-	state := new(profile.State)
+	var state profile.State
 	known := len(own) > 1
 	for i := range events {
 		ev := &events[i]
@@ -258,7 +294,7 @@ func (s *shop) load(ctx context.Context, key features.UserKey, e *entry) error {
 	if known && state.Seq() > 0 {
 		s.roster.add(key) // who is found is listed, even before the follower comes to it
 	}
-	e.loaded, e.consent, e.market, e.state, e.made = true, consent, market, state, nil
+	e.loaded, e.agreed, e.consent, e.market, e.state, e.made = true, true, consent, market, state, nil
 	return nil
 }
 

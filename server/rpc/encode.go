@@ -25,10 +25,13 @@ func encoded(v any) (mem.BufferSlice, bool) {
 		e.begin(size)
 		e.recommend(m)
 	case *attunev1.SimilarItemsResponse:
-		size := sizeOfText(m.GetRelease()) + sizeOfItems(m.GetItems())
+		size := sizeOfText(1, m.GetRelease()) + sizeOfItems(2, m.GetItems())
 		e.begin(size)
 		e.text(1, m.GetRelease())
 		e.items(2, m.GetItems())
+	case *attunev1.BatchGetProfilesResponse:
+		e.begin(sizeOfProfiles(m))
+		e.profiles(m)
 	default:
 		return nil, false
 	}
@@ -65,37 +68,44 @@ func (e *encoder) free() {
 	}
 }
 
-// The fields of these messages have numbers below 16: a tag is one byte.
+// tag says which field follows and how.
+func (e *encoder) tag(field byte, wire protowire.Type) {
+	e.b = protowire.AppendVarint(e.b, uint64(field)<<3|uint64(wire)) // #nosec G115 -- not negative
+}
 
-func (e *encoder) text(field protowire.Number, s string) {
-	if s == "" {
-		return
+func (e *encoder) text(field byte, s string) {
+	if s != "" {
+		e.part(field, s)
 	}
+}
+
+// part is one text of a list, which may be empty.
+func (e *encoder) part(field byte, s string) {
 	e.bad = e.bad || !utf8.ValidString(s)
 	e.open(field, len(s))
 	e.b = append(e.b, s...)
 }
 
-func (e *encoder) open(field protowire.Number, size int) {
-	e.b = append(e.b, byte(field)<<3|byte(protowire.BytesType)) // #nosec G115 -- below 16
-	e.b = protowire.AppendVarint(e.b, uint64(size))             // #nosec G115 -- not negative
+func (e *encoder) open(field byte, size int) {
+	e.tag(field, protowire.BytesType)
+	e.b = protowire.AppendVarint(e.b, uint64(size)) // #nosec G115 -- not negative
 }
 
-func (e *encoder) number(field protowire.Number, v float64) {
+func (e *encoder) number(field byte, v float64) {
 	if u := math.Float64bits(v); u != 0 {
-		e.b = append(e.b, byte(field)<<3|byte(protowire.Fixed64Type)) // #nosec G115 -- below 16
+		e.tag(field, protowire.Fixed64Type)
 		e.b = protowire.AppendFixed64(e.b, u)
 	}
 }
 
-func (e *encoder) varint(field protowire.Number, v uint64) {
+func (e *encoder) varint(field byte, v uint64) {
 	if v != 0 {
-		e.b = append(e.b, byte(field)<<3|byte(protowire.VarintType)) // #nosec G115 -- below 16
+		e.tag(field, protowire.VarintType)
 		e.b = protowire.AppendVarint(e.b, v)
 	}
 }
 
-func (e *encoder) flag(field protowire.Number, v bool) {
+func (e *encoder) flag(field byte, v bool) {
 	if v {
 		e.varint(field, 1)
 	}
@@ -114,7 +124,7 @@ func (e *encoder) recommend(m *attunev1.RecommendResponse) {
 	e.text(6, m.GetNextPageToken())
 }
 
-func (e *encoder) items(field protowire.Number, items []*attunev1.RecommendedItem) {
+func (e *encoder) items(field byte, items []*attunev1.RecommendedItem) {
 	for _, it := range items {
 		e.open(field, sizeOfItem(it))
 		e.text(1, it.GetItem())
@@ -148,77 +158,86 @@ func (e *encoder) reason(r *attunev1.Reason) {
 
 func sizeOfVarint(v uint64) int { return (bits.Len64(v|1) + 6) / 7 }
 
-func sizeOfText(s string) int {
+func sizeOfText(field byte, s string) int {
 	if s == "" {
 		return 0
 	}
-	return sizeOfPart(len(s))
+	return sizeOfPart(field, len(s))
 }
 
 // sizeOfPart is what a message or text within another takes with what stands
 // before it.
-func sizeOfPart(size int) int { return 1 + sizeOfVarint(uint64(size)) + size } // #nosec G115 -- not negative
+func sizeOfPart(field byte, size int) int {
+	return sizeOfField(field) + sizeOfVarint(uint64(size)) + size // #nosec G115 -- not negative
+}
 
-func sizeOfNumber(v float64) int {
+// sizeOfField is what the tag of a field takes.
+func sizeOfField(field byte) int { return sizeOfVarint(uint64(field) << 3) }
+
+func sizeOfNumber(field byte, v float64) int {
 	if math.Float64bits(v) == 0 {
 		return 0
 	}
-	return 9
+	return sizeOfField(field) + 8
 }
 
-func sizeOfFlag(v bool) int {
-	if v {
-		return 2
+func sizeOfInt(field byte, v int64) int {
+	if v == 0 {
+		return 0
 	}
-	return 0
+	return sizeOfField(field) + sizeOfVarint(uint64(v)) // #nosec G115 -- as the wire has it
+}
+
+func sizeOfFlag(field byte, v bool) int {
+	if !v {
+		return 0
+	}
+	return sizeOfField(field) + 1
 }
 
 func sizeOfRecommend(m *attunev1.RecommendResponse) int {
-	n := sizeOfText(m.GetRecommendationId()) + sizeOfText(m.GetRelease()) + sizeOfItems(m.GetItems()) + sizeOfFlag(m.GetDegraded())
+	n := sizeOfText(1, m.GetRecommendationId()) + sizeOfText(2, m.GetRelease()) + sizeOfItems(3, m.GetItems()) + sizeOfFlag(4, m.GetDegraded())
 	for _, d := range m.GetDegradations() {
-		n += sizeOfPart(sizeOfDegradation(d))
+		n += sizeOfPart(5, sizeOfDegradation(d))
 	}
-	return n + sizeOfText(m.GetNextPageToken())
+	return n + sizeOfText(6, m.GetNextPageToken())
 }
 
 func sizeOfDegradation(d *attunev1.Degradation) int {
-	return sizeOfText(d.GetComponent()) + sizeOfText(d.GetWhy())
+	return sizeOfText(1, d.GetComponent()) + sizeOfText(2, d.GetWhy())
 }
 
-func sizeOfItems(items []*attunev1.RecommendedItem) (n int) {
+func sizeOfItems(field byte, items []*attunev1.RecommendedItem) (n int) {
 	for _, it := range items {
-		n += sizeOfPart(sizeOfItem(it))
+		n += sizeOfPart(field, sizeOfItem(it))
 	}
 	return n
 }
 
 func sizeOfItem(it *attunev1.RecommendedItem) int {
-	n := sizeOfText(it.GetItem()) + sizeOfNumber(it.GetScore()) + sizeOfText(it.GetSource()) + sizeOfText(it.GetTitle()) + sizeOfFlag(it.GetSponsored())
+	n := sizeOfText(1, it.GetItem()) + sizeOfNumber(2, it.GetScore()) + sizeOfText(3, it.GetSource()) + sizeOfText(5, it.GetTitle()) +
+		sizeOfFlag(7, it.GetSponsored())
 	if r := it.GetReason(); r != nil {
-		n += sizeOfPart(sizeOfReason(r))
+		n += sizeOfPart(4, sizeOfReason(r))
 	}
 	if p := it.GetPrice(); p != nil {
-		n += sizeOfPart(sizeOfMoney(p))
+		n += sizeOfPart(6, sizeOfMoney(p))
 	}
 	return n
 }
 
 func sizeOfReason(r *attunev1.Reason) int {
-	n := sizeOfText(r.GetKind()) + sizeOfText(r.GetText())
+	n := sizeOfText(1, r.GetKind()) + sizeOfText(2, r.GetText())
 	for _, v := range r.GetEvidence() {
-		n += sizeOfPart(sizeOfEvidence(v))
+		n += sizeOfPart(3, sizeOfEvidence(v))
 	}
 	return n
 }
 
 func sizeOfEvidence(v *attunev1.Evidence) int {
-	return sizeOfText(v.GetItem()) + sizeOfText(v.GetEventType()) + sizeOfNumber(v.GetContribution()) + sizeOfText(v.GetName())
+	return sizeOfText(1, v.GetItem()) + sizeOfText(2, v.GetEventType()) + sizeOfNumber(3, v.GetContribution()) + sizeOfText(4, v.GetName())
 }
 
 func sizeOfMoney(p *attunev1.Money) int {
-	n := sizeOfText(p.GetCurrency())
-	if p.GetMicros() != 0 {
-		n += 1 + sizeOfVarint(uint64(p.GetMicros())) // #nosec G115 -- as the wire has it
-	}
-	return n
+	return sizeOfText(1, p.GetCurrency()) + sizeOfInt(2, p.GetMicros())
 }

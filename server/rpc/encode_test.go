@@ -28,7 +28,11 @@ func scatter(rng *rand.Rand, m protoreflect.Message) {
 			list := m.Mutable(f).List()
 			for range rng.IntN(4) {
 				v := list.NewElement()
-				scatter(rng, v.Message())
+				if f.Message() != nil {
+					scatter(rng, v.Message())
+				} else {
+					v = protoreflect.ValueOfString([]string{"", "x", "é中"}[rng.IntN(3)])
+				}
 				list.Append(v)
 			}
 		case f.Kind() == protoreflect.MessageKind:
@@ -39,6 +43,8 @@ func scatter(rng *rand.Rand, m protoreflect.Message) {
 			m.Set(f, protoreflect.ValueOfFloat64([]float64{0, math.Copysign(0, -1), 1.5, math.NaN(), math.Inf(1)}[rng.IntN(5)]))
 		case f.Kind() == protoreflect.Int64Kind:
 			m.Set(f, protoreflect.ValueOfInt64([]int64{0, 1, -1, math.MaxInt64, 127, 128, 1 << 40}[rng.IntN(7)]))
+		case f.Kind() == protoreflect.Int32Kind:
+			m.Set(f, protoreflect.ValueOfInt32([]int32{0, 1, -1, math.MaxInt32, 127, 128}[rng.IntN(6)]))
 		case f.Kind() == protoreflect.BoolKind:
 			m.Set(f, protoreflect.ValueOfBool(rng.IntN(2) == 0))
 		}
@@ -50,7 +56,7 @@ func scatter(rng *rand.Rand, m protoreflect.Message) {
 func TestAnswersAreEncodedAsByTheLibrary(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 3000 {
-		for _, m := range []proto.Message{&attunev1.RecommendResponse{}, &attunev1.SimilarItemsResponse{}} {
+		for _, m := range []proto.Message{&attunev1.RecommendResponse{}, &attunev1.SimilarItemsResponse{}, &attunev1.BatchGetProfilesResponse{}} {
 			scatter(rng, m.ProtoReflect())
 			want, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
 			if err != nil {
