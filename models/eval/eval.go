@@ -37,23 +37,26 @@ type Options struct {
 	KeepSeen bool   // rank items of the user's history as well
 	History  int    // interactions a request shows at most, the newest; 0: features.HistoryCap, below 0: all
 	Workers  int    // goroutines at most; 0: GOMAXPROCS
-	Ties     Ties   // among sampled candidates
+	Ties     Ties   // who comes first of equal scores
 	MaxCases int    // a seeded sample of so many; 0: all
-	Seed     uint64 // of that sample
+	Seed     uint64 // of that sample, and of drawn ties
 	Progress func(done, total int)
 }
 
 // Ties says where a positive comes among sampled candidates of equal score. The
-// catalogue is always ranked by row within equal scores.
+// catalogue is ranked by row within equal scores, save under TiesDrawn.
 type Ties string
 
 // The rules of ties. A model that gives everything the same score gets nothing
 // under TiesLast and everything under TiesFirst, which is there to compare with
-// figures that were made so.
+// figures that were made so. Under TiesDrawn, which holds for the catalogue too,
+// it gets what chance gives: equal scores rank in an order drawn for each case,
+// so that the order of rows, which is that of the files, tells it nothing.
 const (
 	TiesLast  Ties = "last" // the default
 	TiesRow   Ties = "row"
 	TiesFirst Ties = "first"
+	TiesDrawn Ties = "drawn"
 )
 
 // Result is what Run measured, case by case: a case is a user, or a line of
@@ -92,9 +95,9 @@ func Plan(t Task, o Options) (*Cases, error) {
 		}
 	}
 	switch o.Ties {
-	case "", TiesLast, TiesRow, TiesFirst:
+	case "", TiesLast, TiesRow, TiesFirst, TiesDrawn:
 	default:
-		return nil, fmt.Errorf("%w: unknown rule of ties %q: expected last, row or first", ErrTask, o.Ties)
+		return nil, fmt.Errorf("%w: unknown rule of ties %q: expected last, row, first or drawn", ErrTask, o.Ties)
 	}
 	c := &Cases{}
 	if t.Negatives != nil {

@@ -3,6 +3,7 @@ package eval
 import (
 	"context"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"sync/atomic"
 
@@ -39,6 +40,9 @@ type worker struct {
 	list   []features.Row // the ranking
 	hits   []bool
 	found  []float32          // the scores of the relevant items
+	order  []features.Row     // under TiesDrawn: the items in the order of the case
+	place  []int32            // under TiesDrawn: of each item in that order; empty: rows' own order
+	drawn  []float32          // scores in that order
 	alike  map[uint64]float64 // cosines of pairs of items, for diversity
 	counts [][]int32          // by lengths, then item: how often it was among the first
 	silent int
@@ -131,15 +135,38 @@ func (j *judge) full(m models.Scorer, many models.BatchScorer, w *worker, lo, hi
 				scores[it.Row] = float32(math.NaN())
 			}
 		}
+		rows, ranked := j.items, scores
+		if j.options.Ties == TiesDrawn {
+			rows, ranked = w.deal(j.drawn(lo+i), scores)
+		}
 		w.top.Reset(j.most)
-		w.top.PushBlock(0, scores)
+		w.top.PushBlock(0, ranked)
 		w.best = w.top.Sorted(w.best[:0])
 		w.list = w.list[:0]
 		for _, b := range w.best {
-			w.list = append(w.list, features.Row(b.Index))
+			w.list = append(w.list, rows[b.Index])
 		}
 		j.measure(w, lo+i, j.items, scores)
 	}
+}
+
+// drawn is the chance by which case c's ties are drawn, the same for every model.
+func (j *judge) drawn(c int) *rand.Rand { return rand.New(rand.NewPCG(j.options.Seed, uint64(c))) } // #nosec G404 G115 -- drawn again the same
+
+// deal is the items and their scores in an order of random.
+func (w *worker) deal(random *rand.Rand, scores []float32) ([]features.Row, []float32) {
+	if len(w.order) == 0 {
+		w.order, w.place = make([]features.Row, len(scores)), make([]int32, len(scores))
+	}
+	for i := range w.order {
+		w.order[i] = features.Row(i)
+	}
+	random.Shuffle(len(w.order), func(a, b int) { w.order[a], w.order[b] = w.order[b], w.order[a] })
+	w.drawn = grow(w.drawn, len(scores))
+	for at, row := range w.order {
+		w.drawn[at], w.place[row] = scores[row], int32(at)
+	}
+	return w.order, w.drawn
 }
 
 // sampled ranks the sampled candidates of case c. Equal scores rank in the order
@@ -154,6 +181,8 @@ func (j *judge) sampled(m models.Scorer, w *worker, c int) {
 		at = 0
 	case TiesRow:
 		at, _ = slices.BinarySearch(others, positive[0])
+	case TiesDrawn:
+		at = j.drawn(c).IntN(len(others) + 1)
 	}
 	w.rows = append(append(append(w.rows[:0], others[:at]...), positive...), others[at:]...)
 	w.scores = grow(w.scores, len(w.rows))
@@ -221,7 +250,7 @@ func (w *worker) ranks(rows []features.Row, scores []float32, relevant []feature
 		switch {
 		case s != s:
 			s = none
-		case s > best || bestRow == features.NoRow:
+		case s > best || bestRow == features.NoRow || s == best && w.before(row, bestRow):
 			best, bestRow = s, row
 			fallthrough
 		default:
@@ -241,7 +270,7 @@ func (w *worker) ranks(rows []features.Row, scores []float32, relevant []feature
 		case s == s:
 			others++
 			above += wins(w.found, s)
-			if s > best || s == best && rows[i] < bestRow {
+			if s > best || s == best && w.before(rows[i], bestRow) {
 				ahead++
 			}
 		}
@@ -264,6 +293,14 @@ func (w *worker) ranks(rows []features.Row, scores []float32, relevant []feature
 		first = 1 / float64(1+ahead)
 	}
 	return auc, first
+}
+
+// before reports whether a comes before b of equal score.
+func (w *worker) before(a, b features.Row) bool {
+	if len(w.place) > 0 {
+		return w.place[a] < w.place[b]
+	}
+	return a < b
 }
 
 // wins counts the scores above s, and those equal to it as halves; found

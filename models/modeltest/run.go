@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 
@@ -24,12 +25,13 @@ type Options struct {
 	Parts        func(t *testing.T, d *dataset.Dataset) []models.Part // of a composite
 	InOrder      bool                                                 // it predicts what comes next: each history of the board in an order of its own, see Shuffle
 	Allocates    bool                                                 // a steady Score may allocate: only for models that never serve
+	Listwise     bool                                                 // a score is that among the candidates asked for together, and so is its explanation
 }
 
 const seed = 7
 
 // Run holds the kind to the contract of models.Model: the checkerboard, batch
-// equal to single, saved equal to fitted, no NaN, unseen users, renumbered
+// equal to single, a part of the items scored as among all, saved equal to fitted, no NaN, unseen users, renumbered
 // items, vectors that agree with scores, explanations that are true, no
 // allocation in a steady request, and safety for concurrent use.
 func Run(t *testing.T, kind models.Kind, o Options) {
@@ -45,7 +47,7 @@ func Run(t *testing.T, kind models.Kind, o Options) {
 	t.Run("finite", func(t *testing.T) { finite(t, m, d) })
 	t.Run("unseen user", func(t *testing.T) { unseen(t, m, d) })
 	t.Run("batch equals single", func(t *testing.T) { batch(t, m, d) })
-	t.Run("subset equals whole", func(t *testing.T) { subset(t, m, d) })
+	t.Run("subset equals whole", func(t *testing.T) { subset(t, m, d, o) })
 	t.Run("saved equals fitted", func(t *testing.T) { saved(t, kind, m, d) })
 	t.Run("same seed, same model", func(t *testing.T) { equal(t, m, o.fit(t, kind, d), d, 0) })
 	t.Run("refuses unknown parameters", func(t *testing.T) { refuses(t, kind, d, o) })
@@ -55,7 +57,7 @@ func Run(t *testing.T, kind models.Kind, o Options) {
 	if o.Impersonal {
 		return
 	}
-	t.Run("explanations are true", func(t *testing.T) { explains(t, m, d) })
+	t.Run("explanations are true", func(t *testing.T) { explains(t, m, d, o) })
 	t.Run("colours", func(t *testing.T) { colours(t, m, d) })
 	if o.SameContents {
 		return
@@ -220,10 +222,14 @@ func batch(t *testing.T, m models.Model, d *dataset.Dataset) {
 	}
 }
 
-func subset(t *testing.T, m models.Model, d *dataset.Dataset) {
+func subset(t *testing.T, m models.Model, d *dataset.Dataset, o Options) {
 	r := Request(d, 3)
 	whole := scores(m, r, allRows(d.NumItems()))
 	rows := []features.Row{7, 2, 2, features.Row(d.NumItems() - 1), 0}
+	if o.Listwise { // another list, other scores; but not by the order of one
+		rows = allRows(d.NumItems())
+		slices.Reverse(rows)
+	}
 	want := make([]float32, len(rows))
 	for i, row := range rows {
 		want[i] = whole[row]
@@ -310,15 +316,33 @@ func vectors(t *testing.T, m models.Model, d *dataset.Dataset) {
 	}
 }
 
-func explains(t *testing.T, m models.Model, d *dataset.Dataset) {
+func explains(t *testing.T, m models.Model, d *dataset.Dataset, o Options) {
 	e, ok := m.(models.Explainer)
 	if !ok {
 		t.Skip("no explanations")
 	}
 	explained := 0
-	for u := range d.Users {
+	// With items of one colour only, what rests on each of them is the same for all
+	// of that colour, and where scores are standardised they hardly move without it.
+	history := func(u int) []features.Interaction {
+		own, other := d.History(u), d.History((u+1)%len(d.Users))
+		return []features.Interaction{own[0], other[0], own[1]}
+	}
+	score := func(r *features.Request, item features.Row) float32 { return scores(m, r, []features.Row{item})[0] }
+	if o.Listwise {
+		score = func(r *features.Request, item features.Row) float32 { return scores(m, r, allRows(d.NumItems()))[item] }
+	}
+	with := func(u int, h []features.Interaction) *features.Request {
 		r := Request(d, u)
+		r.Shopper = &features.Shopper{Recent: h, Consent: features.AllPurposes}
+		return r
+	}
+	for u := range d.Users {
+		r := with(u, history(u))
 		item := features.Row(u)
+		if o.Listwise {
+			score(r, item) // only what was ranked is explained
+		}
 		ev, ok := e.Explain(r, item)
 		if !ok {
 			continue
@@ -327,19 +351,17 @@ func explains(t *testing.T, m models.Model, d *dataset.Dataset) {
 		if ev.Item == features.NoRow || !(ev.Contribution > 0) {
 			t.Fatalf("user %d: got evidence %+v, want an item with a contribution above 0", u, ev)
 		}
-		before := scores(m, r, []features.Row{item})[0]
-		without := Request(d, u)
+		before := score(r, item)
 		var rest []features.Interaction
-		for _, it := range d.History(u) {
+		for _, it := range history(u) {
 			if it.Row != ev.Item {
 				rest = append(rest, it)
 			}
 		}
-		if len(rest) == len(d.History(u)) {
+		if len(rest) == len(history(u)) {
 			t.Fatalf("user %d: evidence %d is not in the history", u, ev.Item)
 		}
-		without.Shopper = &features.Shopper{Recent: rest, Consent: features.AllPurposes}
-		if after := scores(m, without, []features.Row{item})[0]; !(after < before) {
+		if after := score(with(u, rest), item); !(after < before) {
 			t.Fatalf("user %d: score is %v with the evidence and %v without it, want less", u, before, after)
 		}
 	}

@@ -32,7 +32,7 @@ type Evaluate struct {
 	Compare     string   `help:"Show the paired difference of this model to each other one; the last of --model when there are several, \"none\" for no comparison." placeholder:"MODEL"`
 	Segments    bool     `help:"Also by length of history, market and new items." default:"true" negatable:""`
 	HTML        string   `help:"Write the report as a page to this file as well." placeholder:"FILE"`
-	Ties        string   `help:"Where a positive comes among sampled candidates of equal score: ${enum}." enum:"last,row,first" default:"last"`
+	Ties        string   `help:"Where a positive comes among sampled candidates of equal score: ${enum}; drawn also ranks the items of a catalogue in a drawn order within equal scores, and not by row." enum:"last,row,first,drawn" default:"last"`
 	On          string   `help:"Judge on: ${enum}." enum:"test,validate" default:"test"`
 	Reasons     int      `name:"test-reasons" help:"With --pipeline: put so many reasons to the test by ranking again without what they rest on." default:"0"`
 }

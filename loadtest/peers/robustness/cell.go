@@ -26,6 +26,8 @@ type cell struct {
 	size   int
 	draws  int
 	cases  int
+	half   []int                // by case: whether its draw is an even or an odd one
+	within []int                // by case: whether it is an even or an odd one of its draw
 	values map[string][]float64 // NDCG@20 by model, case by case; NaN where a model was not to be had
 }
 
@@ -93,6 +95,10 @@ func (c *cell) draw(ctx context.Context, source *shape.Source, seed uint64, work
 			return err
 		}
 	}
+	for k := range cases.User {
+		c.half = append(c.half, c.draws%2)
+		c.within = append(c.within, k%2)
+	}
 	c.cases += len(cases.User)
 	c.draws++
 	return nil
@@ -131,37 +137,75 @@ func (c *cell) mean(name string) (float64, bool) {
 	return sum / float64(max(c.cases, 1)), len(v) == c.cases && sum == sum
 }
 
-// best is the part or single of the highest mean, in hindsight.
-func (c *cell) best() (name string, value float64) {
+// best is the part or single of the highest mean over the cases of that half of
+// halves; of all cases where half is below 0.
+func (c *cell) best(halves []int, half int) (name string, value float64) {
 	value = -1
-	for n := range c.values {
-		if v, ok := c.mean(n); ok && n != whole && (v > value || v == value && n < name) {
+	for n, own := range c.values {
+		if _, ok := c.mean(n); !ok || n == whole {
+			continue
+		}
+		sum, count := 0., 0
+		for i, v := range own {
+			if half < 0 || halves[i] == half {
+				sum, count = sum+v, count+1
+			}
+		}
+		if v := sum / float64(max(count, 1)); v > value || v == value && n < name {
 			name, value = n, v
 		}
 	}
 	return name, value
 }
 
-// less is the recipe less its best part, with its interval.
-func (c *cell) less() eval.Interval {
-	name, _ := c.best()
-	return eval.Intervals([][]float64{eval.Differences(c.values[whole], c.values[name])}, 1, 0)[0]
+// less is the recipe less the part that was best on the other half of the
+// draws, case by case, with the mean's interval: the best of twenty by the very
+// cases they are judged on is ahead of the rest by chance alone.
+func (c *cell) less() (mean float64, i eval.Interval) {
+	halves := c.half
+	if c.draws == 1 {
+		halves = c.within
+	}
+	against := make([]float64, c.cases)
+	for half := range 2 {
+		name, _ := c.best(halves, 1-half)
+		for i := range against {
+			if halves[i] == half {
+				against[i] = c.values[name][i]
+			}
+		}
+	}
+	return c.compare(against)
 }
 
-func (c *cell) row() string {
-	name, best := c.best()
-	popular, _ := c.mean("popular by itself")
-	own, _ := c.mean(whole)
-	d := c.less()
-	mark := ""
-	switch {
-	case d.High < 0:
-		mark = "**behind**"
-	case d.Low > 0:
-		mark = "ahead"
+// compare is the mean of the recipe less against, with its interval.
+func (c *cell) compare(against []float64) (mean float64, i eval.Interval) {
+	d := eval.Differences(c.values[whole], against)
+	for _, v := range d {
+		mean += v / float64(len(d))
 	}
-	return fmt.Sprintf("| %s | %d | %d | %d | %.4f | %s %.4f | %.4f | %+.4f [%+.4f, %+.4f] | %s |",
-		label(c.shape), c.size, c.draws, c.cases, popular, name, best, own, own-best, d.Low, d.High, mark)
+	return mean, eval.Intervals([][]float64{d}, 1, 0)[0]
+}
+
+const popular = "popular by itself"
+
+func (c *cell) row() string {
+	name, best := c.best(nil, -1)
+	sells, _ := c.mean(popular)
+	own, _ := c.mean(whole)
+	mean, d := c.less()
+	more, p := c.compare(c.values[popular])
+	return fmt.Sprintf("| %s | %d | %d | %d | %.4f | %s %.4f | %.4f | %s | %s |",
+		label(c.shape), c.size, c.draws, c.cases, sells, name, best, own, shown(more, p), shown(mean, d))
+}
+
+// shown is a difference in bold where its interval is below 0.
+func shown(mean float64, i eval.Interval) string {
+	text := fmt.Sprintf("%+.4f [%+.4f, %+.4f]", mean, i.Low, i.High)
+	if i.High < 0 {
+		return "**" + text + "**"
+	}
+	return text
 }
 
 // label is the shape's name, marked where the recipe's rules were made on it.

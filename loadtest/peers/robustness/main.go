@@ -23,6 +23,9 @@ import (
 	"github.com/attune-rec/attune/loadtest/peers/shape"
 )
 
+// fewest is the cases that a row of the page has at least.
+const fewest = 20
+
 func main() {
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "robustness:", err)
@@ -75,7 +78,8 @@ func run() error {
 					return fmt.Errorf("%s, %d interactions, draw %d: %w", s.Name, size, k+1, err)
 				}
 			}
-			if c.cases == 0 {
+			if c.cases < fewest {
+				fmt.Fprintf(os.Stderr, "left out: %s, %d interactions: %d cases\n", s.Name, size, c.cases)
 				continue
 			}
 			fmt.Println(c.row())
