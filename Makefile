@@ -85,7 +85,7 @@ measure-index: ## Write docs/measurements/vector.md anew, beside faiss and hnswl
 	@$(MAKE) --no-print-directory .cache/peers/index
 	$(GO) build -buildvcs=auto -o .cache/peers/peers ./loadtest/peers
 	.cache/peers/peers index --write docs/measurements/vector.md
-	for isa in avx2 generic; do ATTUNE_CPU=$$isa .cache/peers/peers index --sizes 100000 --write docs/measurements/vector.md || exit 1; done
+	for isa in avx2 generic; do ATTUNE_CPU=$$isa .cache/peers/peers index --trained= --sizes 100000 --write docs/measurements/vector.md || exit 1; done
 	.cache/peers/peers filters --write docs/measurements/vector.md
 	.cache/peers/peers mapped --write docs/measurements/vector.md
 

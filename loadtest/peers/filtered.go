@@ -23,32 +23,48 @@ type filtersCmd struct {
 	Spread  float64 `default:"0.3" help:"How much the lengths of rows differ (log-normal)."`
 	Group   int     `default:"500" help:"Rows of a cluster."`
 	Write   string  `help:"Markdown file whose tables of these sizes are replaced."`
+	trainedFlags
 }
 
 func (c *filtersCmd) Run(ctx context.Context) error {
 	for _, n := range c.Sizes {
 		groups := max(n/c.Group, 1)
-		r := &indexRun{indexCmd: &indexCmd{Rounds: c.Rounds, Queries: c.Queries}, n: n, groups: groups}
-		r.rows, r.qs = clusters(n, groups, indexDim, c.Spread, 2), clusters(c.Queries, groups, indexDim, 0, 3)
-		var err error
-		if r.exact, err = vector.NewExact(r.rows, indexDim, runtime.NumCPU()); err != nil {
-			return err
-		}
-		began := time.Now()
-		if r.graph, err = vector.BuildHNSW(ctx, r.rows, indexDim, vector.HNSWOptions{Workers: runtime.NumCPU(), Width: c.Width}); err != nil {
-			return err
-		}
-		fmt.Fprintf(os.Stderr, "%d rows: graph of width %d built in %.1f s\n", n, r.graph.Width(), time.Since(began).Seconds())
-		if err := r.filters(ctx); err != nil {
-			return err
-		}
-		table := fmt.Sprintf("`go run ./loadtest/peers filters --sizes %d`, %s, commit %s, %s, %s. One thread; %d rounds of %d queries in turn, the fastest of each query.\n\n",
-			n, time.Now().UTC().Format(time.DateOnly), commit(), machine(), isaTitle(linalg.ISA()), c.Rounds, c.Queries) + filterHead + r.filter.String()
-		if err := show(c.Write, fmt.Sprintf("filters-%d%s", n, forced()), table); err != nil {
+		r := c.run(clusters(n, groups, indexDim, c.Spread, 2), clusters(c.Queries, groups, indexDim, 0, 3))
+		r.of, r.groups = clusterOf(n, groups), groups
+		if err := c.table(ctx, r, fmt.Sprintf("filters --trained= --sizes %d", n), fmt.Sprintf("filters-%d", n)); err != nil {
 			return err
 		}
 	}
-	return ctx.Err()
+	rows, qs, err := c.vectors(ctx, c.Queries)
+	if err != nil || rows == nil {
+		return err
+	}
+	r := c.run(rows, qs)
+	r.groups = max(r.n/c.Group, 1)
+	r.of = nearest(rows, r.groups)
+	return c.table(ctx, r, "filters --sizes=", "filters-trained")
+}
+
+func (c *filtersCmd) run(rows, qs []float32) *indexRun {
+	return &indexRun{indexCmd: &indexCmd{Rounds: c.Rounds, Queries: c.Queries}, n: len(rows) / indexDim, rows: rows, qs: qs}
+}
+
+// table measures and shows.
+func (c *filtersCmd) table(ctx context.Context, r *indexRun, command, name string) (err error) {
+	if r.exact, err = vector.NewExact(r.rows, indexDim, runtime.NumCPU()); err != nil {
+		return err
+	}
+	began := time.Now()
+	if r.graph, err = vector.BuildHNSW(ctx, r.rows, indexDim, vector.HNSWOptions{Workers: runtime.NumCPU(), Width: c.Width}); err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "%d rows: graph of width %d built in %.1f s\n", r.n, r.graph.Width(), time.Since(began).Seconds())
+	if err := r.filters(ctx); err != nil {
+		return err
+	}
+	table := fmt.Sprintf("`go run ./loadtest/peers %s`, %s, commit %s, %s, %s. One thread; %d rounds of %d queries in turn, the fastest of each query.\n\n",
+		command, time.Now().UTC().Format(time.DateOnly), commit(), machine(), isaTitle(linalg.ISA()), c.Rounds, c.Queries) + filterHead + r.filter.String()
+	return show(c.Write, name+forced(), table)
 }
 
 const filterHead = "| filter | index | recall@100 | least of a query | queries/s | without the filter | time, of unfiltered | 90 % of queries below |\n|---|---|---|---|---|---|---|---|\n"
@@ -57,8 +73,7 @@ const filterHead = "| filter | index | recall@100 | least of a query | queries/s
 // from the query. Searches with and without a filter take turns in rounds of all
 // queries, so that neither finds its rows in the cache for having just asked.
 func (r *indexRun) filters(ctx context.Context) error {
-	of := clusterOf(r.n, r.groups)
-	centres := groupCentres(r.rows, of, r.groups)
+	centres := groupCentres(r.rows, r.of, r.groups)
 	random := rowsOf(r.n)
 	for _, share := range []float64{.5, .1, .01, .001} {
 		for _, kind := range []string{"at random", "farthest clusters"} {
@@ -67,7 +82,7 @@ func (r *indexRun) filters(ctx context.Context) error {
 			for i := range allow {
 				q := r.qs[i*indexDim:][:indexDim]
 				if allow[i] = random(share); kind != "at random" {
-					allow[i] = farthest(q, centres, of, share)
+					allow[i] = farthest(q, centres, r.of, share)
 				}
 				want[i] = r.scan(q, allow[i])
 			}

@@ -25,6 +25,7 @@ type indexCmd struct {
 	Queries int     `default:"200" help:"Queries a round, and of which recall is measured."`
 	Spread  float64 `default:"0.3" help:"How much the lengths of rows differ (log-normal)."`
 	Write   string  `help:"Markdown file whose tables of these sizes are replaced."`
+	trainedFlags
 }
 
 const (
@@ -41,6 +42,7 @@ type indexRun struct {
 	folder      string
 	n, groups   int
 	rows, qs    []float32
+	of          []int32 // the cluster of each row, where there are filters
 	exact       *vector.Exact
 	graph       *vector.HNSW
 	truth       []map[features.Row]bool
@@ -55,22 +57,32 @@ func (c *indexCmd) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, peer.Close()) }()
 	for _, n := range c.Sizes {
 		r := &indexRun{indexCmd: c, peer: peer, n: n, groups: max(n/groupRows, 1)}
-		if err := r.all(ctx); err != nil {
-			return err
-		}
-		table := fmt.Sprintf("`go run ./loadtest/peers index --sizes %d`, %s, commit %s, %s, %s. Peer: %s. One thread, builds on %d; %d rounds of %d queries in turn, medians.\n\n",
-			n, time.Now().UTC().Format(time.DateOnly), commit(), machine(), isaTitle(linalg.ISA()), peer.Name, runtime.NumCPU(), c.Rounds, c.Queries) +
-			"| work | peer | ours | ratio | 10-90 % of rounds | aim |\n|---|---|---|---|---|---|\n" + r.out.String()
-		if err := show(c.Write, fmt.Sprintf("index-%d%s", n, forced()), table); err != nil {
+		r.rows = clusters(n, r.groups, indexDim, c.Spread, 2)
+		r.qs = clusters(c.Queries, r.groups, indexDim, 0, 3)
+		if err := r.table(ctx, fmt.Sprintf("index --trained= --sizes %d", n), fmt.Sprintf("index-%d", n)); err != nil {
 			return err
 		}
 	}
-	return nil
+	rows, qs, err := c.vectors(ctx, c.Queries)
+	if err != nil || rows == nil {
+		return err
+	}
+	r := &indexRun{indexCmd: c, peer: peer, n: len(rows) / indexDim, rows: rows, qs: qs}
+	return r.table(ctx, "index --sizes=", "index-trained")
+}
+
+// table measures and shows.
+func (r *indexRun) table(ctx context.Context, command, name string) error {
+	if err := r.all(ctx); err != nil {
+		return err
+	}
+	table := fmt.Sprintf("`go run ./loadtest/peers %s`, %s, commit %s, %s, %s. Peer: %s. One thread, builds on %d; %d rounds of %d queries in turn, medians.\n\n",
+		command, time.Now().UTC().Format(time.DateOnly), commit(), machine(), isaTitle(linalg.ISA()), r.peer.Name, runtime.NumCPU(), r.Rounds, r.Queries) +
+		"| work | peer | ours | ratio | 10-90 % of rounds | aim |\n|---|---|---|---|---|---|\n" + r.out.String()
+	return show(r.Write, name+forced(), table)
 }
 
 func (r *indexRun) all(ctx context.Context) (err error) {
-	r.rows = clusters(r.n, max(r.n/groupRows, 1), indexDim, r.Spread, 2)
-	r.qs = clusters(r.Queries, max(r.n/groupRows, 1), indexDim, 0, 3)
 	if r.folder, err = os.MkdirTemp("", "peers"); err != nil {
 		return err
 	}

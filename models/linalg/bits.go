@@ -26,3 +26,17 @@ func bitsAtGeneric(words []uint64, rows []int32, out []uint64) {
 		out[at] = word
 	}
 }
+
+// AnyBit reports whether words has the bit of one of rows at least.
+func AnyBit(words []uint64, rows []int32) bool {
+	return len(rows) > 0 && anyBit(words[:min(len(words), mostWords)], rows)
+}
+
+func anyBitGeneric(words []uint64, rows []int32) bool {
+	for _, row := range rows {
+		if w := uint32(row) >> 6; int(w) < len(words) && words[w]>>(uint32(row)&63)&1 != 0 {
+			return true
+		}
+	}
+	return false
+}

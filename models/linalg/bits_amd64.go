@@ -6,3 +6,8 @@ package linalg
 //
 //go:noescape
 func bitsAtAVX2(words []uint64, rows []int32, out []uint64)
+
+// anyBitAVX2 is not 0 when a row has its bit.
+//
+//go:noescape
+func anyBitAVX2(words []uint64, rows []int32) uint32

@@ -80,3 +80,64 @@ DATA maskTableAVX2<>+52(SB)/4, $0x00000000
 DATA maskTableAVX2<>+56(SB)/4, $0x00000000
 DATA maskTableAVX2<>+60(SB)/4, $0x00000000
 GLOBL maskTableAVX2<>(SB), RODATA|NOPTR, $64
+
+// func anyBitAVX2(words []uint64, rows []int32) uint32
+// Requires: AVX, AVX2, MMX+
+TEXT ·anyBitAVX2(SB), NOSPLIT, $0-52
+	MOVQ         words_base+0(FP), AX
+	MOVQ         rows_base+24(FP), CX
+	MOVQ         rows_len+32(FP), DX
+	MOVQ         DX, BX
+	SHRQ         $0x03, BX
+	ANDQ         $0x00000007, DX
+	MOVQ         words_len+8(FP), SI
+	SHLQ         $0x06, SI
+	DECQ         SI
+	VMOVD        SI, X8
+	VPBROADCASTD X8, Y8
+	MOVQ         $0x0000001f, SI
+	VMOVD        SI, X9
+	VPBROADCASTD X9, Y9
+	VXORPS       Y10, Y10, Y10
+
+full:
+	TESTQ      BX, BX
+	JZ         tail
+	PREFETCHT0 2048(CX)
+	VMOVDQU    (CX), Y0
+	VPMINUD    Y8, Y0, Y4
+	VPCMPEQD   Y4, Y0, Y4
+	VPSRLD     $0x05, Y0, Y1
+	VPAND      Y9, Y0, Y3
+	VPSUBD     Y3, Y9, Y3
+	VXORPS     Y2, Y2, Y2
+	VPGATHERDD Y4, (AX)(Y1*4), Y2
+	VPSLLVD    Y3, Y2, Y2
+	VPOR       Y2, Y10, Y10
+	ADDQ       $0x00000020, CX
+	DECQ       BX
+	JMP        full
+
+tail:
+	TESTQ      DX, DX
+	JZ         done
+	LEAQ       maskTableAVX2<>+0(SB), BX
+	NEGQ       DX
+	VMOVUPS    32(BX)(DX*4), Y15
+	VPMASKMOVD (CX), Y15, Y0
+	VPMINUD    Y8, Y0, Y4
+	VPCMPEQD   Y4, Y0, Y4
+	VPAND      Y15, Y4, Y4
+	VPSRLD     $0x05, Y0, Y1
+	VPAND      Y9, Y0, Y3
+	VPSUBD     Y3, Y9, Y3
+	VXORPS     Y2, Y2, Y2
+	VPGATHERDD Y4, (AX)(Y1*4), Y2
+	VPSLLVD    Y3, Y2, Y2
+	VPOR       Y2, Y10, Y10
+
+done:
+	VMOVMSKPS Y10, AX
+	VZEROUPPER
+	MOVL      AX, ret+48(FP)
+	RET

@@ -216,14 +216,14 @@ func dotInt8Gather(q []int8, bias int32, scale float32, codes []uint8, scales []
 	}
 }
 
-func sketchAbove(q []int8, bias int32, scale float32, codes []uint8, scales []float32, blocks []int32, bars []float32, out []uint64) {
+func sketchAbove(q []int8, bias int32, scale, slack float32, codes []uint8, rows []uint32, blocks []int32, bars []float32, out []uint64) {
 	switch active {
 	case avx512:
-		sketchAboveAVX512(q, bias, scale, codes, scales, blocks, bars, out)
+		sketchAboveAVX512(q, bias, scale, slack, codes, rows, blocks, bars, out)
 	case avx2:
-		sketchAboveAVX2(q, bias, scale, codes, scales, blocks, bars, out)
+		sketchAboveAVX2(q, bias, scale, slack, codes, rows, blocks, bars, out)
 	default:
-		sketchAboveGeneric(q, bias, scale, codes, scales, blocks, bars, out)
+		sketchAboveGeneric(q, bias, scale, slack, codes, rows, blocks, bars, out)
 	}
 }
 
@@ -363,4 +363,11 @@ func bitsAt(words []uint64, rows []int32, out []uint64) {
 		return
 	}
 	bitsAtAVX2(words, rows, out)
+}
+
+func anyBit(words []uint64, rows []int32) bool {
+	if active == generic || len(words) == 0 {
+		return anyBitGeneric(words, rows)
+	}
+	return anyBitAVX2(words, rows) != 0
 }

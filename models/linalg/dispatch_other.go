@@ -53,8 +53,8 @@ func dotInt8Gather(q []int8, bias int32, scale float32, codes []uint8, scales []
 	dotInt8GatherGeneric(q, bias, scale, codes, scales, rows, out)
 }
 
-func sketchAbove(q []int8, bias int32, scale float32, codes []uint8, scales []float32, blocks []int32, bars []float32, out []uint64) {
-	sketchAboveGeneric(q, bias, scale, codes, scales, blocks, bars, out)
+func sketchAbove(q []int8, bias int32, scale, slack float32, codes []uint8, rows []uint32, blocks []int32, bars []float32, out []uint64) {
+	sketchAboveGeneric(q, bias, scale, slack, codes, rows, blocks, bars, out)
 }
 
 func addTo(dst, a, b []float32) { addToGeneric(dst, a, b) }
@@ -84,3 +84,5 @@ func largest(x []float32) float32 { return largestGeneric(x) }
 func adam(w, g, m, v []float32, c *adamCoefficients) { adamGeneric(w, g, m, v, c) }
 
 func bitsAt(words []uint64, rows []int32, out []uint64) { bitsAtGeneric(words, rows, out) }
+
+func anyBit(words []uint64, rows []int32) bool { return anyBitGeneric(words, rows) }

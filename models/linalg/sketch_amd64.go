@@ -5,9 +5,9 @@ package linalg
 // sketchAboveAVX512 is sketchAboveGeneric.
 //
 //go:noescape
-func sketchAboveAVX512(q []int8, bias int32, scale float32, codes []uint8, scales []float32, blocks []int32, bars []float32, out []uint64)
+func sketchAboveAVX512(q []int8, bias int32, scale float32, slack float32, codes []uint8, rows []uint32, blocks []int32, bars []float32, out []uint64)
 
 // sketchAboveAVX2 is sketchAboveGeneric.
 //
 //go:noescape
-func sketchAboveAVX2(q []int8, bias int32, scale float32, codes []uint8, scales []float32, blocks []int32, bars []float32, out []uint64)
+func sketchAboveAVX2(q []int8, bias int32, scale float32, slack float32, codes []uint8, rows []uint32, blocks []int32, bars []float32, out []uint64)

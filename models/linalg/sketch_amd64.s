@@ -2,18 +2,21 @@
 
 #include "textflag.h"
 
-// func sketchAboveAVX512(q []int8, bias int32, scale float32, codes []uint8, scales []float32, blocks []int32, bars []float32, out []uint64)
+// func sketchAboveAVX512(q []int8, bias int32, scale float32, slack float32, codes []uint8, rows []uint32, blocks []int32, bars []float32, out []uint64)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
-TEXT ·sketchAboveAVX512(SB), NOSPLIT, $0-152
+TEXT ·sketchAboveAVX512(SB), NOSPLIT, $0-160
 	MOVL         bias+24(FP), AX
 	VPBROADCASTD AX, Z30
 	VBROADCASTSS scale+28(FP), Z29
 	MOVL         $0x0f0f0f0f, AX
 	VPBROADCASTD AX, Z31
-	MOVQ         blocks_base+80(FP), AX
-	MOVQ         bars_base+104(FP), CX
-	MOVQ         out_base+128(FP), DX
-	MOVQ         blocks_len+88(FP), BX
+	MOVL         $0xffff0000, AX
+	VPBROADCASTD AX, Z27
+	VBROADCASTSS slack+32(FP), Z26
+	MOVQ         blocks_base+88(FP), AX
+	MOVQ         bars_base+112(FP), CX
+	MOVQ         out_base+136(FP), DX
+	MOVQ         blocks_len+96(FP), BX
 	TESTQ        BX, BX
 	JZ           done
 
@@ -23,9 +26,9 @@ block:
 	SHLQ    $0x05, R8
 	MOVQ    DI, SI
 	IMULQ   R8, SI
-	ADDQ    codes_base+32(FP), SI
+	ADDQ    codes_base+40(FP), SI
 	SHLQ    $0x08, DI
-	ADDQ    scales_base+56(FP), DI
+	ADDQ    rows_base+64(FP), DI
 	MOVQ    AX, R9
 	CMPQ    BX, $0x03
 	JLE     last
@@ -35,9 +38,9 @@ last:
 	MOVLQSX    (R9), R9
 	MOVQ       R9, R10
 	IMULQ      R8, R9
-	ADDQ       codes_base+32(FP), R9
+	ADDQ       codes_base+40(FP), R9
 	SHLQ       $0x08, R10
-	ADDQ       scales_base+56(FP), R10
+	ADDQ       rows_base+64(FP), R10
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
@@ -90,26 +93,46 @@ group:
 	VPADDD       Z0, Z0, Z0
 	VPSUBD       Z30, Z0, Z0
 	VCVTDQ2PS    Z0, Z0
-	VMULPS       (DI), Z29, Z4
+	VMOVDQU32    (DI), Z8
+	VPANDD       Z27, Z8, Z4
+	VMULPS       Z4, Z29, Z4
 	VMULPS       Z4, Z0, Z0
+	VPSLLD       $0x10, Z8, Z8
+	VMULPS       Z8, Z26, Z8
+	VADDPS       Z8, Z0, Z0
 	VCMPPS       $0x1e, Z28, Z0, K1
 	VPADDD       Z1, Z1, Z1
 	VPSUBD       Z30, Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VMULPS       64(DI), Z29, Z5
+	VMOVDQU32    64(DI), Z9
+	VPANDD       Z27, Z9, Z5
+	VMULPS       Z5, Z29, Z5
 	VMULPS       Z5, Z1, Z1
+	VPSLLD       $0x10, Z9, Z9
+	VMULPS       Z9, Z26, Z9
+	VADDPS       Z9, Z1, Z1
 	VCMPPS       $0x1e, Z28, Z1, K2
 	VPADDD       Z2, Z2, Z2
 	VPSUBD       Z30, Z2, Z2
 	VCVTDQ2PS    Z2, Z2
-	VMULPS       128(DI), Z29, Z6
+	VMOVDQU32    128(DI), Z10
+	VPANDD       Z27, Z10, Z6
+	VMULPS       Z6, Z29, Z6
 	VMULPS       Z6, Z2, Z2
+	VPSLLD       $0x10, Z10, Z10
+	VMULPS       Z10, Z26, Z10
+	VADDPS       Z10, Z2, Z2
 	VCMPPS       $0x1e, Z28, Z2, K3
 	VPADDD       Z3, Z3, Z3
 	VPSUBD       Z30, Z3, Z3
 	VCVTDQ2PS    Z3, Z3
-	VMULPS       192(DI), Z29, Z7
+	VMOVDQU32    192(DI), Z11
+	VPANDD       Z27, Z11, Z7
+	VMULPS       Z7, Z29, Z7
 	VMULPS       Z7, Z3, Z3
+	VPSLLD       $0x10, Z11, Z11
+	VMULPS       Z11, Z26, Z11
+	VADDPS       Z11, Z3, Z3
 	VCMPPS       $0x1e, Z28, Z3, K4
 	KUNPCKWD     K1, K2, K1
 	KUNPCKWD     K3, K4, K3
@@ -126,23 +149,27 @@ done:
 	VZEROUPPER
 	RET
 
-// func sketchAboveAVX2(q []int8, bias int32, scale float32, codes []uint8, scales []float32, blocks []int32, bars []float32, out []uint64)
+// func sketchAboveAVX2(q []int8, bias int32, scale float32, slack float32, codes []uint8, rows []uint32, blocks []int32, bars []float32, out []uint64)
 // Requires: AVX, AVX2, MMX+
-TEXT ·sketchAboveAVX2(SB), NOSPLIT, $0-152
+TEXT ·sketchAboveAVX2(SB), NOSPLIT, $0-160
 	MOVL         $0x0f0f0f0f, AX
 	VMOVD        AX, X15
 	VPBROADCASTD X15, Y15
 	MOVL         $0x00010001, AX
 	VMOVD        AX, X14
 	VPBROADCASTD X14, Y14
+	MOVL         $0xffff0000, AX
+	VMOVD        AX, X10
+	VPBROADCASTD X10, Y10
+	VBROADCASTSS slack+32(FP), Y11
 	MOVL         bias+24(FP), AX
 	VMOVD        AX, X13
 	VPBROADCASTD X13, Y13
 	VBROADCASTSS scale+28(FP), Y12
-	MOVQ         blocks_base+80(FP), AX
-	MOVQ         bars_base+104(FP), CX
-	MOVQ         out_base+128(FP), DX
-	MOVQ         blocks_len+88(FP), BX
+	MOVQ         blocks_base+88(FP), AX
+	MOVQ         bars_base+112(FP), CX
+	MOVQ         out_base+136(FP), DX
+	MOVQ         blocks_len+96(FP), BX
 	TESTQ        BX, BX
 	JZ           done
 
@@ -152,9 +179,9 @@ block:
 	SHLQ    $0x05, R8
 	MOVQ    DI, SI
 	IMULQ   R8, SI
-	ADDQ    codes_base+32(FP), SI
+	ADDQ    codes_base+40(FP), SI
 	SHLQ    $0x08, DI
-	ADDQ    scales_base+56(FP), DI
+	ADDQ    rows_base+64(FP), DI
 	MOVQ    AX, R9
 	CMPQ    BX, $0x03
 	JLE     last
@@ -164,9 +191,9 @@ last:
 	MOVLQSX    (R9), R9
 	MOVQ       R9, R10
 	IMULQ      R8, R9
-	ADDQ       codes_base+32(FP), R9
+	ADDQ       codes_base+40(FP), R9
 	SHLQ       $0x08, R10
-	ADDQ       scales_base+56(FP), R10
+	ADDQ       rows_base+64(FP), R10
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
@@ -237,8 +264,13 @@ group:
 	VPADDD       Y0, Y0, Y0
 	VPSUBD       Y13, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
-	VMULPS       (DI), Y12, Y4
+	VMOVDQU      (DI), Y5
+	VPAND        Y10, Y5, Y4
+	VMULPS       Y4, Y12, Y4
 	VMULPS       Y4, Y0, Y0
+	VPSLLD       $0x10, Y5, Y5
+	VMULPS       Y5, Y11, Y5
+	VADDPS       Y5, Y0, Y0
 	VCMPPS       $0x1e, Y7, Y0, Y0
 	VMOVMSKPS    Y0, R11
 	RORQ         $0x08, R10
@@ -246,8 +278,13 @@ group:
 	VPADDD       Y1, Y1, Y1
 	VPSUBD       Y13, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
-	VMULPS       32(DI), Y12, Y4
+	VMOVDQU      32(DI), Y5
+	VPAND        Y10, Y5, Y4
+	VMULPS       Y4, Y12, Y4
 	VMULPS       Y4, Y1, Y1
+	VPSLLD       $0x10, Y5, Y5
+	VMULPS       Y5, Y11, Y5
+	VADDPS       Y5, Y1, Y1
 	VCMPPS       $0x1e, Y7, Y1, Y1
 	VMOVMSKPS    Y1, R11
 	RORQ         $0x08, R10
@@ -255,8 +292,13 @@ group:
 	VPADDD       Y2, Y2, Y2
 	VPSUBD       Y13, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       64(DI), Y12, Y4
+	VMOVDQU      64(DI), Y5
+	VPAND        Y10, Y5, Y4
+	VMULPS       Y4, Y12, Y4
 	VMULPS       Y4, Y2, Y2
+	VPSLLD       $0x10, Y5, Y5
+	VMULPS       Y5, Y11, Y5
+	VADDPS       Y5, Y2, Y2
 	VCMPPS       $0x1e, Y7, Y2, Y2
 	VMOVMSKPS    Y2, R11
 	RORQ         $0x08, R10
@@ -264,8 +306,13 @@ group:
 	VPADDD       Y3, Y3, Y3
 	VPSUBD       Y13, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       96(DI), Y12, Y4
+	VMOVDQU      96(DI), Y5
+	VPAND        Y10, Y5, Y4
+	VMULPS       Y4, Y12, Y4
 	VMULPS       Y4, Y3, Y3
+	VPSLLD       $0x10, Y5, Y5
+	VMULPS       Y5, Y11, Y5
+	VADDPS       Y5, Y3, Y3
 	VCMPPS       $0x1e, Y7, Y3, Y3
 	VMOVMSKPS    Y3, R11
 	RORQ         $0x08, R10

@@ -11,7 +11,7 @@ import (
 // so many: a row out of order costs about as much as so many in order.
 const pickShare = 8
 
-// askShare: of a run of which fewer are expected to pass, it is asked first whether any does.
+// askShare: of a group of which fewer are expected to pass, it is asked first whether any does.
 const askShare = 1. / runRows
 
 // searchRuns leaves the k best of the allowed rows in s.top: first by the runs
@@ -39,23 +39,28 @@ func (x *Exact) searchRuns(ctx context.Context, vec []float32, k, allowed int, s
 		return x.settle(vec, k, length, s)
 	}
 	s.plan.begin(x.runs, &s.query, length, s.mask, allowed, k)
-	if _, err := x.sweep(ctx, err, slack{off: sketchTimes * length}, x.n, s); err != nil {
+	strict := doubting(err)
+	if _, err := x.sweep(ctx, err, strict, x.n, s); err != nil {
 		return err
 	}
-	// Again, and all that may be as good.
-	s.floor = s.bar()
-	s.top.Reset(k)
-	s.candidates, s.picked = s.candidates[:0], s.picked[:0]
 	p := &s.plan
 	most := append(p.far[:0], p.means...) // no row of a run is better
 	p.far = most
 	linalg.Axpy(err.norm, x.runs.norm, most)
 	linalg.Axpy(up(float64(length)), x.runs.reach, most)
+	p.eachSeen(func(run int) { most[run] = minusInf })
 	bar, some := s.bar(), p.some[:0]
+	asked, passes := int32(-1), true
 	for run := 0; ; run++ {
 		run += linalg.IndexAbove(most[run:], math.Nextafter32(bar, minusInf))
-		if run < len(most) && (s.mask == nil || p.share[x.runs.groupOf[run]] > askShare || x.passing(run, s) != 0) {
-			some = append(some, int32(run))
+		if run < len(most) {
+			if g := x.runs.groupOf[run]; s.mask != nil && g != asked {
+				asked = g
+				passes = p.share[g] > askShare || x.anyPasses(g, s)
+			}
+			if passes {
+				some = append(some, int32(run))
+			}
 		}
 		if len(some) < someRuns && run+1 < len(most) {
 			continue
@@ -63,7 +68,7 @@ func (x *Exact) searchRuns(ctx context.Context, vec []float32, k, allowed int, s
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		x.compare(some, err, slack{strict: true}, s)
+		x.compare(some, err, strict, s)
 		if len(s.candidates) > 8*k+x.n/4 { // codes tell nothing
 			return x.direct(ctx, vec, k, s)
 		}
@@ -73,6 +78,12 @@ func (x *Exact) searchRuns(ctx context.Context, vec []float32, k, allowed int, s
 	}
 	p.some = some
 	return x.settle(vec, k, length, s)
+}
+
+// anyPasses reports whether a row of a group passes.
+func (x *Exact) anyPasses(g int32, s *scan) bool {
+	r := x.runs
+	return linalg.AnyBit(s.mask, r.rowAt[r.start[r.runAt[g]]:r.start[r.runAt[g+1]]])
 }
 
 // overflows reports whether scores of a query of that length may overflow: then

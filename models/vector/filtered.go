@@ -35,7 +35,7 @@ func (h *HNSW) filtered(ctx context.Context, vec []float32, k, allowed int, leng
 	if allowed > h.n/walkShare && s.plan.alike < walkAlike && width*walkRuns < most {
 		most, walks = width*walkRuns, true
 	}
-	allow := slack{off: sketchTimes * length}
+	allow := h.trusting(length)
 	enough, failed := h.sweep(ctx, err, allow, most, &s.scan)
 	if failed != nil {
 		return failed

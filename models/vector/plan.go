@@ -69,6 +69,7 @@ const (
 // begin prepares for the k best of the allowed rows under mask; nil: of all.
 func (p *plan) begin(r *runs, q *linalg.QuantisedQuery, length float32, mask []uint64, allowed, k int) {
 	p.r, p.k, p.length = r, k, max(length, 1e-30)
+	p.order, p.at = p.order[:0], 0
 	p.means = resize(p.means, r.mean.N)
 	linalg.DotInt8Rows(q, r.mean, 0, p.means)
 	p.estimate(r, mask, float32(allowed)/float32(max(len(r.rowAt), 1)))
@@ -152,12 +153,14 @@ func (p *plan) weigh(bar float32) (count int) {
 	linalg.Standardise(p.far, p.bars, p.means, r.narrow, math.MaxFloat32)
 	inv := 1 / p.length
 	most, long := p.length*float32(math.Sqrt(hopeless)), p.length*float32(math.Sqrt(hopeless-longPenalty))
-	for run, z := range p.away {
-		if z > most && p.far[run] > long {
-			continue
-		}
+	for run := 0; run < len(p.away); run++ {
 		g := r.groupOf[run]
 		if p.penalty[g] >= hopeless {
+			run = int(r.runAt[g+1]) - 1
+			continue
+		}
+		z := p.away[run]
+		if z > most && p.far[run] > long {
 			continue
 		}
 		z *= inv
@@ -249,3 +252,11 @@ func (p *plan) rise(bar float32) {
 func (p *plan) has(run int32) bool { return p.seen[run>>6]&(1<<(uint(run)&63)) != 0 }
 
 func (p *plan) mark(run int32) { p.seen[run>>6] |= 1 << (uint(run) & 63) }
+
+// eachSeen calls f with the runs that were looked at.
+func (p *plan) eachSeen(f func(run int)) {
+	each(p.seen, f)
+	for _, run := range p.order[:p.at] {
+		f(int(run))
+	}
+}

@@ -159,17 +159,19 @@ func TestSketchesBound(t *testing.T) {
 	q := b.vecs[:dim]
 	var codes linalg.QuantisedQuery
 	bound := queryBounds(q, &codes)
-	means := make([]float32, len(k.off))
+	means := make([]float32, len(b.runs.off))
 	linalg.DotInt8Rows(&codes, b.runs.mean, 0, means)
-	for run := range k.off {
+	strict := doubting(bound)
+	for run := range means {
 		lo, hi := b.runs.span(run)
 		for place := lo; place < hi; place++ {
 			score := linalg.Dot(q, b.vecs[place*dim:][:dim])
-			less := bound.of(b.runs.off[run]+k.reach[run], b.runs.norm[run]+k.reach[run])
+			less := bound.of(b.runs.off[run]+sketchRounds*b.runs.norm[run], b.runs.norm[run])
+			left := strict.off * k.rows.Left(run*runRows+place-lo)
 			word := make([]uint64, 1)
 			for _, side := range []float32{-1, 1} {
-				bar := score - means[run] + side*less*1.0001 + side*1e-6
-				k.rows.Above(&codes, []int32{int32(run)}, []float32{bar}, word)
+				bar := score - means[run] + side*less*1.0001 + side*1e-6 + (1+side)*left
+				k.rows.Above(&codes, strict.off, []int32{int32(run)}, []float32{bar}, word)
 				if got := word[0]>>(place-lo)&1 == 1; got != (side < 0) {
 					t.Fatalf("run %d, place %d: above %v: got %v", run, place, bar, got)
 				}

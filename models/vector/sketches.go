@@ -14,10 +14,8 @@ import (
 // leave out of a row is bounded as what its codes do. They follow from the codes, and are
 // made when a search first asks for them.
 type sketches struct {
-	once  sync.Once
-	rows  linalg.Sketch // a block for each run; no rows where a run has fewer
-	off   []float32     // root mean square of a coordinate that a sketch leaves out
-	reach []float32     // none leaves out more
+	once sync.Once
+	rows linalg.Sketch // a block for each run; no rows where a run has fewer
 }
 
 // sketched is the sketches of the rows.
@@ -31,7 +29,6 @@ func (k *sketches) make(x *body) {
 	r, dim := x.runs, x.dim
 	count := len(r.blockOf)
 	k.rows = linalg.NewSketch(count, dim)
-	k.off, k.reach = make([]float32, count), make([]float32, count)
 	workers := runtime.GOMAXPROCS(0)
 	memory := make([][]float32, workers)
 	linalg.ParallelN(count, 64, workers, func(worker, lo, hi int) {
@@ -40,16 +37,12 @@ func (k *sketches) make(x *body) {
 		mean, away := from[:dim], from[dim:]
 		for run := lo; run < hi; run++ {
 			decode(r.mean, run, mean)
-			var sum, most float64
 			first, end := r.span(run)
 			for place := first; place < end; place++ {
 				decode(x.q8, place, away)
 				linalg.Axpy(-1, mean, away)
-				left := k.rows.Set(run*runRows+place-first, away)
-				sum, most = sum+left, max(most, left)
+				k.rows.Set(run*runRows+place-first, away)
 			}
-			k.off[run] = float32(math.Sqrt(sum / float64((end-first)*dim)))
-			k.reach[run] = up(math.Sqrt(most) + 1e-6*float64(r.norm[run]))
 		}
 	})
 }
@@ -65,12 +58,23 @@ func decode(m linalg.Quantised, i int, dst []float32) {
 // slack is how far below the bar the product of a row with the query may be by
 // its sketch.
 type slack struct {
-	off    float32 // times sketches.off
+	off    float32 // times what the sketch leaves out
 	strict bool    // so far that none is missed
 }
 
-// sketchTimes standard deviations that a sketch is off are allowed for.
-const sketchTimes = 1.2
+// trusting allows for sketchTimes standard deviations of what a sketch may be off.
+func (x *body) trusting(length float32) slack {
+	return slack{off: sketchTimes * length / float32(math.Sqrt(float64(x.dim)))}
+}
+
+// doubting misses none. Sums of sketches are rounded as those of codes are.
+func doubting(err bounds) slack { return slack{off: max(err.off+err.norm, smallestStep), strict: true} }
+
+const (
+	sketchTimes = 1.2
+	// What a sketch is made from is rounded by that share of the longest row of a run.
+	sketchRounds = 1e-6
+)
 
 // compare keeps the rows of runs whose sketches say that they may be among the
 // best in s.picked, and scores them by their codes when there are many. A search of
@@ -86,14 +90,14 @@ func (x *body) compare(runs []int32, err bounds, allow slack, s *scan) {
 	s.bars, s.passed = resize(s.bars, len(runs)), s.passed[:0]
 	bar := s.bar()
 	for i, run := range runs {
-		less := allow.off * k.off[run]
+		var less float32
 		if allow.strict {
-			less = err.of(r.off[run]+k.reach[run], r.norm[run]+k.reach[run])
+			less = err.of(r.off[run]+sketchRounds*r.norm[run], r.norm[run])
 		}
 		s.bars[i] = math.Nextafter32(bar-s.plan.means[run]-less, minusInf)
 		s.passed = append(s.passed, 0)
 	}
-	k.rows.Above(&s.query, runs, s.bars, s.passed)
+	k.rows.Above(&s.query, allow.off, runs, s.bars, s.passed)
 	for i, word := range s.passed {
 		lo, hi := r.span(int(runs[i]))
 		rows := r.rowAt[lo:hi]

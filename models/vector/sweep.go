@@ -96,6 +96,9 @@ func (x *body) sweep(ctx context.Context, err bounds, allow slack, most int, s *
 		}
 		x.look(run, err, s)
 	}
+	for run := range p.means {
+		p.mark(int32(run))
+	}
 	return true, nil
 }
 

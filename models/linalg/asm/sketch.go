@@ -6,7 +6,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-const sketchSignature = "func(q []int8, bias int32, scale float32, codes []uint8, scales []float32, blocks []int32, bars []float32, out []uint64)"
+const sketchSignature = "func(q []int8, bias int32, scale, slack float32, codes []uint8, rows []uint32, blocks []int32, bars []float32, out []uint64)"
 
 func sketchFamily(s isa) {
 	if s.wide() {
@@ -19,25 +19,28 @@ func sketchFamily(s isa) {
 // sketchGroup is the bytes of eight values of the 64 rows of a block.
 const sketchGroup = 256
 
+// scaleBits are those of a row's word that are its scale; the others are what it leaves out.
+const scaleBits = 0xffff0000
+
 // sketchAhead is how many blocks ahead of its use one is asked for.
 const sketchAhead = 3
 
 // sketchBlocks emits what goes around a block: the names of blocks one after the other, where each
 // begins, and where its word goes, which body leaves in its second argument.
-func (s isa) sketchBlocks(body func(codes, scales, ahead, bar, word reg.GPVirtual)) {
+func (s isa) sketchBlocks(body func(codes, rows, ahead, bar, word reg.GPVirtual)) {
 	blocks, bars, out, n := base("blocks"), base("bars"), base("out"), length("blocks")
 	TESTQ(n, n)
 	JZ(LabelRef("done"))
 	Label("block")
-	codes, scales, step := GP64(), GP64(), GP64()
-	MOVLQSX(Mem{Base: blocks}, scales)
+	codes, rows, step := GP64(), GP64(), GP64()
+	MOVLQSX(Mem{Base: blocks}, rows)
 	MOVQ(memory(Param("q").Len()), step)
 	SHLQ(U8(5), step) // sketchGroup bytes for eight values
-	MOVQ(scales, codes)
+	MOVQ(rows, codes)
 	IMULQ(step, codes)
 	ADDQ(memory(Param("codes").Base()), codes)
-	SHLQ(U8(8), scales) // 64 numbers
-	ADDQ(memory(Param("scales").Base()), scales)
+	SHLQ(U8(8), rows) // 64 words
+	ADDQ(memory(Param("rows").Base()), rows)
 	// The block after the next is asked for meanwhile: where blocks lie far apart, none of it is near.
 	ahead := GP64()
 	MOVQ(blocks, ahead)
@@ -51,11 +54,11 @@ func (s isa) sketchBlocks(body func(codes, scales, ahead, bar, word reg.GPVirtua
 	IMULQ(step, ahead)
 	ADDQ(memory(Param("codes").Base()), ahead)
 	SHLQ(U8(8), word)
-	ADDQ(memory(Param("scales").Base()), word)
+	ADDQ(memory(Param("rows").Base()), word)
 	for i := range 4 {
 		PREFETCHT0(Mem{Base: word, Disp: 64 * i})
 	}
-	body(codes, scales, ahead, bars, word)
+	body(codes, rows, ahead, bars, word)
 	MOVQ(word, Mem{Base: out})
 	ADDQ(U8(4), blocks)
 	ADDQ(U8(4), bars)
@@ -85,7 +88,10 @@ func (s isa) sketchVNNI() {
 	nibbles := GP32()
 	MOVL(U32(0x0f0f0f0f), nibbles)
 	VPBROADCASTD(nibbles, zmm[31])
-	s.sketchBlocks(func(codes, scales, ahead, bar, word reg.GPVirtual) {
+	MOVL(U32(scaleBits), nibbles)
+	VPBROADCASTD(nibbles, zmm[27])
+	VBROADCASTSS(inMemory("slack"), zmm[26])
+	s.sketchBlocks(func(codes, rows, ahead, bar, word reg.GPVirtual) {
 		for i := range 4 {
 			zero(zmm[i])
 		}
@@ -112,8 +118,13 @@ func (s isa) sketchVNNI() {
 			VPADDD(zmm[i], zmm[i], zmm[i])
 			VPSUBD(zmm[30], zmm[i], zmm[i])
 			VCVTDQ2PS(zmm[i], zmm[i])
-			VMULPS(Mem{Base: scales, Disp: 64 * i}, zmm[29], zmm[4+i])
+			VMOVDQU32(Mem{Base: rows, Disp: 64 * i}, zmm[8+i])
+			VPANDD(zmm[27], zmm[8+i], zmm[4+i])
+			VMULPS(zmm[4+i], zmm[29], zmm[4+i])
 			VMULPS(zmm[4+i], zmm[i], zmm[i])
+			VPSLLD(U8(16), zmm[8+i], zmm[8+i])
+			VMULPS(zmm[8+i], zmm[26], zmm[8+i])
+			VADDPS(zmm[8+i], zmm[i], zmm[i])
 			VCMPPS(U8(0x1e), zmm[28], zmm[i], opmask[1+i])
 		}
 		KUNPCKWD(opmask[1], opmask[2], opmask[1])
@@ -134,9 +145,11 @@ func (s isa) sketchBytes() {
 	}
 	constant(0x0f0f0f0f, 15)
 	constant(0x00010001, 14)
+	constant(scaleBits, 10)
+	VBROADCASTSS(inMemory("slack"), ymm[11])
 	broadcastInt("bias", 13)
 	VBROADCASTSS(inMemory("scale"), ymm[12])
-	s.sketchBlocks(func(codes, scales, ahead, bar, word reg.GPVirtual) {
+	s.sketchBlocks(func(codes, rows, ahead, bar, word reg.GPVirtual) {
 		XORQ(word, word)
 		half := GP64()
 		MOVQ(U32(2), half)
@@ -172,8 +185,13 @@ func (s isa) sketchBytes() {
 			VPADDD(ymm[i], ymm[i], ymm[i])
 			VPSUBD(ymm[13], ymm[i], ymm[i])
 			VCVTDQ2PS(ymm[i], ymm[i])
-			VMULPS(Mem{Base: scales, Disp: 32 * i}, ymm[12], ymm[4])
+			VMOVDQU(Mem{Base: rows, Disp: 32 * i}, ymm[5])
+			VPAND(ymm[10], ymm[5], ymm[4])
+			VMULPS(ymm[4], ymm[12], ymm[4])
 			VMULPS(ymm[4], ymm[i], ymm[i])
+			VPSLLD(U8(16), ymm[5], ymm[5])
+			VMULPS(ymm[5], ymm[11], ymm[5])
+			VADDPS(ymm[5], ymm[i], ymm[i])
 			VCMPPS(U8(0x1e), ymm[7], ymm[i], ymm[i])
 			bits := GP32()
 			VMOVMSKPS(ymm[i], bits)
@@ -181,7 +199,7 @@ func (s isa) sketchBytes() {
 			ORQ(bits.As64(), word)
 		}
 		ADDQ(U8(sketchGroup/2), codes)
-		ADDQ(U8(sketchGroup/2), scales)
+		ADDQ(U8(sketchGroup/2), rows)
 		DECQ(half)
 		JNZ(LabelRef("half"))
 		RORQ(U8(8), word)
