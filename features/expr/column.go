@@ -2,6 +2,7 @@ package expr
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
@@ -17,6 +18,7 @@ import (
 // made.
 type column struct {
 	once    sync.Once
+	made    atomic.Bool
 	yes, no *features.Bitmap
 	nums    []float64
 	have    *features.Bitmap
@@ -107,8 +109,8 @@ type snapshot struct {
 	columns map[columnKey]*column
 }
 
-// The columns kept: of the newest catalogues asked about, and of so many
-// markets each.
+// The columns kept: of the catalogues asked about last, and of so many markets
+// each.
 const (
 	keptSnapshots = 3
 	keptColumns   = 256
@@ -123,16 +125,7 @@ func (p *Program) column(cat features.Catalog, leaf int, market string, job *pac
 	}
 	key := columnKey{leaf, market}
 	p.mu.Lock()
-	var here *snapshot
-	for _, s := range p.snapshots {
-		if s.cat == cat {
-			here = s
-		}
-	}
-	if here == nil {
-		here = &snapshot{cat: cat, columns: map[columnKey]*column{}}
-		p.snapshots = append([]*snapshot{here}, p.snapshots[:min(len(p.snapshots), keptSnapshots-1)]...)
-	}
+	here := p.snapshot(cat)
 	c := here.columns[key]
 	var old *column
 	var before features.Catalog
@@ -142,21 +135,35 @@ func (p *Program) column(cat features.Catalog, leaf int, market string, job *pac
 		}
 		c = new(column)
 		here.columns[key] = c
-		for _, s := range p.snapshots {
-			if s != here && s.columns[key] != nil {
-				old, before = s.columns[key], s.cat
+		for _, s := range p.snapshots { // one that is being made, with rests, is not waited for
+			if made := s.columns[key]; s != here && made != nil && made.made.Load() {
+				old, before = made, s.cat
 				break
 			}
 		}
 	}
 	p.mu.Unlock()
 	c.once.Do(func() {
-		if old != nil {
-			old.once.Do(func() { p.fill(old, before, leaf, market, nil, nil, job) })
-		}
 		p.fill(c, cat, leaf, market, old, before, job)
+		c.made.Store(true)
 	})
 	return c
+}
+
+// snapshot is what is kept of a catalogue. The one asked about longest ago gives
+// way to a new one: what is served stays, whatever is being loaded. The caller
+// holds p.mu.
+func (p *Program) snapshot(cat features.Catalog) *snapshot {
+	for i, s := range p.snapshots {
+		if s.cat == cat {
+			copy(p.snapshots[1:i+1], p.snapshots[:i])
+			p.snapshots[0] = s
+			return s
+		}
+	}
+	here := &snapshot{cat: cat, columns: map[columnKey]*column{}}
+	p.snapshots = append([]*snapshot{here}, p.snapshots[:min(len(p.snapshots), keptSnapshots-1)]...)
+	return here
 }
 
 func (p *Program) fill(c *column, cat features.Catalog, leaf int, market string, old *column, before features.Catalog, job *pace.Job) {

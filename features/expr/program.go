@@ -33,7 +33,7 @@ type Program struct {
 	hoisted  []cel.Program // what residues use of the request: variable "@i"
 
 	mu        sync.Mutex
-	snapshots []*snapshot // newest first
+	snapshots []*snapshot // asked about last first
 }
 
 // Source is the text it was compiled from.

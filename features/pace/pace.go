@@ -18,16 +18,26 @@ const (
 	work    = time.Millisecond      // at a stretch
 	rest    = 3                     // times as long as it worked
 	longest = 60 * time.Millisecond // rest
+	more    = 10                    // rests of the same length while answers wait
 	every   = 8                     // steps between two looks at the clock
 )
 
 // Pacer is how a program's jobs go on: at full speed until someone waits for
 // answers, with rests from then on. The zero value is at full speed; nil always
 // is. It is safe for concurrent use.
-type Pacer struct{ resting atomic.Bool }
+type Pacer struct {
+	resting atomic.Bool
+	behind  atomic.Pointer[func() bool]
+}
 
 // Rest makes all jobs rest from now on.
 func (p *Pacer) Rest() { p.resting.Store(true) }
+
+// While makes jobs that rest go on resting as long as behind says that answers
+// wait, for a while at most: they get somewhere also where answers always wait.
+// Garbage being collected takes half of two processors, and a job's quarter on
+// top may be what is one too many.
+func (p *Pacer) While(behind func() bool) { p.behind.Store(&behind) }
 
 type key struct{}
 
@@ -72,7 +82,13 @@ func (j *Job) Look() {
 		return
 	}
 	if d := time.Since(j.began); d >= work {
-		time.Sleep(min(rest*d, longest))
+		d = min(rest*d, longest)
+		time.Sleep(d)
+		if behind := j.pacer.behind.Load(); behind != nil {
+			for i := 0; i < more && (*behind)(); i++ {
+				time.Sleep(d)
+			}
+		}
 		j.began = time.Now()
 	}
 }

@@ -61,3 +61,27 @@ func TestARestIsThreeTimesAsLongAsTheStretch(t *testing.T) {
 		}
 	})
 }
+
+func TestAJobRestsOnWhileAnswersWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var p pace.Pacer
+		p.Rest()
+		for _, c := range []struct {
+			waiting int // looks that say so
+			rests   int
+		}{{0, 1}, {1, 2}, {4, 5}, {1000, 11}} {
+			left := c.waiting
+			p.While(func() bool {
+				left--
+				return left >= 0
+			})
+			j := p.Job()
+			time.Sleep(2 * time.Millisecond)
+			began := time.Now()
+			j.Look()
+			if got, want := time.Since(began), time.Duration(c.rests)*6*time.Millisecond; got != want {
+				t.Errorf("answers wait for %d looks: got a rest of %v, want %v", c.waiting, got, want)
+			}
+		}
+	})
+}

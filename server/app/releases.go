@@ -122,13 +122,13 @@ func (s *Server) warm(ctx context.Context, l *live.Loaded[*engine.Engine]) error
 	ctx, cancel := context.WithTimeout(ctx, warmFor)
 	defer cancel()
 	n := l.Value.Catalog().Len()
-	markets := s.markets(l)
+	job := pace.Of(ctx)
+	markets := s.markets(l, job)
 	questions := s.config.Warm
 	if questions > 0 {
 		questions = max(questions, len(markets))
 	}
 	var ans pipeline.Answer
-	job := pace.Of(ctx)
 	for _, surface := range l.Value.Surfaces() {
 		for i := range questions {
 			if ctx.Err() != nil {
@@ -150,10 +150,11 @@ const warmMarkets = 32
 
 // markets is the unknown market, those of the newest events, and those that most
 // items are sold in.
-func (s *Server) markets(l *live.Loaded[*engine.Engine]) []string {
+func (s *Server) markets(l *live.Loaded[*engine.Engine], job *pace.Job) []string {
 	count := map[string]int{}
 	items := l.Value.Catalog()
 	for row := range features.Row(items.Len()) { // #nosec G115 -- rows
+		job.Step()
 		if it := items.Item(row); it != nil {
 			for _, m := range it.Markets {
 				count[m]++

@@ -436,6 +436,7 @@ func (s *Server) guard(policies *auth.Policies) (*guard.Guard, error) {
 	}
 	s.closing(g.Close)
 	s.metrics.MustRegister(g)
+	s.pacer.While(g.Behind)
 	return g, nil
 }
 

@@ -75,6 +75,7 @@ type keys struct {
 	known  *lru.Cache[string, knownKey]
 	some   atomic.Bool  // there was a key: that stays so
 	asked  atomic.Int64 // when there was none, Unix milliseconds
+	asking atomic.Bool  // somebody looks again, before that is too old
 }
 
 type knownKey struct {
@@ -97,8 +98,16 @@ func (k *keys) inUse(ctx context.Context) (bool, error) {
 	if k.some.Load() {
 		return true, nil
 	}
-	if at := k.asked.Load(); at != 0 && now-at < keyAge.Milliseconds() {
+	// Callers who come together do not all look: one does while what is known holds,
+	// and the others go by that.
+	switch at := k.asked.Load(); {
+	case at != 0 && now-at < keyAge.Milliseconds()/2:
 		return false, nil
+	case at != 0 && now-at < keyAge.Milliseconds():
+		if !k.asking.CompareAndSwap(false, true) {
+			return false, nil
+		}
+		defer k.asking.Store(false)
 	}
 	some, err := k.source.Any(ctx)
 	if err != nil {

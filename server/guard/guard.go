@@ -248,6 +248,10 @@ func (g *Guard) Waiting() int64 {
 	return int64(g.queue.ahead)
 }
 
+// Behind reports whether an answer has waited to begin for longer than a little:
+// what nobody waits for should rest then.
+func (g *Guard) Behind() bool { return g.queue.behind() }
+
 // Standing reports whether there is always someone who waits, so that few may.
 func (g *Guard) Standing() bool {
 	g.queue.mu.Lock()

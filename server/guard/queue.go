@@ -65,6 +65,7 @@ const (
 	standAt  = 4                      // of the target may be waited in a queue that stands
 	quantum  = time.Millisecond       // of work is begun at once
 	away     = 5 * time.Millisecond   // after which the pump has been kept from running
+	waited   = 2 * time.Millisecond   // that one may wait before others should make room
 	smooth   = 8                      // a new value's share is one of so many
 )
 
@@ -269,4 +270,11 @@ func (q *queue) patience() time.Duration {
 		return 2 * q.short
 	}
 	return q.calm
+}
+
+// behind reports whether somebody has waited for more than a little.
+func (q *queue) behind() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.first != nil && q.clock().Sub(q.first.since) > waited
 }

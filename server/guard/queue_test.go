@@ -270,3 +270,22 @@ func TestPump(t *testing.T) {
 		t.Errorf("got %d begun and %d waiting after the end, want 8 and none", q.running, q.ahead)
 	}
 }
+
+func TestBehindIsWhenOneHasWaited(t *testing.T) {
+	l := newLine(t, 20*time.Millisecond)
+	if l.behind() {
+		t.Error("nobody came: got behind")
+	}
+	l.come(t, t.Context(), 0)
+	if l.now = l.now.Add(waited); l.behind() {
+		t.Errorf("after %v: got behind", waited)
+	}
+	if l.now = l.now.Add(1); !l.behind() {
+		t.Errorf("after more than %v: got not behind", waited)
+	}
+	l.turn(time.Millisecond)
+	if l.behind() {
+		t.Error("whoever waited has begun: got behind")
+	}
+	l.end(time.Millisecond)
+}

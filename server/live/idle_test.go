@@ -38,9 +38,7 @@ func TestIdleShopsUnload(t *testing.T) {
 			t.Fatal("was freed while a request held it")
 		}
 		l.Done()
-		if !l.Value.freed.Load() {
-			t.Fatal("was not freed after the last request")
-		}
+		soon(t, "freed after the last request", l.Value.freed.Load)
 	}
 	if got := j.count(EventLoaded); got != 3 {
 		t.Errorf("got %d loads, want one after each idle time", got)

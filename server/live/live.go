@@ -138,7 +138,7 @@ func (s *Set[T]) load(ctx context.Context, shop features.ShopID, version string)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("build from release %s: %w", version, err), r.Close())
 	}
-	l = &Loaded[T]{Release: r, Value: value, freed: s.free}
+	l = &Loaded[T]{Release: r, Value: value, freed: s.freeBeside}
 	l.refs.Store(1)
 	for _, step := range []struct {
 		name string
@@ -164,6 +164,23 @@ func guard[R any](f func() (R, error)) (r R, err error) {
 		}
 	}()
 	return f()
+}
+
+// freeBeside is free on a goroutine of its own, so that neither the last request
+// nor a swap waits for it; of a closed set it is free.
+func (s *Set[T]) freeBeside(l *Loaded[T]) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		s.free(l)
+		return
+	}
+	s.wg.Add(1)
+	s.mu.Unlock()
+	go func() {
+		defer s.wg.Done()
+		s.free(l)
+	}()
 }
 
 // free runs after the last request of a release that is no longer served.
