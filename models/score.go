@@ -88,6 +88,14 @@ type Attributor interface {
 	AttributeMoments(r *features.Request, m Moments, rows []features.Row, mean, deviation []float32) bool
 }
 
+// PairAttributor is an Attributor that works out two sums over the same items in
+// little more time than one.
+type PairAttributor interface {
+	Attributor
+	// AttributeSums is AttributeSum for each of two weights.
+	AttributeSums(r *features.Request, items []features.Row, one, other []float32, rows []features.Row, first, second []float32) bool
+}
+
 // Moments are the mean and the standard deviation of the scores of a catalogue.
 type Moments struct {
 	Mean, Deviation float32

@@ -26,6 +26,7 @@ type Items struct {
 	table   *table
 	prior   []float32 // factor on a history item's weight; nil: 1 for all
 	spread  sync.Pool // of *[]float32, by row, zero in between
+	pairs   sync.Pool // of *[][2]float32, likewise
 }
 
 // meta is what a release keeps beside the tensors.
@@ -193,6 +194,48 @@ func (m *Items) AttributeSum(r *features.Request, items []features.Row, weights 
 	for _, row := range items {
 		if row >= 0 && int(row) < m.table.items {
 			(*dense)[row] = 0
+		}
+	}
+	return true
+}
+
+// AttributeSums implements models.PairAttributor.
+func (m *Items) AttributeSums(r *features.Request, items []features.Row, one, other []float32, rows []features.Row, first, second []float32) bool {
+	if r.Scratch == nil || m.table.cols == nil || place.Few(len(items), m.table.items) {
+		return m.AttributeSum(r, items, one, rows, first) && m.AttributeSum(r, items, other, rows, second)
+	}
+	dense, _ := m.pairs.Get().(*[][2]float32)
+	if dense == nil {
+		dense = new([][2]float32)
+		*dense = make([][2]float32, m.table.items)
+	}
+	defer m.pairs.Put(dense)
+	for i, row := range items {
+		if row >= 0 && int(row) < m.table.items {
+			(*dense)[row] = [2]float32{one[i], other[i]}
+		}
+	}
+	for i, w := range m.weigher.Weights(r, m.table.items, rows) {
+		if w == 0 {
+			continue
+		}
+		if m.prior != nil {
+			w *= m.prior[rows[i]]
+		}
+		lo, hi := m.table.ptr[rows[i]], m.table.ptr[rows[i]+1]
+		cols := m.table.cols[lo:hi]
+		var a, b float32
+		for j, v := range m.table.vals[lo:hi] {
+			both := &(*dense)[cols[j]]
+			a += v * both[0]
+			b += v * both[1]
+		}
+		first[i] += w * a
+		second[i] += w * b
+	}
+	for _, row := range items {
+		if row >= 0 && int(row) < m.table.items {
+			(*dense)[row] = [2]float32{}
 		}
 	}
 	return true

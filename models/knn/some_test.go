@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/attune-rec/attune/features"
@@ -63,6 +64,21 @@ func TestSomeOfTheItems(t *testing.T) {
 			if math.Abs(float64(sum[i]-want[i])) > 1e-5 {
 				t.Fatalf("user %d: got %v, want %v", u, sum, want)
 			}
+		}
+		most := append([]features.Row{-1, features.Row(len(all))}, all...) // too many to be looked for one by one
+		one, other := make([]float32, len(most)), make([]float32, len(most))
+		for i := range most {
+			one[i], other[i] = rng.Float32(), rng.Float32()
+		}
+		sums := [4][]float32{}
+		for i := range sums {
+			sums[i] = make([]float32, len(rows))
+		}
+		if !m.AttributeSum(r, most, one, rows, sums[0]) || !m.AttributeSum(r, most, other, rows, sums[1]) || !m.AttributeSums(r, most, one, other, rows, sums[2], sums[3]) {
+			t.Fatal("nothing attributed")
+		}
+		if !slices.Equal(sums[0], sums[2]) || !slices.Equal(sums[1], sums[3]) {
+			t.Fatalf("user %d: got %v and %v together, want %v and %v", u, sums[2], sums[3], sums[0], sums[1])
 		}
 	}
 }

@@ -105,6 +105,9 @@ func (m *Model) rests(r *features.Request, a models.Attributor, part, n int, kep
 		even[i] = 1 / float32(n)
 		leaning[i] = kept[parts+n+i*width+part] / float32(n)
 	}
+	if both, ok := a.(models.PairAttributor); ok {
+		return both.AttributeSums(r, items, even, leaning, rows, dst[:len(rows)], dst[len(rows):])
+	}
 	return a.AttributeSum(r, items, even, rows, dst[:len(rows)]) && a.AttributeSum(r, items, leaning, rows, dst[len(rows):])
 }
 

@@ -143,11 +143,26 @@ func (m *Model) apply(x, hidden, out []float32) {
 	linalg.Gemm(false, false, 1, linalg.MatrixOf(n, width, x), m.inner, 0, h)
 	bias, outer := m.params.Bias[:m.params.Hidden], m.params.Outer[:m.params.Hidden]
 	for i, sum := range out {
-		for j, v := range h.Row(i)[:len(bias)] {
-			sum += positive(v+bias[j]) * outer[j]
-		}
-		out[i] = sum
+		out[i] = sum + above(h.Row(i), bias, outer)
 	}
+}
+
+// above is the sum of what the units give. Four sums run beside each other:
+// one addition waits for the one before it.
+func above(units, bias, outer []float32) float32 {
+	units, outer = units[:len(bias)], outer[:len(bias)]
+	var a, b, c, d float32
+	j := 0
+	for ; j+4 <= len(bias); j += 4 {
+		a += positive(units[j]+bias[j]) * outer[j]
+		b += positive(units[j+1]+bias[j+1]) * outer[j+1]
+		c += positive(units[j+2]+bias[j+2]) * outer[j+2]
+		d += positive(units[j+3]+bias[j+3]) * outer[j+3]
+	}
+	for ; j < len(bias); j++ {
+		a += positive(units[j]+bias[j]) * outer[j]
+	}
+	return (a + b) + (c + d)
 }
 
 // positive is v, or 0 where that is below 0, whose sign nothing foretells.

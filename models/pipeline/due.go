@@ -21,7 +21,7 @@ func PurchasesOf(h []features.Interaction, row features.Row) Purchases {
 	var p Purchases
 	var first int64
 	for i := range h {
-		if h[i].Type != features.Purchase || h[i].Row != row {
+		if h[i].Row != row || h[i].Type != features.Purchase { // hardly any is of the row: that is easy to foretell
 			continue
 		}
 		switch {

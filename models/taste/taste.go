@@ -36,8 +36,12 @@ type Weigher struct {
 	options   Options
 	events    models.EventWeights
 	stars     []float32
-	questions sync.Pool // of *question
+	ages      [agesKept]float32 // by how many are newer, at the options' recency
+	questions sync.Pool         // of *question
 }
+
+// agesKept is how many factors of ages are kept; the others are worked out.
+const agesKept = 256
 
 // New returns the weigher of o, with byName (FitInput.Weights) put over
 // o.Events. Errors are models.ErrParams.
@@ -51,6 +55,9 @@ func New(o Options, byName map[string]float64) (*Weigher, error) {
 		}
 	}
 	w := &Weigher{options: o}
+	for newer := range w.ages {
+		w.ages[newer] = ageOf(newer, o.Recency)
+	}
 	for _, s := range o.Stars {
 		if err := models.CheckRange("stars", s, -100, 100); err != nil {
 			return nil, err
@@ -119,7 +126,7 @@ func (w *Weigher) profile(history []features.Interaction, items int, recency flo
 		size *= 2
 	}
 	slots, rows, weights := s.Ints(size), s.Ints(n), s.Floats(n)
-	ages := w.ages(history, recency, s)
+	ages := w.agesOf(history, recency, s)
 	found := 0
 	for i := range history {
 		it := &history[i]
@@ -151,9 +158,14 @@ func (w *Weigher) profile(history []features.Interaction, items int, recency flo
 	return Profile{Rows: rows[:kept], Weights: weights[:kept]}
 }
 
-// ages is the factor of each interaction by how many are newer; nil: all 1.
-// Interactions of the same millisecond are of one age.
-func (w *Weigher) ages(history []features.Interaction, recency float64, s *features.Scratch) []float32 {
+// ageOf is the factor of an interaction by how many are newer.
+func ageOf(newer int, recency float64) float32 {
+	return float32(math.Exp2(-float64(newer) / recency))
+}
+
+// agesOf is the factor of each interaction; nil: all 1. Interactions of the same
+// millisecond are of one age.
+func (w *Weigher) agesOf(history []features.Interaction, recency float64, s *features.Scratch) []float32 {
 	if recency <= 0 {
 		return nil
 	}
@@ -164,7 +176,11 @@ func (w *Weigher) ages(history []features.Interaction, recency float64, s *featu
 		if t := history[i].TimeMS; counted == 0 || t != now {
 			now, newer = t, counted
 		}
-		ages[i] = float32(math.Exp2(-float64(newer) / recency))
+		if newer < agesKept && recency == w.options.Recency {
+			ages[i] = w.ages[newer]
+		} else {
+			ages[i] = ageOf(newer, recency)
+		}
 		if w.Of(&history[i]) != 0 {
 			counted++
 		}

@@ -17,11 +17,12 @@ type parts struct {
 	list     [1]*attunev1.Evidence
 }
 
-func itemsToProto(items []recommend.Item) []*attunev1.RecommendedItem {
+// itemsToProto takes its memory from room; nil: it makes its own.
+func itemsToProto(items []recommend.Item, room *Room) []*attunev1.RecommendedItem {
 	if len(items) == 0 {
 		return nil
 	}
-	out, memory := make([]*attunev1.RecommendedItem, len(items)), make([]parts, len(items))
+	out, memory := room.take(len(items))
 	for i := range items {
 		it, p := &items[i], &memory[i]
 		p.item.Item, p.item.Score, p.item.Source = it.ID, float64(it.Score), it.Source

@@ -44,7 +44,7 @@ func (s *Recommendation) Recommend(ctx context.Context, r *attunev1.RecommendReq
 	if err := s.Recommender.Recommend(ctx, q, ans); err != nil {
 		return nil, Status(err)
 	}
-	return s.response(ans, purpose), nil
+	return s.response(ans, purpose, roomOf(ctx)), nil
 }
 
 func (s *Recommendation) answer() *recommend.Answer {
@@ -79,9 +79,9 @@ func (s *Recommendation) query(ctx context.Context, shop features.ShopID, r *att
 	return q, purpose, nil
 }
 
-func (s *Recommendation) response(ans *recommend.Answer, purpose string) *attunev1.RecommendResponse {
+func (s *Recommendation) response(ans *recommend.Answer, purpose string, room *Room) *attunev1.RecommendResponse {
 	out := &attunev1.RecommendResponse{
-		RecommendationId: ans.ID, Release: ans.Release, Items: itemsToProto(ans.Items), Degraded: len(ans.Degraded) > 0,
+		RecommendationId: ans.ID, Release: ans.Release, Items: itemsToProto(ans.Items, room), Degraded: len(ans.Degraded) > 0,
 	}
 	for _, d := range ans.Degraded {
 		out.Degradations = append(out.Degradations, &attunev1.Degradation{Component: d.Component, Why: d.Why})

@@ -24,5 +24,5 @@ func (s *Recommendation) SimilarItems(ctx context.Context, r *attunev1.SimilarIt
 	if err := s.Recommender.Similar(ctx, q, ans); err != nil {
 		return nil, Status(err)
 	}
-	return &attunev1.SimilarItemsResponse{Release: ans.Release, Items: itemsToProto(ans.Items)}, nil
+	return &attunev1.SimilarItemsResponse{Release: ans.Release, Items: itemsToProto(ans.Items, roomOf(ctx))}, nil
 }

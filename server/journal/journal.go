@@ -21,8 +21,8 @@ import (
 // field means its default.
 type Options struct {
 	Queue      int           // records that wait at most; 0: 65,536
-	Batch      int           // records of one write at most; 0: 512
-	Linger     time.Duration // how long a record waits for others; 0: 50 ms
+	Batch      int           // records of one write at most; 0: 2,048
+	Linger     time.Duration // how long a record waits for others; 0: 200 ms
 	Attempts   int           // writes of a batch before it is given up; 0: 3
 	Logger     *slog.Logger  // nil: slog.Default
 	Registerer prometheus.Registerer
@@ -61,10 +61,10 @@ func New(st store.Journal, o Options) *Journal {
 		o.Queue = 1 << 16
 	}
 	if o.Batch <= 0 {
-		o.Batch = 512
+		o.Batch = 2048
 	}
 	if o.Linger <= 0 {
-		o.Linger = 50 * time.Millisecond
+		o.Linger = 200 * time.Millisecond
 	}
 	if o.Attempts <= 0 {
 		o.Attempts = 3

@@ -13,6 +13,9 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
+
+	"github.com/attune-rec/attune/server/api"
 	"github.com/attune-rec/attune/server/guard"
 )
 
@@ -74,6 +77,9 @@ func newCodec() codec { return codec{encoding.GetCodecV2(grpcproto.Name)} }
 
 // Marshal implements encoding.CodecV2.
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
+	if w, ok := v.(*written); ok {
+		return w.wire, nil
+	}
 	if b, ok := encoded(v); ok {
 		return b, nil
 	}
@@ -118,10 +124,19 @@ func parts(b []byte, kind protoreflect.MessageDescriptor, most int) (n int) {
 	return n
 }
 
+// written is an answer on the wire.
+type written struct{ wire mem.BufferSlice }
+
+// roomy are the methods whose answers are made in memory that is used again.
+func roomy(method string) bool {
+	return method == attunev1.RecommendationService_Recommend_FullMethodName || method == attunev1.RecommendationService_SimilarItems_FullMethodName
+}
+
 // registrar registers services whose messages come in by turns.
 type registrar struct {
 	*grpc.Server
 	memory *guard.Memory
+	rooms  *api.Rooms
 }
 
 // RegisterService implements grpc.ServiceRegistrar.
@@ -129,10 +144,26 @@ func (r registrar) RegisterService(service *grpc.ServiceDesc, impl any) {
 	in := *service
 	in.Methods = make([]grpc.MethodDesc, len(service.Methods))
 	for i, m := range service.Methods {
+		again := roomy("/" + service.ServiceName + "/" + m.MethodName)
 		in.Methods[i] = grpc.MethodDesc{MethodName: m.MethodName, Handler: func(srv any, ctx context.Context, decode func(any) error, chain grpc.UnaryServerInterceptor) (any, error) {
 			message := incoming{ctx: ctx, memory: r.memory}
 			defer message.leave()
-			return m.Handler(srv, ctx, func(v any) error { return message.receive(v, decode) }, chain)
+			receive := func(v any) error { return message.receive(v, decode) }
+			if !again {
+				return m.Handler(srv, ctx, receive, chain)
+			}
+			ctx, room := r.rooms.Borrow(ctx)
+			answer, err := m.Handler(srv, ctx, receive, chain)
+			if err != nil {
+				room.Return()
+				return nil, err
+			}
+			wire, ok := encoded(answer) // all that looks at the answer has
+			if !ok {
+				return answer, nil
+			}
+			room.Return()
+			return &written{wire}, nil
 		}}
 	}
 	r.Server.RegisterService(&in, impl)

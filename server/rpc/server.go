@@ -119,7 +119,7 @@ func New(s Services, o Options) *grpc.Server {
 		opts = append(opts, grpc.Creds(o.TLS))
 	}
 	server := grpc.NewServer(opts...)
-	g := registrar{server, o.Memory}
+	g := registrar{server, o.Memory, new(api.Rooms)}
 	s.register(g)
 	healthpb.RegisterHealthServer(g, s.Health)
 	reflection.Register(server)

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -15,7 +16,11 @@ type Components struct {
 	filled   *prometheus.CounterVec
 	degraded *prometheus.CounterVec
 	series   sync.Map // part -> *gauges
+	near     [nearby]atomic.Pointer[gauges]
 }
+
+// nearby is the places where what was asked for last is found at a glance.
+const nearby = 512
 
 type part struct {
 	surface   string
@@ -23,7 +28,20 @@ type part struct {
 	component string
 }
 
+// place is the one of a part among nearby: by a few bytes, which tell parts of
+// one program apart well enough.
+func (p *part) place() int {
+	mix := func(h int, s string) int {
+		if s == "" {
+			return h * 31
+		}
+		return (h*31+int(s[0]))*31 + int(s[len(s)-1]) + 7*len(s)
+	}
+	return mix(mix(mix(0, p.surface), string(p.stage)), p.component) & (nearby - 1)
+}
+
 type gauges struct {
+	part    part
 	seconds prometheus.Observer
 	items   prometheus.Counter
 	filled  prometheus.Counter
@@ -53,15 +71,12 @@ func NewComponents(r prometheus.Registerer) *Components {
 // Observe implements pipeline.Observer.
 func (c *Components) Observe(o pipeline.Observation) {
 	k := part{o.Surface, o.Stage, o.Component}
-	v, ok := c.series.Load(k)
-	if !ok {
-		stage := string(o.Stage)
-		v, _ = c.series.LoadOrStore(k, &gauges{
-			seconds: c.seconds.WithLabelValues(o.Surface, stage, o.Component), items: c.items.WithLabelValues(o.Surface, stage, o.Component),
-			filled: c.filled.WithLabelValues(o.Surface, stage, o.Component),
-		})
+	near := &c.near[k.place()]
+	g := near.Load()
+	if g == nil || g.part != k {
+		g = c.find(k)
+		near.Store(g)
 	}
-	g := v.(*gauges)
 	g.seconds.Observe(o.Took.Seconds())
 	g.items.Add(float64(o.Items))
 	if o.Items > 0 {
@@ -70,4 +85,16 @@ func (c *Components) Observe(o pipeline.Observation) {
 	if o.Why != "" {
 		c.degraded.WithLabelValues(o.Surface, string(o.Stage), o.Component, o.Why).Inc()
 	}
+}
+
+// find is the gauges of a part, made where there are none.
+func (c *Components) find(k part) *gauges {
+	v, ok := c.series.Load(k)
+	if !ok {
+		labels := []string{k.surface, string(k.stage), k.component}
+		v, _ = c.series.LoadOrStore(k, &gauges{
+			part: k, seconds: c.seconds.WithLabelValues(labels...), items: c.items.WithLabelValues(labels...), filled: c.filled.WithLabelValues(labels...),
+		})
+	}
+	return v.(*gauges)
 }
