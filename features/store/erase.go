@@ -29,9 +29,9 @@ type Place struct {
 }
 
 // Erase takes a person out of every place of the store: the data key is
-// destroyed, what the person told the shop, their answers, refused rows, links
-// and surrogates are deleted, and their events are blanked in the log, sealed
-// or not; places in the log stay counted. It is done when it returns, and taken
+// destroyed, what the person told the shop, their answers, refused rows and links
+// are deleted, and their events are blanked in the log, sealed or not; places in
+// the log stay counted. It is done when it returns, and taken
 // up again at the next start when the program ends within. Events received
 // later are not touched. A person who is not known gets a certificate too.
 //
@@ -142,7 +142,6 @@ var erasedRows = []struct{ place, query string }{
 	{"users", `DELETE FROM users WHERE shop = ?1 AND user_key = ?2 AND updated <= ?3`},
 	{"answers", `DELETE FROM served WHERE shop = ?1 AND (user_key = ?2 OR session_key = ?2) AND time <= ?3`},
 	{"refused rows", `DELETE FROM dead_letters WHERE shop = ?1 AND user_key = ?2 AND received <= ?3`},
-	{"surrogates of releases", `DELETE FROM surrogates WHERE shop = ?1 AND user_key = ?2`},
 	{"links of sessions", `DELETE FROM identities WHERE shop = ?1 AND (user_key = ?2 OR alias_key = ?2) AND time <= ?3`},
 	{"risk flags", `DELETE FROM risk_flags WHERE shop = ?1 AND user_key = ?2 AND first <= ?3`},
 	{"data keys", `UPDATE data_keys SET wrapped = x'', destroyed = ?4 WHERE shop = ?1 AND user_key = ?2 AND length(wrapped) > 0 AND created <= ?3`},

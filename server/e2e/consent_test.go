@@ -116,7 +116,7 @@ func peopleRows(t *testing.T, dir string) string {
 	var all []string
 	for _, q := range []string{
 		`SELECT coalesce(group_concat(hex(user_key) || consent || market || languages || hex(personal) || updated, ';'), '') FROM (SELECT * FROM users ORDER BY shop, user_key)`,
-		`SELECT count(*) || ' surrogates' FROM surrogates`, `SELECT count(*) || ' flags' FROM risk_flags`,
+		`SELECT count(*) || ' flags' FROM risk_flags`,
 	} {
 		var s string
 		must(t, db.QueryRow(q).Scan(&s))

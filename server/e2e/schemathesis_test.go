@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/attune-rec/attune/features"
@@ -44,8 +45,15 @@ type slice struct {
 // How many sequences of calls a slice makes at the most.
 const sequences = 50
 
+// A run with fewer examples is not cut: it is shorter than the starts of the
+// program for each slice.
+const longRun = 100
+
 // slicesOf cuts a run with so many examples into slices.
 func slicesOf(operations []string, examples int) (all []slice) {
+	if examples < longRun {
+		return []slice{{"all", []string{"--phases", "examples,coverage,fuzzing,stateful", "--seed", "1", "--max-examples", strconv.Itoa(examples)}}}
+	}
 	for _, id := range operations {
 		all = append(all, slice{id, []string{"--include-operation-id", id, "--phases", "examples,coverage,fuzzing", "--seed", "1", "--max-examples", strconv.Itoa(examples)}})
 	}
@@ -109,7 +117,9 @@ func TestSchemathesis(t *testing.T) {
 	}
 	settings, err := filepath.Abs("../../.ci/schemathesis.toml")
 	must(t, err)
-	for _, keyed := range []bool{false, true} {
+	var shown [2]string
+	var both sync.WaitGroup // each waits for the program more than its server works
+	for i, keyed := range []bool{false, true} {
 		dir := stock(t)
 		promote(t, dir, publish(t, dir, 1, items()))
 		name, args := "without keys", []string{"--exclude-checks", "ignored_auth,missing_required_header"} // everybody may call
@@ -121,39 +131,48 @@ func TestSchemathesis(t *testing.T) {
 		c := start(t, config(dir))
 		url := "http://" + c.HTTP() + "/openapi.json"
 		all := operations(t, url)
-		run := slicesOf(all, examples)
-		calls, broken := 0, 0
-		for _, s := range run {
-			file := filepath.Join(folder, s.name)
-			if b, err := os.ReadFile(file); err == nil {
-				n, err := strconv.Atoi(string(b))
-				must(t, err)
+		both.Go(func() {
+			calls, ok := 0, true
+			for _, s := range slicesOf(all, examples) {
+				n, err := s.run(t, folder, slices.Concat([]string{program, "--config-file", settings, "run", url}, s.args, args))
+				if err != nil {
+					t.Errorf("%s: %s: %v", name, s.name, err)
+					ok = false
+				}
 				calls += n
-				continue
 			}
-			n, err := schemathesis(t, program, slices.Concat([]string{"--config-file", settings, "run", url}, s.args, args))
-			if err != nil {
-				t.Errorf("%s: %s: %v", name, s.name, err)
-				broken++
-				continue
+			if ok {
+				shown[i] = fmt.Sprintf("REST %s: %d calls made from the description, at up to %d examples in each phase for each of %d operations, and %d sequences: no 5xx, no answer against its schema", name, calls, examples, len(all), examples)
 			}
-			must(t, os.WriteFile(file, []byte(strconv.Itoa(n)), 0o600))
-			t.Logf("%s: %s: %d calls", name, s.name, n)
-			calls += n
-		}
-		if broken == 0 {
-			figure(t, "REST %s: %d calls made from the description, at up to %d examples in each phase for each of %d operations, and %d sequences: no 5xx, no answer against its schema", name, calls, examples, len(all), examples)
-		}
-		c.stop()
+		})
 	}
+	both.Wait()
+	for _, s := range shown {
+		if s != "" {
+			figure(t, "%s", s)
+		}
+	}
+}
+
+// run has the program make the calls of the slice, where they are not kept in a
+// folder, and returns how many there were.
+func (s *slice) run(t *testing.T, folder string, command []string) (calls int, err error) {
+	file := filepath.Join(folder, s.name)
+	if b, err := os.ReadFile(file); err == nil {
+		return strconv.Atoi(string(b))
+	}
+	if calls, err = schemathesis(t, command); err != nil {
+		return 0, err
+	}
+	t.Logf("%s: %d calls", s.name, calls)
+	return calls, os.WriteFile(file, []byte(strconv.Itoa(calls)), 0o600)
 }
 
 // schemathesis runs the program and returns how many calls it made. What it
 // found is the error.
-func schemathesis(t *testing.T, program string, args []string) (calls int, err error) {
-	t.Helper()
+func schemathesis(t *testing.T, command []string) (calls int, err error) {
 	report := filepath.Join(t.TempDir(), "report.json")
-	cmd := exec.Command(program, append(args, "--no-shrink", "--workers", "1", "--warnings", "off", "--report", "json", "--report-json-path", report)...)
+	cmd := exec.Command(command[0], append(command[1:], "--no-shrink", "--workers", "1", "--warnings", "off", "--report", "json", "--report-json-path", report)...)
 	cmd.Dir = t.TempDir()
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -261,9 +261,10 @@ func TestSoak(t *testing.T) {
 	tick := time.NewTicker(max(time.Second, whole/900))
 	defer tick.Stop()
 	each := whole / 30
-	for (warm == 0 || len(used) < 30) && !t.Failed() {
+	for at := time.Duration(0); (warm == 0 || at < warm+whole) && !t.Failed(); {
 		<-tick.C
 		s := c.sample(t, clock.now()-began)
+		at = s.at
 		s.calls = calls.n.Load()
 		switch {
 		case warm > 0:
@@ -289,6 +290,9 @@ func TestSoak(t *testing.T) {
 	<-done
 	if t.Failed() {
 		return
+	}
+	if len(used) < 6 {
+		t.Fatalf("got %d figures of memory, want more: a longer run", len(used))
 	}
 	third := len(samples) / 3
 	most := func(of []sample, f func(sample) int) (m int) {

@@ -157,36 +157,59 @@ func TestModelsDoNotSeePersons(t *testing.T) {
 	dir := dataDir(t)
 	models := func(genders [2]string) string {
 		told(t, dir, genders, map[string]string{"gender": ""})
-		out, _, err := call(t, "fit", "--data", dir, "--json")
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := new(retrained)
-		if err := json.Unmarshal([]byte(out), got); err != nil {
-			t.Fatal(err)
-		}
-		st, err := release.OpenStore(t.Context(), filepath.Join(dir, "releases"), "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer st.Close()
-		r, err := release.Open(t.Context(), st, features.DefaultShop, got.Version, kinds)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer r.Close()
-		var all []string
-		for _, f := range r.Manifest.Files {
-			if strings.HasPrefix(f.Path, "models/") || strings.HasPrefix(f.Path, "recipes") {
-				all = append(all, f.Path+" "+f.SHA256)
-			}
-		}
-		if len(all) < 5 {
-			t.Fatalf("got %v, want the models", all)
-		}
-		return strings.Join(all, "\n")
+		return released(t, dir, func(path string) bool {
+			return strings.HasPrefix(path, "models/") || strings.HasPrefix(path, "recipes")
+		})
 	}
 	if a, b := models([2]string{"f", "m"}), models([2]string{"m", "x"}); a != b {
 		t.Errorf("got\n%s\nwith other persons, want\n%s", b, a)
+	}
+}
+
+// released is the sums of those files of a release fitted on a log that are asked
+// for.
+func released(t *testing.T, dir string, of func(path string) bool) string {
+	t.Helper()
+	out, _, err := call(t, "fit", "--data", dir, "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := new(retrained)
+	if err := json.Unmarshal([]byte(out), got); err != nil {
+		t.Fatal(err)
+	}
+	st, err := release.OpenStore(t.Context(), filepath.Join(dir, "releases"), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	r, err := release.Open(t.Context(), st, features.DefaultShop, got.Version, kinds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var all []string
+	for _, f := range r.Manifest.Files {
+		if of(f.Path) {
+			all = append(all, f.Path+" "+f.SHA256)
+		}
+	}
+	if len(all) < 5 {
+		t.Fatalf("got %v, want the models", all)
+	}
+	return strings.Join(all, "\n")
+}
+
+// A release is the same to the bit when others did the same: neither it nor what
+// it is ordered by names anybody, in whatever spelling.
+func TestReleasesNameNoPerson(t *testing.T) {
+	if raced.On {
+		t.Skip("figures of one goroutine: fitting is watched where the log is fitted")
+	}
+	every := func(string) bool { return true }
+	one := released(t, dataDir(t), every)
+	others := released(t, dataDirOf(t, func(u int) features.UserKey { return features.UserKey{9, byte(200 - 3*u), byte(u * 7)} }), every)
+	if one != others {
+		t.Errorf("got\n%s\nof other shoppers, want\n%s", others, one)
 	}
 }

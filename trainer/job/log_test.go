@@ -23,9 +23,16 @@ import (
 // odd, for 120 days.
 func dataDir(t *testing.T) string {
 	t.Helper()
+	return dataDirOf(t, func(u int) features.UserKey { return features.UserKey{1, byte(u)} })
+}
+
+// dataDirOf is dataDir with other shoppers doing the same.
+func dataDirOf(t *testing.T, shopper func(int) features.UserKey) string {
+	t.Helper()
 	ctx := context.Background()
 	dir := t.TempDir()
-	s, err := store.Open(ctx, store.Options{Dir: dir})
+	put := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	s, err := store.Open(ctx, store.Options{Dir: dir, Clock: func() time.Time { return put }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +49,7 @@ func dataDir(t *testing.T) string {
 		for u := day % 4; u < 40; u += 4 {
 			at := time.Date(2011, 6, 1, 0, u, 0, 0, time.UTC).AddDate(0, 0, day)
 			events = append(events, features.Event{
-				Shop: features.DefaultShop, ID: fmt.Sprintf("%d-%d", day, u), Type: features.Purchase, User: features.UserKey{1, byte(u)},
+				Shop: features.DefaultShop, ID: fmt.Sprintf("%d-%d", day, u), Type: features.Purchase, User: shopper(u),
 				Item: fmt.Sprintf("item-%03d", random.IntN(60)*2+u%2), Market: "DE", Time: at, Received: at, Quantity: 1,
 			})
 		}
