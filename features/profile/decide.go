@@ -57,12 +57,8 @@ func NewSegments(engine *expr.Engine, defs []Definition, clusters *Clusters, gri
 // definitions, then the cell of the grid. What p.Segments holds is not looked
 // at.
 func (s *Segments) Of(p *features.Profile, now time.Time) []string {
-	seen := *p
-	seen.Segments = nil
-	r := &features.Request{
-		Query: features.Query{Now: now}, Item: features.NoRow,
-		Shopper: &features.Shopper{Profile: &seen, Consent: features.AllPurposes},
-	}
+	var names []string
+	var r *features.Request // that rules look at
 	cluster := -1
 	for i := range s.defs {
 		var in bool
@@ -76,18 +72,26 @@ func (s *Segments) Of(p *features.Profile, now time.Time) []string {
 			}
 			in = p.Orders > 0 && cluster == d.Cluster-1
 		default:
+			if r == nil {
+				seen := *p
+				r = &features.Request{
+					Query: features.Query{Now: now}, Item: features.NoRow,
+					Shopper: &features.Shopper{Profile: &seen, Consent: features.AllPurposes},
+				}
+			}
+			r.Shopper.Profile.Segments = names // those before it
 			in = s.programs[i].Holds(r)
 		}
 		if in {
-			seen.Segments = append(seen.Segments, d.Name)
+			names = append(names, d.Name)
 		}
 	}
 	if s.grid != nil {
 		if cell := s.grid.Name(p); cell != "" {
-			seen.Segments = append(seen.Segments, cell)
+			names = append(names, cell)
 		}
 	}
-	return seen.Segments
+	return names
 }
 
 // Grid is the grid that buyers are placed in; nil when there is none.

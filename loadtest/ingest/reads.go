@@ -16,6 +16,10 @@ import (
 	"github.com/attune-rec/attune/loadtest/load"
 )
 
+// ask is how long a probe waits before it asks again: each time is a read that
+// the server writes into its audit log.
+const ask = 5 * time.Millisecond
+
 // probe sends one event and waits until the shopper's profile has it; it
 // returns how long that took from the acknowledgement, in milliseconds.
 func (m *measure) probe(ctx context.Context, i int, most time.Duration) (float64, error) {
@@ -47,7 +51,7 @@ func (m *measure) probe(ctx context.Context, i int, most time.Duration) (float64
 		if took > most {
 			return 0, fmt.Errorf("event %d of %s is not in the profile after %v: it is at %d", seq, user, most, p.GetSequence())
 		}
-		time.Sleep(time.Millisecond)
+		time.Sleep(ask)
 	}
 	return 0, err
 }

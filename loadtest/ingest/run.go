@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -71,6 +72,7 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 			return nil, err
 		}
 	}
+	defer sparing()()
 	began := time.Now()
 	server, err := serve(ctx, o.Server, o.Dir)
 	if err != nil {
@@ -123,6 +125,20 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 	r.Memory = server.memory()
 	return r, nil
 }
+
+// sparing lets garbage of this program lie until it is clientMemory, since the
+// server needs the processors that would collect it. What it returns undoes that.
+func sparing() (undo func()) {
+	debug.FreeOSMemory()
+	percent, limit := debug.SetGCPercent(-1), debug.SetMemoryLimit(clientMemory)
+	return func() {
+		debug.SetGCPercent(percent)
+		debug.SetMemoryLimit(limit)
+	}
+}
+
+// clientMemory is what this program may take while it measures.
+const clientMemory = 768 << 20
 
 // still measures what needs no load.
 func (r *Result) still(ctx context.Context, o *Options) (err error) {

@@ -163,13 +163,25 @@ const grain = 500 * time.Microsecond
 // together is how many requests wait to be sent at most.
 const together = 32
 
-// sleep waits, or returns early when ctx ends.
+// coarse is how much later than asked for a timer may go off.
+const coarse = time.Millisecond
+
+// sleep waits, or returns early when ctx ends. Timers of a program that has
+// nothing else to do go off up to a millisecond late, which would count as the
+// server's: the last of the time is slept by the system.
 func sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
+	until := time.Now().Add(d)
+	if d > 2*coarse {
+		t := time.NewTimer(d - 2*coarse)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+	for rest := time.Until(until); rest > 0; rest = time.Until(until) { // a signal may end a nap
+		nap(rest)
 	}
 }
 
