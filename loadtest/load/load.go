@@ -158,7 +158,7 @@ func Run(ctx context.Context, p Plan, start Start) (*Result, error) {
 // grain is how long is slept at least: what falls due meanwhile is sent together,
 // never early, and its latency counts from when it was due. Waking for each
 // request would take more of the processors than sending it.
-const grain = 500 * time.Microsecond
+const grain = 200 * time.Microsecond
 
 // together is how many requests wait to be sent at most.
 const together = 32
