@@ -25,19 +25,19 @@ func TestBitsAt(t *testing.T) {
 			out[i] = ^uint64(0)
 		}
 		BitsAt(words, rows, out)
-		any := false
+		some := false
 		for i := range 64 * len(out) {
 			want := uint64(0)
 			if i < len(rows) && rows[i] >= 0 && int(rows[i]) < 64*len(words) {
 				want = words[rows[i]/64] >> (rows[i] % 64) & 1
-				any = any || want == 1
+				some = some || want == 1
 			}
 			if got := out[i/64] >> (i % 64) & 1; got != want {
 				t.Fatalf("%d words, %d rows, bit %d: got %d, want %d", len(words), len(rows), i, got, want)
 			}
 		}
-		if got := AnyBit(words, rows); got != any {
-			t.Fatalf("%d words, %d rows: any: got %v, want %v", len(words), len(rows), got, any)
+		if got := AnyBit(words, rows); got != some {
+			t.Fatalf("%d words, %d rows: any: got %v, want %v", len(words), len(rows), got, some)
 		}
 	})
 }
