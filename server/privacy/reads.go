@@ -96,7 +96,8 @@ func (a *Alarm) reads(shop features.ShopID, actor string, who []string) bool {
 }
 
 // Done writes down whom an answer tells of, where it tells of several, and
-// counts them; the answer must not be given when that fails.
+// counts them, but for what frontends may ask; the answer must not be given when
+// that fails.
 func (a *Auditor) Done(ctx context.Context, method string, req, resp proto.Message) error {
 	return a.answered(ctx, method, req, resp, "")
 }
@@ -139,6 +140,9 @@ func (a *Auditor) answered(ctx context.Context, method string, req, resp proto.M
 			if err := a.Log.AuditAll(ctx, shop, entries); err != nil {
 				return err
 			}
+		}
+		if slices.Contains(policy.GetRoles(), attunev1.Role_ROLE_FRONTEND) {
+			continue // a frontend asks it of every shopper
 		}
 		if err := errors.Join(a.count(ctx, shop, method, one), a.count(ctx, shop, method, who)); err != nil {
 			return err

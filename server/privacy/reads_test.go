@@ -1,6 +1,7 @@
 package privacy
 
 import (
+	"maps"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -15,11 +16,15 @@ import (
 // those affected.
 func TestEveryReadTellsOfWhom(t *testing.T) {
 	reads := 0
+	unwritten := map[string]bool{}
 	protoregistry.GlobalFiles.RangeFilesByPackage("attune.v1", func(f protoreflect.FileDescriptor) bool {
 		for i := range f.Services().Len() {
 			for j := range f.Services().Get(i).Methods().Len() {
 				m := f.Services().Get(i).Methods().Get(j)
 				p, _ := proto.GetExtension(m.Options(), attunev1.E_Policy).(*attunev1.Policy)
+				if p.GetPersonal() && p.GetAudit() == attunev1.Audit_AUDIT_UNSPECIFIED {
+					unwritten[string(m.Name())] = true
+				}
 				if !p.GetPersonal() || p.GetAudit() != attunev1.Audit_AUDIT_READ {
 					continue
 				}
@@ -31,6 +36,14 @@ func TestEveryReadTellsOfWhom(t *testing.T) {
 		}
 		return true
 	})
+	// Answers to shoppers have records of their own, and what shoppers did is the
+	// log's; nothing else of persons goes unwritten.
+	want := map[string]bool{
+		"Collect": true, "CollectBatch": true, "CollectStream": true, "Recommend": true, "BatchRecommend": true, "DryRunRules": true,
+	}
+	if !maps.Equal(unwritten, want) {
+		t.Errorf("got %v about persons that the audit log lacks, want %v", unwritten, want)
+	}
 	if reads < 10 {
 		t.Errorf("got %d methods that read persons' data, want more: the search is blind", reads)
 	}

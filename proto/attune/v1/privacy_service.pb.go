@@ -1209,16 +1209,17 @@ const file_attune_v1_privacy_service_proto_rawDesc = "" +
 	"\fExportFormat\x12\x1d\n" +
 	"\x19EXPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12EXPORT_FORMAT_JSON\x10\x01\x12\x15\n" +
-	"\x11EXPORT_FORMAT_CSV\x10\x022\xb0\x06\n" +
+	"\x11EXPORT_FORMAT_CSV\x10\x022\xb2\x06\n" +
 	"\x0ePrivacyService\x12\x81\x01\n" +
 	"\n" +
 	"ExportUser\x12\x1c.attune.v1.ExportUserRequest\x1a\x1d.attune.v1.ExportUserResponse\"6\xca\xf3\x18\b\n" +
 	"\x02\x06\a\x18\x01 \x01\x82\xd3\xe4\x93\x02$\x12\"/v1/shops/{shop}/users/{id}:export\x12\x80\x01\n" +
 	"\tEraseUser\x12\x1b.attune.v1.EraseUserRequest\x1a\x1c.attune.v1.EraseUserResponse\"8\xca\xf3\x18\b\n" +
-	"\x02\x06\a\x18\x02 \x01\x82\xd3\xe4\x93\x02&:\x01*\"!/v1/shops/{shop}/users/{id}:erase\x12\x82\x01\n" +
+	"\x02\x06\a\x18\x02 \x01\x82\xd3\xe4\x93\x02&:\x01*\"!/v1/shops/{shop}/users/{id}:erase\x12\x84\x01\n" +
 	"\n" +
-	"GetConsent\x12\x1c.attune.v1.GetConsentRequest\x1a\x1d.attune.v1.GetConsentResponse\"7\xca\xf3\x18\b\n" +
-	"\x04\x01\x02\x06\a \x01\x82\xd3\xe4\x93\x02%\x12#/v1/shops/{shop}/users/{id}/consent\x12\x87\x01\n" +
+	"GetConsent\x12\x1c.attune.v1.GetConsentRequest\x1a\x1d.attune.v1.GetConsentResponse\"9\xca\xf3\x18\n" +
+	"\n" +
+	"\x04\x01\x02\x06\a\x18\x01 \x01\x82\xd3\xe4\x93\x02%\x12#/v1/shops/{shop}/users/{id}/consent\x12\x87\x01\n" +
 	"\n" +
 	"SetConsent\x12\x1c.attune.v1.SetConsentRequest\x1a\x1d.attune.v1.SetConsentResponse\"<\xca\xf3\x18\n" +
 	"\n" +
