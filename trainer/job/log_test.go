@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -74,6 +76,17 @@ func TestFitAndEvaluateTheLog(t *testing.T) {
 	if err != nil || first.Serving == nil || first.Serving.Stable != first.Version || first.Gate != nil {
 		t.Fatalf("got %+v, %v, want the first release served", first.Serving, err)
 	}
+	again, err := fit("--warm", "--params", "factors.epochs=2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifests, err := filepath.Glob(filepath.Join(dir, "releases", "*", again.Version, "manifest.json"))
+	if err != nil || len(manifests) != 1 {
+		t.Fatalf("got manifests %v, %v, want one", manifests, err)
+	}
+	if manifest, err := os.ReadFile(manifests[0]); err != nil || !strings.Contains(string(manifest), `"parent": "`+first.Version+`"`) {
+		t.Errorf("got manifest %s, %v, want it to start from %s", manifest, err, first.Version)
+	}
 	worse, err := fit("--promote", "--model", "popular")
 	if !errors.Is(err, retrain.ErrWorse) || worse.Serving != nil || worse.Version == "" || !strings.Contains(err.Error(), "--force") {
 		t.Fatalf("got %+v, %v, want a release that is kept and refused", worse.Serving, err)
@@ -137,6 +150,7 @@ func TestLogCommandsRefuseBeforeWork(t *testing.T) {
 		"is trained already":                   {"evaluate", "--pipeline", "--data", dir, "--release", "x", "--model", "popular"},
 		"give no files beside it":              {"validate", "--data", dir, file(t, "halves.csv", halves())},
 		"nothing to check":                     {"validate"},
+		"--warm starts from the release":       {"fit", "--warm", "--train", file(t, "halves.csv", halves()), "--model", "ials"},
 		"--import: ":                           {"validate", "--import", "nonsense", file(t, "a.csv", "a\n")},
 		"unknown kind of model \"magic\"":      {"fit", "--data", dir, "--model", "magic"},
 		"no model is called \"knn\"":           {"fit", "--data", dir, "--params", "knn.k=3"},
