@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 
+	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/dataset"
 )
 
@@ -79,6 +80,7 @@ type FitInput struct {
 	Seed     uint64
 	Workers  int                // at most so many goroutines at work; 0: GOMAXPROCS
 	Warm     Model              // an older model of the kind to start from; nil: none
+	Was      []features.Row     // the row in Warm of each item of Train, NoRow: none; nil: those of Train
 	Parts    []Part             // what a composite is made of; none: it fits its own, where it can
 	Progress func(Progress)     // nil: nobody watches
 	Weights  map[string]float64 // by event type's name; nil: the kind's defaults

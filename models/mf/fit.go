@@ -166,8 +166,14 @@ func (f *fitter) start() {
 		}
 	}
 	if warm, ok := f.in.Warm.(*ALS); ok && warm.table.Dim == f.params.Factors {
-		for row := range min(warm.table.Items, f.items.vectors.Rows) {
-			copy(f.items.vectors.Row(row), warm.table.Data[row*warm.table.Dim:][:warm.table.Dim])
+		for row := range f.items.vectors.Rows {
+			was := row
+			if f.in.Was != nil {
+				was = int(f.in.Was[row])
+			}
+			if was >= 0 && was < warm.table.Items {
+				copy(f.items.vectors.Row(row), warm.table.Data[was*warm.table.Dim:][:warm.table.Dim])
+			}
 		}
 	}
 }

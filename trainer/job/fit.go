@@ -27,6 +27,7 @@ type Fit struct {
 	FairBy   `embed:""`
 	FairGate `embed:""`
 	Promote  bool `help:"Serve the release. Of a log: only where its answers are not significantly worse than those of what is served."`
+	Warm     bool `help:"With --data: start the factors of the release from those of what is served."`
 	Force    bool `help:"Promote it even if they are worse, or differ by group."`
 }
 
@@ -38,6 +39,9 @@ func (f *Fit) Validate() error {
 	}
 	if f.Dir != "" {
 		return f.validateLog()
+	}
+	if f.Warm {
+		return errors.New("--warm starts from the release served before, whose items the catalogue of a shop tells: give --data DIR")
 	}
 	if err := f.given(&f.Models); err != nil {
 		return err

@@ -56,10 +56,18 @@ func (f *Fit) runLog(env *Env) error {
 		if plan.Groups, err = f.groups(env, st, &f.Releases, f.FairGate); err != nil {
 			return err
 		}
-		return f.with(env, func(to release.Store) error {
+		return f.with(env, func(to release.Store) (err error) {
 			if f.Promote {
 				if plan.Rival, err = retrain.Served(env.Ctx, to, f.shop(), kinds); err != nil {
 					return err
+				}
+			}
+			if f.Warm {
+				if plan.Last, err = retrain.Last(env.Ctx, to, f.shop(), kinds); err != nil {
+					return err
+				}
+				if plan.Last != nil {
+					defer func() { err = errors.Join(err, plan.Last.Close()) }()
 				}
 			}
 			out, err := retrain.Run(env.Ctx, st, f.shop(), to, plan, env.watch)

@@ -81,6 +81,9 @@ func TestFitAndEvaluateTheLog(t *testing.T) {
 	if err != nil || first.Serving == nil || first.Serving.Stable != first.Version || first.Gate != nil {
 		t.Fatalf("got %+v, %v, want the first release served", first.Serving, err)
 	}
+	if again, err := fit("--warm"); err != nil || again.Version == first.Version {
+		t.Fatalf("got %+v, %v, want a release of its own that starts from the first", again, err)
+	}
 	worse, err := fit("--promote", "--model", "popular")
 	if !errors.Is(err, retrain.ErrWorse) || worse.Serving != nil || worse.Version == "" || !strings.Contains(err.Error(), "--force") {
 		t.Fatalf("got %+v, %v, want a release that is kept and refused", worse.Serving, err)
@@ -144,6 +147,7 @@ func TestLogCommandsRefuseBeforeWork(t *testing.T) {
 		"is trained already":                   {"evaluate", "--pipeline", "--data", dir, "--release", "x", "--model", "popular"},
 		"give no files beside it":              {"validate", "--data", dir, file(t, "halves.csv", halves())},
 		"nothing to check":                     {"validate"},
+		"--warm starts from the release":       {"fit", "--warm", "--train", file(t, "halves.csv", halves()), "--model", "ials"},
 		"--import: ":                           {"validate", "--import", "nonsense", file(t, "a.csv", "a\n")},
 		"unknown kind of model \"magic\"":      {"fit", "--data", dir, "--model", "magic"},
 		"no model is called \"knn\"":           {"fit", "--data", dir, "--params", "knn.k=3"},

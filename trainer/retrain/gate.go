@@ -27,9 +27,9 @@ type Rival struct {
 	Plan    Plan
 }
 
-// Served is the release that the shop's shoppers receive, as a rival; nil when
-// nothing is served yet.
-func Served(ctx context.Context, st release.Store, shop features.ShopID, kinds release.Kinds) (_ *Rival, err error) {
+// Last is the release that the shop's shoppers receive, to be closed by the
+// caller; nil when nothing is served yet.
+func Last(ctx context.Context, st release.Store, shop features.ShopID, kinds release.Kinds) (*release.Release, error) {
 	state, err := release.Current(ctx, st, shop)
 	if errors.Is(err, release.ErrNotFound) {
 		return nil, nil
@@ -39,7 +39,17 @@ func Served(ctx context.Context, st release.Store, shop features.ShopID, kinds r
 	}
 	r, err := release.Open(ctx, st, shop, state.Stable, kinds)
 	if err != nil {
-		return nil, fmt.Errorf("compare with what is served: %w", err)
+		return nil, fmt.Errorf("open what is served: %w", err)
+	}
+	return r, nil
+}
+
+// Served is the release that the shop's shoppers receive, as a rival; nil when
+// nothing is served yet.
+func Served(ctx context.Context, st release.Store, shop features.ShopID, kinds release.Kinds) (_ *Rival, err error) {
+	r, err := Last(ctx, st, shop, kinds)
+	if r == nil || err != nil {
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	rival := &Rival{Version: r.Version(), Plan: Default()}

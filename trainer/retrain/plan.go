@@ -17,6 +17,7 @@ import (
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/kind"
 	"github.com/attune-rec/attune/models/pipeline"
+	"github.com/attune-rec/attune/models/release"
 	"github.com/attune-rec/attune/trainer/replay"
 )
 
@@ -48,6 +49,12 @@ type Plan struct {
 	Compare bool           // judge the answers of the hybrid and of the ranker without signals too
 	Groups  []replay.Group // by which the answers of the surface are compared
 	Rival   *Rival         // what is served, for the gate; nil: there is no gate
+	// Last is a release from whose models those of the new one start, where a kind
+	// can and names and lengths of vectors are the same; nil: all start anew. What
+	// is judged starts anew always: the last release has seen the answers.
+	Last *release.Release
+
+	was []features.Row // of each item in Last, while the release itself is fitted
 }
 
 // Default is the plan of a shop that says nothing.
@@ -140,6 +147,11 @@ func (p *Plan) fit(ctx context.Context, train, validate *dataset.Dataset, learnt
 		in := models.FitInput{Train: train, Params: s.Params, Seed: p.Seed, Workers: p.Workers, Weights: p.Weights, Kinds: kind.Of}
 		if raw, ok := learnt[s.Name]; ok {
 			in.Params = raw
+		}
+		if p.was != nil {
+			if warm, ok := p.Last.Model(s.Name); ok && warm.Kind() == s.Kind {
+				in.Warm, in.Was = warm, p.was
+			}
 		}
 		if k.Parts != nil {
 			in.Validate = validate

@@ -89,6 +89,9 @@ func Run(ctx context.Context, store Store, shop features.ShopID, to release.Stor
 		out.Remarks = append(out.Remarks, fmt.Sprintf("not judged: the log spans %.0f days, a test and a validation of %.0f days each need more than three times that",
 			span.Hours()/24, plan.Window.Hours()/24))
 	}
+	if plan.Last != nil {
+		plan.was = rowsIn(plan.Last, items)
+	}
 	parts, err := plan.fit(ctx, whole.Data, nil, params, named(watch, "for the release: "))
 	if err != nil {
 		return nil, err
@@ -105,6 +108,18 @@ func Run(ctx context.Context, store Store, shop features.ShopID, to release.Stor
 	}
 	out.Manifest, out.Version, out.Bytes = manifest, manifest.Version, manifest.Bytes()
 	return out, nil
+}
+
+// rowsIn is the row that each item has in last.
+func rowsIn(last *release.Release, items *catalog.Snapshot) []features.Row {
+	was := make([]features.Row, items.Len())
+	for i := range was {
+		was[i] = features.NoRow
+		if row, ok := last.Row(items.ID(features.Row(i))); ok { // #nosec G115 -- rows are int32 by contract
+			was[i] = row
+		}
+	}
+	return was
 }
 
 // choose finds weights on the last window and judges nothing.
@@ -265,7 +280,10 @@ func (p *Plan) draft(shop features.ShopID, items *catalog.Snapshot, whole datase
 			}
 		}
 	}
-	if p.Rival != nil {
+	switch {
+	case p.Last != nil:
+		d.Lineage.Parent = p.Last.Version()
+	case p.Rival != nil:
 		d.Lineage.Parent = p.Rival.Version
 	}
 	if out.Pipeline != nil {

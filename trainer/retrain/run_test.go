@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -118,6 +119,85 @@ func TestRunPublishesWhatItJudged(t *testing.T) {
 	if m.Items != 120 || m.Lineage.Users != 40 || m.Lineage.Events != out.Events || m.Lineage.LastSeq != out.Events {
 		t.Errorf("got manifest %+v", m)
 	}
+}
+
+// The vectors of a release start from those served before, by the items' names;
+// an item that is new among them shifts every row behind it.
+func TestReleasesStartFromTheLast(t *testing.T) {
+	ctx := context.Background()
+	s, to := shop(t, 20), shelf(t)
+	plan := Default()
+	plan.Models, plan.Learnt, plan.Surface = []Spec{{Name: "factors", Kind: "ials", Params: []byte(`{"factors": 8, "epochs": 12}`)}}, false, ""
+	first, err := Run(ctx, s, features.DefaultShop, to, plan, watch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.PutItems(ctx, features.DefaultShop, []features.Item{{ID: "item-000a", Kind: features.Product, Title: "green tin"}}); err != nil {
+		t.Fatal(err)
+	}
+	last, err := release.Open(ctx, to, features.DefaultShop, first.Version, kinds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer last.Close()
+	// Of one epoch, so that where it began shows.
+	plan.Models[0].Params = []byte(`{"factors": 8, "epochs": 1}`)
+	near := map[bool]float64{}
+	for _, warm := range []bool{false, true} {
+		own := plan
+		if warm {
+			own.Last = last
+		}
+		out, err := Run(ctx, s, features.DefaultShop, to, own, watch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := out.Manifest.Lineage.Parent; warm && got != first.Version {
+			t.Errorf("got parent %q, want %s", got, first.Version)
+		}
+		r, err := release.Open(ctx, to, features.DefaultShop, out.Version, kinds)
+		if err != nil {
+			t.Fatal(err)
+		}
+		near[warm] = alike(t, last, r)
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if !(near[true] > .95 && near[true] > near[false]+.05) {
+		t.Errorf("items are as alike as in the last release to %.3f, and to %.3f where training started anew: want above .95 and more", near[true], near[false])
+	}
+}
+
+// alike is the cosine of two releases' tables of cosines between items.
+func alike(t *testing.T, a, b *release.Release) float64 {
+	t.Helper()
+	table := func(r *release.Release, x, y string) float64 {
+		m, _ := r.Model("factors")
+		e := m.(models.Embedder)
+		vector := func(id string) []float32 {
+			row, ok := r.Row(id)
+			if !ok {
+				t.Fatalf("no item %s", id)
+			}
+			return e.Vectors()[int(row)*e.Dim():][:e.Dim()]
+		}
+		v, w := vector(x), vector(y)
+		var dot, n, k float64
+		for i := range v {
+			dot, n, k = dot+float64(v[i])*float64(w[i]), n+float64(v[i])*float64(v[i]), k+float64(w[i])*float64(w[i])
+		}
+		return dot / math.Sqrt(n*k+1e-12)
+	}
+	var dot, n, k float64
+	for i := range 30 {
+		for j := range i {
+			x, y := fmt.Sprintf("item-%03d", i), fmt.Sprintf("item-%03d", j)
+			v, w := table(a, x, y), table(b, x, y)
+			dot, n, k = dot+v*w, n+v*v, k+w*w
+		}
+	}
+	return dot / math.Sqrt(n*k)
 }
 
 func TestShortLogIsTrainedAndNotJudged(t *testing.T) {
