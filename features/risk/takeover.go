@@ -162,8 +162,8 @@ func (o orders) flags() (out []Flag) {
 }
 
 // company adds to candidates in doubt how many accounts that were certainly
-// taken over bought the same item in the same weeks: one thief has many
-// accounts. One order from a new device is what anybody does who bought one, and
+// taken over bought the same items in the same weeks: one thief has many
+// accounts, and orders little that others of them do not. One order from a new device is what anybody does who bought one, and
 // counts for less there than several.
 func company(found []candidate) {
 	sure := map[string][]time.Time{}
@@ -179,7 +179,7 @@ func company(found []candidate) {
 		if f.Score >= Certain || f.Score < doubted && !f.young || !f.strange {
 			continue
 		}
-		most := 0
+		most, shared := 0, 0 // accounts that bought one of the items; items that three of them bought
 		for item := range f.items {
 			n := 0
 			for _, at := range sure[item] {
@@ -187,13 +187,16 @@ func company(found []candidate) {
 					n++
 				}
 			}
-			most = max(most, n)
+			if most = max(most, n); n >= 3 {
+				shared++
+			}
 		}
 		full := .9
 		if f.alone {
 			full = .4
 		}
-		if w := full * grade(float64(most), 3, 8); w > 0 {
+		share := float64(shared) / float64(max(len(f.items), 1))
+		if w := full * grade(float64(most), 3, 8) * grade(share, .02, .06); w > 0 {
 			f.Reasons = append(f.Reasons, Reason{
 				Signal: "company", Value: float64(most), Usual: 0, Weight: w,
 				Text: fmt.Sprintf("bought what %d accounts bought that were taken over in the same weeks", most),
@@ -249,13 +252,17 @@ func (p *past) unlike(x *episode) []Reason {
 		}
 		return w
 	}
+	byDevice := .5
+	if len(x.ids) < 2 {
+		byDevice = .25 // one order from a new device is what anybody does who bought one
+	}
 	own := []Reason{
 		{
 			Signal: newMarket, Value: 1, Usual: 0, Weight: known(market != "" && len(p.markets) > 0, .7),
 			Text: fmt.Sprintf("orders from %s, where the account never ordered from", market),
 		},
 		{
-			Signal: newDevice, Value: 1, Usual: 0, Weight: known(device != "" && len(p.devices) > 0, .5),
+			Signal: newDevice, Value: 1, Usual: 0, Weight: known(device != "" && len(p.devices) > 0, byDevice),
 			Text: "a device the account never used",
 		},
 	}
