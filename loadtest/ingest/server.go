@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"google.golang.org/grpc"
@@ -28,6 +28,8 @@ type running struct {
 	admin   string // where it is profiled and says how far the profiles are
 	said    said
 	Started time.Duration // until it answered
+	ended   chan struct{} // closed once it has, with err
+	err     error
 }
 
 // said is the last of what a program wrote.
@@ -80,6 +82,11 @@ func serve(ctx context.Context, program, dir string) (*running, error) {
 	if err := r.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w: build it with 'make build'", program, err)
 	}
+	r.ended = make(chan struct{})
+	go func() {
+		r.err = r.cmd.Wait()
+		close(r.ended)
+	}()
 	conn, err := grpc.NewClient(r.address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		return nil, errors.Join(err, r.stop())
@@ -92,10 +99,11 @@ func serve(ctx context.Context, program, dir string) (*running, error) {
 			r.Started = time.Since(began)
 			return r, nil
 		}
-		if r.cmd.Process.Signal(syscall.Signal(0)) != nil {
-			break
+		select {
+		case <-r.ended:
+			return nil, fmt.Errorf("%s ended before it served: %w: %s", program, cmp.Or(r.err, errors.New("without an error")), r.said.String())
+		case <-time.After(5 * time.Millisecond):
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
 	return nil, errors.Join(fmt.Errorf("%s does not serve: %s", program, r.said.String()), ctx.Err(), r.stop())
 }
@@ -129,13 +137,11 @@ func (r *running) followed(ctx context.Context) error {
 
 // stop ends it in order.
 func (r *running) stop() error {
-	if r.cmd.Process == nil {
-		return nil
-	}
-	if err := r.cmd.Process.Signal(os.Interrupt); err != nil {
+	if err := r.cmd.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
-	return r.cmd.Wait()
+	<-r.ended
+	return r.err
 }
 
 // memory is the most that the program held, in bytes; 0 where that is not told.
