@@ -115,6 +115,7 @@ type candidate struct {
 const (
 	doubted    = .49 // who is in bad company needs a reason of their own: a new device is one
 	companyFor = 30 * 24 * time.Hour
+	inCompany  = 3 // accounts that bought the same are company
 )
 
 func (o orders) flags() (out []Flag) {
@@ -163,8 +164,9 @@ func (o orders) flags() (out []Flag) {
 
 // company adds to candidates in doubt how many accounts that were certainly
 // taken over bought the same items in the same weeks: one thief has many
-// accounts, and orders little that others of them do not. One order from a new device is what anybody does who bought one, and
-// counts for less there than several.
+// accounts, and orders little that others of them do not. One order from a new
+// device is what anybody does who bought one, and counts for less there than
+// several.
 func company(found []candidate) {
 	sure := map[string][]time.Time{}
 	for i := range found {
@@ -179,7 +181,7 @@ func company(found []candidate) {
 		if f.Score >= Certain || f.Score < doubted && !f.young || !f.strange {
 			continue
 		}
-		most, shared := 0, 0 // accounts that bought one of the items; items that three of them bought
+		most, shared := 0, 0 // accounts that bought one of the items; items that enough of them bought
 		for item := range f.items {
 			n := 0
 			for _, at := range sure[item] {
@@ -187,7 +189,7 @@ func company(found []candidate) {
 					n++
 				}
 			}
-			if most = max(most, n); n >= 3 {
+			if most = max(most, n); n >= inCompany {
 				shared++
 			}
 		}
@@ -196,7 +198,7 @@ func company(found []candidate) {
 			full = .4
 		}
 		share := float64(shared) / float64(max(len(f.items), 1))
-		if w := full * grade(float64(most), 3, 8) * grade(share, .02, .06); w > 0 {
+		if w := full * grade(float64(most), inCompany, 8) * grade(share, .02, .06); w > 0 {
 			f.Reasons = append(f.Reasons, Reason{
 				Signal: "company", Value: float64(most), Usual: 0, Weight: w,
 				Text: fmt.Sprintf("bought what %d accounts bought that were taken over in the same weeks", most),

@@ -3,6 +3,7 @@ package knn
 import (
 	"encoding/json"
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 	"sync"
@@ -64,6 +65,24 @@ func (m *Items) profile(r *features.Request, scratch *features.Scratch) taste.Pr
 		}
 	}
 	return p
+}
+
+// weighted goes through those of rows, which are taste.Items of r, that have a
+// weight in r's history, the prior applied.
+func (m *Items) weighted(r *features.Request, rows []features.Row) iter.Seq2[int, float32] {
+	return func(yield func(int, float32) bool) {
+		for i, w := range m.weigher.Weights(r, m.table.items, rows) {
+			if w == 0 {
+				continue
+			}
+			if m.prior != nil {
+				w *= m.prior[rows[i]]
+			}
+			if !yield(i, w) {
+				return
+			}
+		}
+	}
 }
 
 // Score implements models.Scorer. The sums over the whole catalogue are made
@@ -147,16 +166,8 @@ func (m *Items) Attribute(r *features.Request, item features.Row, rows []feature
 	if item < 0 || int(item) >= m.table.items || r.Scratch == nil {
 		return false
 	}
-	weights := m.weigher.Weights(r, m.table.items, rows)
-	for i, row := range rows {
-		w := weights[i]
-		if w == 0 {
-			continue
-		}
-		if m.prior != nil {
-			w *= m.prior[row]
-		}
-		out[i] += scale * w * m.table.at(int32(row), int32(item))
+	for i, w := range m.weighted(r, rows) {
+		out[i] += scale * w * m.table.at(int32(rows[i]), int32(item))
 	}
 	return true
 }
@@ -181,13 +192,7 @@ func (m *Items) AttributeSum(r *features.Request, items []features.Row, weights 
 			(*dense)[items[i]] = w
 		}
 	}
-	for i, w := range m.weigher.Weights(r, m.table.items, rows) {
-		if w == 0 {
-			continue
-		}
-		if m.prior != nil {
-			w *= m.prior[rows[i]]
-		}
+	for i, w := range m.weighted(r, rows) {
 		_, product := m.table.against(int32(rows[i]), *dense)
 		out[i] += w * product
 	}
@@ -215,13 +220,7 @@ func (m *Items) AttributeSums(r *features.Request, items []features.Row, one, ot
 			(*dense)[row] = [2]float32{one[i], other[i]}
 		}
 	}
-	for i, w := range m.weigher.Weights(r, m.table.items, rows) {
-		if w == 0 {
-			continue
-		}
-		if m.prior != nil {
-			w *= m.prior[rows[i]]
-		}
+	for i, w := range m.weighted(r, rows) {
 		lo, hi := m.table.ptr[rows[i]], m.table.ptr[rows[i]+1]
 		cols := m.table.cols[lo:hi]
 		var a, b float32
@@ -248,13 +247,7 @@ func (m *Items) attributeSome(r *features.Request, items []features.Row, weights
 	for i, w := range weights {
 		own[places.Find(items[i])] = w
 	}
-	for i, w := range m.weigher.Weights(r, m.table.items, rows) {
-		if w == 0 {
-			continue
-		}
-		if m.prior != nil {
-			w *= m.prior[rows[i]]
-		}
+	for i, w := range m.weighted(r, rows) {
 		lo, hi := m.table.ptr[rows[i]], m.table.ptr[rows[i]+1]
 		vals, product := m.table.vals[lo:hi], float32(0)
 		for j, col := range m.table.cols[lo:hi] {
@@ -277,13 +270,7 @@ func (m *Items) AttributeMoments(r *features.Request, moments models.Moments, ro
 		return false
 	}
 	count := 1 / float32(m.table.items)
-	for i, w := range m.weigher.Weights(r, m.table.items, rows) {
-		if w == 0 {
-			continue
-		}
-		if m.prior != nil {
-			w *= m.prior[rows[i]]
-		}
+	for i, w := range m.weighted(r, rows) {
 		total, product := m.table.against(int32(rows[i]), sums)
 		own := w * total * count
 		mean[i] += own
