@@ -105,7 +105,7 @@ func (d *desk) own(feature, user string, c features.Catalog) {
 	d.mine = d.mine[:size]
 	clear(d.mine)
 	d.maybe = [len(d.maybe)]uint64{}
-	turn := d.m.edition(c)
+	turn := d.edition.number
 	for id, cell := range items {
 		found := cell.found.Load()
 		if uint32(found>>32) != turn {

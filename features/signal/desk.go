@@ -20,6 +20,7 @@ type byGood interface {
 // need of the shopper.
 type desk struct {
 	m       *Memory
+	edition *edition // of the request's catalogue
 	items   []features.Row
 	goods   []*good
 	offers  []*offer
@@ -70,11 +71,12 @@ func (m *Memory) desk(r *features.Request, items []features.Row) *desk {
 		d.goods, d.offers, d.cards = make([]*good, len(items)*2), make([]*offer, len(items)*2), make([]*features.Item, len(items)*2)
 	}
 	d.goods, d.offers, d.cards = d.goods[:len(items)], d.offers[:len(items)], d.cards[:len(items)]
+	d.edition = m.edition(r.Catalog)
 	d.find(r)
 	d.now = r.Now.UnixMilli()
 	d.history, d.past = d.history[:0], d.past[:0]
 	for _, in := range r.History() {
-		d.history, d.past = append(d.history, liking(in, d.now)), append(d.past, m.good(r.Catalog, in.Row))
+		d.history, d.past = append(d.history, liking(in, d.now)), append(d.past, m.good(d.edition.table, r.Catalog, in.Row))
 	}
 	return d
 }
@@ -83,9 +85,9 @@ func (m *Memory) desk(r *features.Request, items []features.Row) *desk {
 // memory that follow from one another. All items' first places are looked up
 // before any one's second, so that waiting for one is waiting for many.
 func (d *desk) find(r *features.Request) {
-	m, c := d.m, r.Catalog
-	offers := m.offers(r.Market)
-	m.goods.rows.gather(d.items, d.goods)
+	m, c, t := d.m, r.Catalog, d.edition.table
+	offers := t.offers(r.Market)
+	t.rows.gather(d.items, d.goods)
 	if offers != nil {
 		offers.gather(d.items, d.offers)
 	} else {
@@ -98,7 +100,7 @@ func (d *desk) find(r *features.Request) {
 	for i, row := range d.items {
 		g := d.goods[i]
 		if g == nil || g.item == nil || g.item != d.cards[i] || turns[g.slot].Load() != g.turn {
-			g = m.good(c, row)
+			g = m.good(t, c, row)
 			d.goods[i] = g
 		}
 		o := d.offers[i]
@@ -112,7 +114,7 @@ func (d *desk) find(r *features.Request) {
 }
 
 func (d *desk) clear() {
-	d.items = nil
+	d.items, d.edition = nil, nil
 	d.last.goods = [lastItems]*good{}
 	clear(d.goods)
 	clear(d.offers)

@@ -52,7 +52,7 @@ func TestRowsOfOneCatalogueAreNotThoseOfAnother(t *testing.T) {
 			}
 		}
 		m.Keep(all[0])
-		if left := *m.editions.all.Load(); len(left) > 1 {
+		if left := m.editions.list(); len(left) > 1 {
 			t.Errorf("got %d catalogues kept, want at most the one in use", len(left))
 		}
 	}

@@ -3,7 +3,6 @@ package signal
 import (
 	"hash/maphash"
 	"math"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -11,20 +10,25 @@ import (
 	"github.com/attune-rec/attune/features"
 )
 
-// stock is what a memory knows of items by row, each in one place: what the
-// catalogue says, as numbers, and copies of the cells that are read of an item.
-// A request asks for hundreds of items, and each would cost keys, looks into
-// maps and cells that lie apart. It is a cache: what it says of the catalogue
-// holds for the very item it was made of, and what it says of cells until an
-// event of the item is folded.
+// stock is what the tables of a memory have in common.
 type stock struct {
 	mu    sync.Mutex
 	texts map[string]int32
+	turns [turns]atomic.Uint32 // by the hash of an item's id: how often one of them had an event
+	desks sync.Pool            // of *desk
+}
+
+// table is what a memory knows of a catalogue's items by row, each in one place:
+// what the catalogue says, as numbers, and copies of the cells that are read of an
+// item. A request asks for hundreds of items, and each would cost keys, looks into
+// maps and cells that lie apart. It is a cache: what it says of the catalogue
+// holds for the very item it was made of, and what it says of cells until an
+// event of the item is folded. A catalogue that changes keeps its table; another
+// has its own, so that two that are asked about in turn do not undo each other's.
+type table struct {
 	rows  rows[good]
 	sold  sync.Map // market -> *rows[offer]
 	lists atomic.Int32
-	turns [turns]atomic.Uint32 // by the hash of an item's id: how often one of them had an event
-	desks sync.Pool            // of *desk
 }
 
 const (
@@ -95,6 +99,17 @@ func (t *rows[T]) gather(items []features.Row, to []*T) {
 	}
 }
 
+// each calls f with all that are kept.
+func (t *rows[T]) each(f func(*T)) {
+	if all := t.all.Load(); all != nil {
+		for i := range *all {
+			if v := (*all)[i].Load(); v != nil {
+				f(v)
+			}
+		}
+	}
+}
+
 // put keeps v for row, one of most there are.
 func (t *rows[T]) put(row features.Row, v *T, most int) {
 	if row < 0 || int(row) >= most {
@@ -116,46 +131,6 @@ func (t *rows[T]) put(row features.Row, v *T, most int) {
 	(*all)[row].Store(v)
 }
 
-// keepStretch is the rows that are gone through while the list is locked.
-const keepStretch = 512
-
-// keep drops what does not hold any more.
-func (t *rows[T]) keep(holds func(features.Row, *T) bool) {
-	for from, more := 0, true; more; from += keepStretch {
-		more = t.keepFrom(from, holds)
-	}
-}
-
-func (t *rows[T]) keepFrom(from int, holds func(features.Row, *T) bool) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	all := t.all.Load()
-	if all == nil || from >= len(*all) {
-		return false
-	}
-	for row := from; row < min(from+keepStretch, len(*all)); row++ {
-		if v := (*all)[row].Load(); v != nil && !holds(features.Row(row), v) { // #nosec G115 -- a row
-			(*all)[row].Store(nil)
-		}
-	}
-	return true
-}
-
-// Keep drops what is known of items that are in none of these catalogues any
-// more. An item that is remembered keeps all that it was read with in memory,
-// which of a release is its whole table.
-func (m *Memory) Keep(catalogues ...features.Catalog) {
-	there := func(row features.Row, g *good) bool {
-		return g.item == nil || slices.ContainsFunc(catalogues, func(c features.Catalog) bool { return int(row) < c.Len() && c.Item(row) == g.item })
-	}
-	m.editions.keep(catalogues)
-	m.goods.rows.keep(there)
-	m.goods.sold.Range(func(_, list any) bool {
-		list.(*rows[offer]).keep(func(row features.Row, o *offer) bool { return there(row, o.good) })
-		return true
-	})
-}
-
 // slot is where the turns of an item are counted.
 func (m *Memory) slot(id string) uint32 {
 	return uint32(maphash.String(m.seed, id) % turns) // #nosec G115 -- below turns
@@ -174,10 +149,10 @@ func (m *Memory) changed(k key) {
 	m.goods.turns[m.slot(id)].Add(1)
 }
 
-// good is what is known of row in c.
-func (m *Memory) good(c features.Catalog, row features.Row) *good {
+// good is what is known of row in c, whose table is t.
+func (m *Memory) good(t *table, c features.Catalog, row features.Row) *good {
 	it := c.Item(row)
-	if g := m.goods.rows.at(row); g != nil && g.item == it && (it != nil || *g.id == c.ID(row)) && m.goods.turns[g.slot].Load() == g.turn {
+	if g := t.rows.at(row); g != nil && g.item == it && (it != nil || *g.id == c.ID(row)) && m.goods.turns[g.slot].Load() == g.turn {
 		return g
 	}
 	id := c.ID(row)
@@ -193,7 +168,7 @@ func (m *Memory) good(c features.Catalog, row features.Row) *good {
 	if it != nil {
 		m.goods.describe(g, it)
 	}
-	m.goods.rows.put(row, g, c.Len())
+	t.rows.put(row, g, c.Len())
 	return g
 }
 
@@ -226,15 +201,15 @@ func (t *stock) describe(g *good, it *features.Item) {
 }
 
 // offers is the list of a market; nil where there are too many already.
-func (m *Memory) offers(market string) *rows[offer] {
-	if found, ok := m.goods.sold.Load(market); ok {
+func (t *table) offers(market string) *rows[offer] {
+	if found, ok := t.sold.Load(market); ok {
 		return found.(*rows[offer])
 	}
-	if m.goods.lists.Add(1) > mostMarkets {
-		m.goods.lists.Add(-1)
+	if t.lists.Add(1) > mostMarkets {
+		t.lists.Add(-1)
 		return nil
 	}
-	found, _ := m.goods.sold.LoadOrStore(market, new(rows[offer]))
+	found, _ := t.sold.LoadOrStore(market, new(rows[offer]))
 	return found.(*rows[offer])
 }
 

@@ -36,13 +36,17 @@ func RunStop(ctx context.Context, pid int, plan load.Plan, conn *grpc.ClientConn
 	loading, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var said, signalled atomic.Int64 // when, by the clock
-	var after, failed atomic.Int64
-	plan.Saw = func(due time.Time, _, code string, _ time.Duration) {
-		if at := signalled.Load(); at != 0 && due.UnixNano() > at {
+	var after, failed, failedAfter atomic.Int64
+	plan.Saw = func(due time.Time, _, code string, took time.Duration) {
+		at := signalled.Load()
+		if at != 0 && due.UnixNano() > at {
 			after.Add(1)
 		}
 		if code != "OK" {
 			failed.Add(1)
+			if at != 0 && due.Add(took).UnixNano() > at {
+				failedAfter.Add(1)
+			}
 		}
 	}
 	result := make(chan *load.Result, 1)
@@ -88,7 +92,8 @@ func RunStop(ctx context.Context, pid int, plan load.Plan, conn *grpc.ClientConn
 	v := &Verdict{}
 	heard := time.Duration(said.Load() - signalled.Load())
 	v.ask(said.Load() != 0, "health says so first", "NOT_SERVING before any call fails", "%v after SIGTERM", heard.Round(time.Millisecond/10))
-	v.ask(failed.Load() == 0 && after.Load() > 0, "failed requests", "none", "%d of %d, %d of them sent after SIGTERM: %v", failed.Load(), r.Requests, after.Load(), r.Codes)
+	v.ask(failed.Load() == 0 && after.Load() > 0, "failed requests", "none", "%d of %d, %d of which were sent after SIGTERM: %v", failed.Load(), r.Requests, after.Load(), r.Codes)
+	v.note("of those that failed, %d ended after SIGTERM", failedAfter.Load())
 	v.ask(over(process) && took <= gone, "exit", fmt.Sprintf("within %v", gone), "%.1f s after SIGTERM", took.Seconds())
 	return v, nil
 }

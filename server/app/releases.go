@@ -135,6 +135,7 @@ func (s *Server) warm(ctx context.Context, l *live.Loaded[*engine.Engine]) error
 				return nil // warm enough
 			}
 			r := question(l, i*n/questions)
+			r.State = s.signals.State(r.Shop)
 			r.Surface, r.Market = surface, markets[i%len(markets)]
 			if err := l.Value.Pipeline(surface).Answer(ctx, &r, &ans); err != nil && ctx.Err() == nil {
 				return fmt.Errorf("surface %s: %w", surface, err)
@@ -142,7 +143,16 @@ func (s *Server) warm(ctx context.Context, l *live.Loaded[*engine.Engine]) error
 			job.Look()
 		}
 	}
+	if rec := s.answers.Load(); rec != nil && questions > 0 {
+		rec.Rehearse(ctx, l.Release.Manifest.Shop, lease{l}, job)
+	}
 	return nil
+}
+
+// prepared makes what is kept of a catalogue by itself, before it is served.
+func (s *Server) prepared(ctx context.Context, shop features.ShopID, items features.Catalog) {
+	s.rules.Warm(ctx, shop, items)
+	s.signals.Prepare(ctx, shop, items)
 }
 
 // warmMarkets bounds the markets whose charts are made before a release is served.

@@ -79,6 +79,7 @@ type Server struct {
 	quarantined *withheld
 	people      atomic.Pointer[profile.Keeper] // nil: it is not there yet
 	trends      *trend.Keeper
+	answers     atomic.Pointer[recommend.Recommender] // nil: it is not there yet
 
 	recommendation *api.Recommendation
 
@@ -202,7 +203,7 @@ func (s *Server) liveReleases() (err error) {
 	}
 	s.closing(s.trends.Close)
 	o := engine.Options{
-		Changes: s.store, Rules: s.rules, Trends: func(shop features.ShopID) pipeline.Trends { return s.trends.Of(shop) }, Warm: s.rules.Warm, Freed: s.signals.Keep, Observer: telemetry.NewComponents(s.metrics), Workers: runtime.GOMAXPROCS(0), Breakers: s.breakers, Logger: s.log,
+		Changes: s.store, Rules: s.rules, Trends: func(shop features.ShopID) pipeline.Trends { return s.trends.Of(shop) }, Warm: s.prepared, Freed: s.signals.Keep, Observer: telemetry.NewComponents(s.metrics), Workers: runtime.GOMAXPROCS(0), Breakers: s.breakers, Logger: s.log,
 	}
 	if s.config.Milvus.Configured() {
 		cluster, err := milvus.NewCluster(s.config.Milvus)
@@ -286,6 +287,7 @@ func (s *Server) services() (rpc.Services, error) {
 		return none, err
 	}
 	s.closing(recommender.Close)
+	s.answers.Store(recommender)
 	published, err := s.releaseService(tokens)
 	if err != nil {
 		return none, err
@@ -308,7 +310,7 @@ func (s *Server) services() (rpc.Services, error) {
 		Risk:     &risk.Service{Keeper: s.risks(), Tokens: tokens},
 		Privacy: &privacy.Service{
 			Store: s.store, Names: names, Tokens: tokens, Changed: all(shoppers.Forget, recently.Forget, profiles.Forget),
-			Forget: all(shoppers.Forget, recently.Forget, profiles.Erased, s.signals.Forget, s.unwritten), Profile: concluded(profiles),
+			Forget: all(shoppers.Forget, recently.Forget, profiles.Erased, s.signals.Forget, recommender.Forget, s.unwritten), Profile: concluded(profiles),
 		},
 		Profiles: &api.Profiles{Keeper: profiles, Users: s.store, Names: names, Tokens: tokens},
 		Segments: &api.Segments{Keeper: profiles, Users: s.store, Names: names, Tokens: tokens},

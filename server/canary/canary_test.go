@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -175,6 +176,44 @@ func TestLooks(t *testing.T) {
 	s.w.Observe("other", "b", Outcome{Failed: true}) // a shop nobody told of
 }
 
+// The first answers of a release may be slow, since nothing is in its caches yet.
+// What they say of lateness is not heard, what they say of failures at once; and
+// one that stays slow goes.
+func TestSlowStartIsNoReasonToGo(t *testing.T) {
+	of := map[string]behaviour{"a": good, "b": good}
+	slow := behaviour{failed: good.failed, empty: good.empty, took: 40 * time.Millisecond}
+	for _, how := range []struct {
+		name  string
+		state State
+		share float64
+		begin behaviour
+		after behaviour
+		cause string
+		by    time.Duration // 0: not at all
+	}{
+		{"promoted", State{Number: 2, Stable: "b", Before: "a"}, 1, slow, good, "", 0},
+		{"canary", State{Number: 2, Stable: "a", Canary: "b"}, .5, slow, good, "", 0},
+		{"promoted, slow for good", State{Number: 2, Stable: "b", Before: "a"}, 1, slow, slow, CauseLate, 10 * time.Second},
+		{"canary, slow for good", State{Number: 2, Stable: "a", Canary: "b"}, .5, slow, slow, CauseLate, 10 * time.Second},
+		{"promoted, failing", State{Number: 2, Stable: "b", Before: "a"}, 1, behaviour{failed: .3, took: slow.took}, good, CauseFailed, 4 * time.Second},
+	} {
+		s := newSim(7)
+		s.w.Serves(shop, State{Number: 1, Stable: "a"})
+		s.serve(time.Minute, "a", "", 0, of)
+		s.w.Serves(shop, how.state)
+		took := s.serve(4*time.Second, how.state.Stable, "b", how.share, map[string]behaviour{"a": good, "b": how.begin})
+		if len(s.back) == 0 {
+			took += s.serve(10*time.Minute, how.state.Stable, "b", how.share, map[string]behaviour{"a": good, "b": how.after})
+		}
+		switch {
+		case how.cause == "" && len(s.back) > 0:
+			t.Errorf("%s: got %+v after %v, want it kept", how.name, s.back, took)
+		case how.cause != "" && (len(s.back) != 1 || s.back[0].Verdict.Cause != how.cause || took > how.by):
+			t.Errorf("%s: got %+v after %v, want it gone for %s within %v", how.name, s.back, took, how.cause, how.by)
+		}
+	}
+}
+
 // One shop's trouble is not another's.
 func TestShopsAreApart(t *testing.T) {
 	s := newSim(1)
@@ -188,6 +227,41 @@ func TestShopsAreApart(t *testing.T) {
 	s.w.Look(context.Background())
 	if len(s.back) != 1 || s.back[0].Shop != "y" {
 		t.Errorf("got %+v, want y's canary alone", s.back)
+	}
+}
+
+// The exact test is what counting all ways gives.
+func TestChanceIsThatOfAllWays(t *testing.T) {
+	over := func(n, k int) float64 {
+		c := 1.
+		for i := range k {
+			c = c * float64(n-i) / float64(i+1)
+		}
+		return c
+	}
+	for n := 1; n <= 12; n++ {
+		for m := 1; m <= 12; m++ {
+			for got := range n + 1 {
+				for had := range m + 1 {
+					if got*m <= had*n {
+						continue // no larger share
+					}
+					want := 0.
+					for k := got; k <= min(n, got+had); k++ {
+						want += over(n, k) * over(m, got+had-k) / over(n+m, got+had)
+					}
+					if c := chance(int64(got), int64(n), int64(had), int64(m)); math.Abs(c-want) > 1e-9 {
+						t.Fatalf("%d of %d against %d of %d: got %v, want %v", got, n, had, m, c, want)
+					}
+				}
+			}
+		}
+	}
+	if c := chance(3, 109, 2, 1091); c < level {
+		t.Errorf("3 of 109 against 2 of 1091: got a chance of %v, want one that may be", c)
+	}
+	if c := chance(30_000, 100_000, 20_000, 100_000); !(c >= 0 && c < 1e-12) {
+		t.Errorf("a third against a fifth of 100,000: got a chance of %v, want none", c)
 	}
 }
 

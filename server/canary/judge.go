@@ -16,6 +16,7 @@ import (
 // Outcome is what became of one question.
 type Outcome struct {
 	Took   time.Duration
+	Cold   bool // among the first answers of a release: Took says nothing of the later ones
 	Failed bool // no answer, or one that a part did not do its part for
 	Empty  bool
 }
@@ -23,8 +24,8 @@ type Outcome struct {
 // Limits are by how much a release may do worse. The zero value suits.
 //
 // A share of answers is worse when it is above the other release's by more than
-// the limit, and when that is no chance: by a one-sided test of two proportions
-// (pooled, three standard deviations), on Least answers at least.
+// the limit, and when that is no chance: by Fisher's exact test, one-sided, at the
+// level of three standard deviations, on Least answers at least.
 type Limits struct {
 	Least  int           // answers of the release before it is judged; 0: 100
 	Failed float64       // share; 0: .02
@@ -41,7 +42,9 @@ const (
 	CauseLate   = "late"
 )
 
-const deviations = 3
+// level is the chance that is taken for none: beyond three standard deviations, on
+// one side.
+const level = .00135
 
 // Verdict is why a release has to go.
 type Verdict struct {
@@ -72,7 +75,8 @@ func (l Limits) defaults() Limits {
 }
 
 // Judge compares a release with the one it has to be as good as. Where that has
-// no answers to compare with, it counts as flawless, and lateness is not judged.
+// no answers to compare with, it counts as flawless, and lateness is not judged;
+// nor is it by cold answers.
 func (l Limits) Judge(release, other *Tally) Verdict {
 	l = l.defaults()
 	if release.n < int64(l.Least) {
@@ -87,13 +91,13 @@ func (l Limits) Judge(release, other *Tally) Verdict {
 			return verdict(c.cause, c.got, release.n, c.had, other.n)
 		}
 	}
-	if other.n < int64(l.Least) {
+	if release.timed < int64(l.Least) || other.timed < int64(l.Least) {
 		return Verdict{}
 	}
 	bound := time.Duration(l.Slower*float64(other.percentile(.95))) + l.Slack
 	got, had := release.over(bound), other.over(bound)
-	if worse(got, release.n, had, other.n, l.Late) {
-		v := verdict(CauseLate, got, release.n, had, other.n)
+	if worse(got, release.timed, had, other.timed, l.Late) {
+		v := verdict(CauseLate, got, release.timed, had, other.timed)
 		v.Text += fmt.Sprintf(" (over %v)", bound.Round(100*time.Microsecond))
 		return v
 	}
@@ -117,7 +121,30 @@ func worse(got, n, had, m int64, limit float64) bool {
 	if m == 0 {
 		m = n
 	}
-	pooled := float64(got+had) / float64(n+m)
-	deviation := math.Sqrt(pooled * (1 - pooled) * (1/float64(n) + 1/float64(m)))
-	return p-q > deviations*deviation
+	return chance(got, n, had, m) < level
+}
+
+// chance is how likely it is that, of the got+had among n+m, as many as got fall to
+// n, or more (Fisher, 1922). A test by deviations takes three failures of a hundred
+// against two of a thousand for none.
+func chance(got, n, had, m int64) float64 {
+	all := got + had
+	term := math.Exp(choose(n, got) + choose(m, had) - choose(n+m, all)) // of exactly got
+	sum := 0.
+	for k := got; k <= min(n, all); k++ {
+		if sum += term; term < sum*1e-9 {
+			break // they fall ever faster beyond the middle, where got is
+		}
+		term *= float64(n-k) / float64(k+1) * float64(all-k) / float64(m-all+k+1)
+	}
+	return sum
+}
+
+// choose is the logarithm of n over k.
+func choose(n, k int64) float64 {
+	factorial := func(n int64) float64 {
+		l, _ := math.Lgamma(float64(n) + 1)
+		return l
+	}
+	return factorial(n) - factorial(k) - factorial(n-k)
 }

@@ -8,6 +8,7 @@ import (
 // Tally counts outcomes. Times are kept to a tenth, from 10 µs to a minute.
 type Tally struct {
 	n, failed, empty int64
+	timed            int64 // not cold
 	times            [buckets]int64
 }
 
@@ -36,11 +37,14 @@ func (t *Tally) Add(o Outcome) {
 	if o.Empty {
 		t.empty++
 	}
-	t.times[bucket(o.Took)]++
+	if !o.Cold {
+		t.timed++
+		t.times[bucket(o.Took)]++
+	}
 }
 
 func (t *Tally) sum(o *Tally) {
-	t.n, t.failed, t.empty = t.n+o.n, t.failed+o.failed, t.empty+o.empty
+	t.n, t.failed, t.empty, t.timed = t.n+o.n, t.failed+o.failed, t.empty+o.empty, t.timed+o.timed
 	for i := range t.times {
 		t.times[i] += o.times[i]
 	}
@@ -50,7 +54,7 @@ func (t *Tally) sum(o *Tally) {
 func (t *Tally) percentile(share float64) time.Duration {
 	seen := int64(0)
 	for i, n := range t.times {
-		if seen += n; float64(seen) >= share*float64(t.n) {
+		if seen += n; float64(seen) >= share*float64(t.timed) {
 			return bound(i)
 		}
 	}

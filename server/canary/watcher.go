@@ -35,6 +35,9 @@ type Options struct {
 	// Trial is how long a release is judged after it was promoted to all; 0:
 	// 5 min. A canary is judged as long as it is one.
 	Trial time.Duration
+	// Settle is how long the answers of a release count as cold after it began to be
+	// served; 0: 5 s. What fails or is empty counts at once.
+	Settle time.Duration
 	// Roll goes back. What it could not do is tried again at the next look.
 	Roll       func(ctx context.Context, b Back) error
 	Registerer prometheus.Registerer // nil: nothing is measured
@@ -58,6 +61,8 @@ type watched struct {
 	state    State
 	stable   *window
 	canary   *window
+	cold     time.Time // until then the answers of stable are
+	coldly   time.Time // until then the answers of canary are
 	baseline *Tally    // what a promoted release has to be as good as; nil: nothing is known
 	until    time.Time // its trial ends
 	done     bool      // state was gone back from
@@ -70,6 +75,9 @@ func New(o Options) *Watcher {
 	}
 	if o.Trial <= 0 {
 		o.Trial = 5 * time.Minute
+	}
+	if o.Settle <= 0 {
+		o.Settle = 5 * time.Second
 	}
 	if o.Clock == nil {
 		o.Clock = time.Now
@@ -102,14 +110,15 @@ func (w *Watcher) Serves(shop features.ShopID, s State) {
 	if old != nil && old.state == s {
 		return
 	}
-	next := &watched{state: s, stable: w.window(), canary: w.window()}
+	warm := now.Add(w.o.Settle)
+	next := &watched{state: s, stable: w.window(), canary: w.window(), cold: warm, coldly: warm}
 	if old != nil {
 		if old.state.Canary == s.Canary {
-			next.canary = old.canary
+			next.canary, next.coldly = old.canary, old.coldly
 		}
 		switch s.Stable {
 		case old.state.Stable:
-			next.stable, next.baseline, next.until = old.stable, old.baseline, old.until
+			next.stable, next.cold, next.baseline, next.until = old.stable, old.cold, old.baseline, old.until
 		case old.state.Before: // gone back: that one is known to be good
 		default:
 			next.baseline, next.until = old.stable.sum(now), now.Add(w.o.Trial)
@@ -128,12 +137,15 @@ func (w *Watcher) Observe(shop features.ShopID, version string, o Outcome) {
 	if x == nil {
 		return
 	}
+	now := w.o.Clock()
 	switch version {
 	case x.state.Canary:
-		x.canary.add(o, w.o.Clock())
+		o.Cold = o.Cold || now.Before(x.coldly)
+		x.canary.add(o, now)
 		w.count(shop, "canary", o)
 	case x.state.Stable:
-		x.stable.add(o, w.o.Clock())
+		o.Cold = o.Cold || now.Before(x.cold)
+		x.stable.add(o, now)
 		w.count(shop, "stable", o)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/pace"
 )
 
 // ErrPage is returned for the memory of a page that none of ours can be.
@@ -46,7 +47,7 @@ func (rec *Recommender) appendSeen(dst []features.Row, seen []byte, version stri
 	}
 	index, ok := rec.pages.Get(version)
 	if !ok {
-		index = newRowsByHash(items)
+		index = newRowsByHash(items, nil)
 		rec.pages.Add(version, index)
 	}
 	for rest := seen; len(rest) > 0; rest = rest[4:] {
@@ -74,12 +75,13 @@ type entry struct {
 	row  features.Row
 }
 
-func newRowsByHash(items features.Catalog) *rowsByHash {
+func newRowsByHash(items features.Catalog, job *pace.Job) *rowsByHash {
 	x := &rowsByHash{entries: make([]entry, items.Len())}
 	for row := range features.Row(items.Len()) {
 		x.entries[row] = entry{hashOf(items.ID(row)), row}
+		job.Step()
 	}
-	slices.SortFunc(x.entries, func(a, b entry) int { return cmp.Compare(a.hash, b.hash) })
+	pace.SortFunc(job, x.entries, func(a, b entry) int { return cmp.Compare(a.hash, b.hash) })
 	return x
 }
 

@@ -39,6 +39,7 @@ type Recommender struct {
 	pool  sync.Pool // of *work
 	pages *lru.Cache[string, *rowsByHash]
 
+	asked     sync.Map      // features.ShopID -> *asked
 	shadowing chan struct{} // has a place for each question under way
 	shadows   sync.WaitGroup
 }
@@ -125,6 +126,7 @@ func (rec *Recommender) Recommend(ctx context.Context, q *Query, ans *Answer) (e
 	ans.Seen = next(q, ans)
 	rec.record(q, surface, who, w.req.Now, ans)
 	rec.shadow(q, surface, rel, ans)
+	rec.note(q, surface)
 	w.req = features.Request{}
 	return nil
 }

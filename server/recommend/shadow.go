@@ -60,6 +60,10 @@ func (rec *Recommender) shadow(q *Query, surface string, rel Release, ans *Answe
 	}
 	own := *q // the caller uses its memory again
 	own.Cart, own.Exclude, own.Seen = slices.Clone(q.Cart), slices.Clone(q.Exclude), slices.Clone(q.Seen)
+	limit := s.Limit
+	if limit <= 0 {
+		limit = 2 * time.Second
+	}
 	given := make([]string, len(ans.Items))
 	for i := range ans.Items {
 		given[i] = ans.Items[i].ID
@@ -69,24 +73,20 @@ func (rec *Recommender) shadow(q *Query, surface string, rel Release, ans *Answe
 		defer shadow.Done()
 		began := time.Now()
 		var found []string
-		found, out.Err = rec.ask(&own, surface, shadow)
+		found, out.Err = rec.ask(context.Background(), &own, surface, shadow, limit)
 		out.Took, out.Empty, out.Overlap = time.Since(began), len(found) == 0, overlap(given, found)
 		s.Seen(out)
 	})
 }
 
-// ask is what a release answers to a question, and nothing else.
-func (rec *Recommender) ask(q *Query, surface string, rel Release) (ids []string, err error) {
+// ask is what a release answers to a question within a time, and nothing else.
+func (rec *Recommender) ask(ctx context.Context, q *Query, surface string, rel Release, limit time.Duration) (ids []string, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v", p) // nobody asked for this answer: nobody may miss theirs for it
 		}
 	}()
-	limit := rec.o.Shadow.Limit
-	if limit <= 0 {
-		limit = 2 * time.Second
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	p := rel.Pipeline(surface)
 	if p == nil {

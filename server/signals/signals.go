@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/pace"
 	"github.com/attune-rec/attune/features/signal"
 )
 
@@ -271,6 +272,14 @@ func (k *Keeper) Forget(id features.ShopID, user features.UserKey) {
 		k.unwrite(id, s.(*shop))
 	} else {
 		k.unwrite(id, new(shop))
+	}
+}
+
+// Prepare makes what is known of items ready for a catalogue that is about to be
+// served. A pacer in ctx paces it.
+func (k *Keeper) Prepare(ctx context.Context, id features.ShopID, items features.Catalog) {
+	if m, ok := k.State(id).(*signal.Memory); ok {
+		m.Prepare(pace.Of(ctx), items)
 	}
 }
 
