@@ -64,6 +64,10 @@ func (s *Scratch) Nested(owner any) *Scratch {
 // Floats returns n zeroed numbers, valid until Reset.
 func (s *Scratch) Floats(n int) []float32 { return s.floats.take(n) }
 
+// Room returns n numbers that say anything, valid until Reset: for those who set
+// them all.
+func (s *Scratch) Room(n int) []float32 { return s.floats.room(n) }
+
 // Rows returns n zeroed rows, valid until Reset.
 func (s *Scratch) Rows(n int) []Row { return s.rows.take(n) }
 
@@ -98,10 +102,10 @@ func (s *Scratch) Shared(owner any, of func() ([]float32, bool)) ([]float32, boo
 	return vec, ok
 }
 
-// Keep returns n zeroed numbers that Kept gives back under owner's name until
-// Reset, in the place of what owner kept before.
+// Keep returns n numbers that Kept gives back under owner's name until Reset, in
+// the place of what owner kept before. They say anything until they are set.
 func (s *Scratch) Keep(owner any, n int) []float32 {
-	vec := s.Floats(n)
+	vec := s.Room(n)
 	for i := range s.memo {
 		if s.memo[i].owner == owner {
 			s.memo[i].vec = vec
@@ -130,13 +134,19 @@ type arena[T any] struct {
 }
 
 func (a *arena[T]) take(n int) []T {
+	out := a.room(n)
+	clear(out)
+	return out
+}
+
+// room is take without setting the slice to zero.
+func (a *arena[T]) room(n int) []T {
 	if a.used+n > len(a.block) {
 		a.extra += n
 		return make([]T, n)
 	}
 	out := a.block[a.used : a.used+n : a.used+n]
 	a.used += n
-	clear(out)
 	return out
 }
 

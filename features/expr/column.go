@@ -49,8 +49,9 @@ func (c *column) name(row int, text string) {
 	c.codes[row] = code
 }
 
-// find is the codes of what prog lists for a request.
-func (c *column) find(prog cel.Program, r *requestVars) (l list) {
+// find is the codes of what prog lists for a request, in the memory of room.
+func (c *column) find(prog cel.Program, r *requestVars, room []int32) (l list) {
+	l.codes = room
 	out, _, err := prog.Eval(r)
 	if err != nil {
 		return l

@@ -9,7 +9,25 @@ import (
 // Numbers appends Value of each row to dst: a part of the expression at a time,
 // which reads each column in one go.
 func (b *Bound) Numbers(rows []features.Row, dst []float64) []float64 {
-	for _, v := range b.values(rows) {
+	out := b.values(rows)
+	if b.mayLack() {
+		for i, row := range rows {
+			if b.r.Catalog.Item(row) == nil {
+				out[i] = val{}
+			}
+		}
+	}
+	return numbers(out, dst)
+}
+
+// NumbersOfItems is Numbers for rows whose items are known to be there, such as
+// those that another expression matched. Of other rows it says anything.
+func (b *Bound) NumbersOfItems(rows []features.Row, dst []float64) []float64 {
+	return numbers(b.values(rows), dst)
+}
+
+func numbers(of []val, dst []float64) []float64 {
+	for _, v := range of {
 		if v.ok {
 			dst = append(dst, v.f)
 		} else {
@@ -21,13 +39,21 @@ func (b *Bound) Numbers(rows []features.Row, dst []float64) []float64 {
 
 // Matches appends Match of each row to dst.
 func (b *Bound) Matches(rows []features.Row, dst []bool) []bool {
-	for _, v := range b.values(rows) {
-		dst = append(dst, v.ok && v.f != 0)
+	lack := b.mayLack()
+	for i, v := range b.values(rows) {
+		dst = append(dst, v.ok && v.f != 0 && (!lack || b.r.Catalog.Item(rows[i]) != nil))
 	}
 	return dst
 }
 
-// values is value of each row, valid until the next call.
+// mayLack reports whether values says something of a row without an item, of
+// which nothing is known.
+func (b *Bound) mayLack() bool {
+	return len(b.p.residues) == 0 && b.r.Catalog != nil && !b.p.needs
+}
+
+// values is value of each row, where its item is there, valid until the next
+// call.
 func (b *Bound) values(rows []features.Row) []val {
 	out := b.memory(0, len(rows))
 	if len(b.p.residues) > 0 || b.r.Catalog == nil { // what costs much is only run where it decides
@@ -37,13 +63,6 @@ func (b *Bound) values(rows []features.Row) []val {
 		return out
 	}
 	b.many(b.p.root, rows, out, 1)
-	if !b.p.needs {
-		for i, row := range rows {
-			if b.r.Catalog.Item(row) == nil {
-				out[i] = val{}
-			}
-		}
-	}
 	return out
 }
 

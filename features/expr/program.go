@@ -132,12 +132,15 @@ func (p *Program) Bind(r *features.Request, into *Bound) *Bound {
 		}
 		b.vars.hoisted = append(b.vars.hoisted, v)
 	}
-	b.texts, b.lists = b.texts[:0], b.lists[:0]
+	b.texts = b.texts[:0]
 	if r.Catalog != nil {
 		for i, prog := range p.lists {
 			c := p.column(r.Catalog, textLeaf(i), r.Market, nil)
 			b.texts = append(b.texts, c)
-			b.lists = append(b.lists, c.find(prog, &b.vars.req))
+			if len(b.lists) == i {
+				b.lists = append(b.lists, list{})
+			}
+			b.lists[i] = c.find(prog, &b.vars.req, b.lists[i].codes[:0])
 		}
 	}
 	b.columns = b.columns[:0]

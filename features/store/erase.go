@@ -173,7 +173,14 @@ func (s *Store) eraseRows(ctx context.Context, l *shopLog, c *Certificate) error
 			s.keys.forget(c.Shop, k)
 		}
 	})
+	if err != nil {
+		return err
+	}
+	batched, err := s.dropOf(ctx, c.Shop, c.Keys, c.until.UnixMilli())
 	for i := range erasedRows {
+		if erasedRows[i].place == "answers" {
+			removed[i] += batched
+		}
 		c.Places = append(c.Places, Place{erasedRows[i].place, removed[i]})
 	}
 	return err

@@ -283,6 +283,7 @@ func TestEveryTableOfPersonsIsKnown(t *testing.T) {
 		"pages":       "erasePages blanks events",
 		"segments":    "eraseSegments writes them anew",
 		"fresh_links": "settled into identities first",
+		"answers":     "dropOf writes batches anew",
 		"tombstones":  "keep the person away",
 		"audit":       "who was erased, when and by whom must be told",
 	}

@@ -21,6 +21,7 @@ func TestLengthsThatLie(t *testing.T) {
 	page := bytes.Clone(w.bytes())
 	page = page[:len(page)-4] // without its checksum
 	served := packServed(&Served{Page: "p", Cart: []string{"c", ""}, Items: []ServedItem{{"a", "ials", 1.5, 1}, {"b", "popular", -2, 0.25}}})
+	answers := packAnswers(answersOf(8))
 	for name, c := range map[string]struct {
 		good []byte
 		read func(b []byte)
@@ -32,6 +33,9 @@ func TestLengthsThatLie(t *testing.T) {
 			}
 			for e := new(stored); r.next(e); {
 			}
+		}},
+		"batch of answers": {answers.body[:len(answers.body)-4], func(b []byte) {
+			_, _ = (&batch{subject: answers.subject, body: withChecksum(b)}).unpack(nil)
 		}},
 		"record of an answer": {served, func(b []byte) {
 			var got Served

@@ -82,7 +82,12 @@ func (s *Store) expireRows(ctx context.Context, shop features.ShopID, r Retentio
 		}
 		out.Places = append(out.Places, Place{x.place, n})
 	}
-	return nil
+	if r.Answers <= 0 {
+		return nil
+	}
+	n, err := s.dropBefore(ctx, shop, now.Add(-r.Answers).UnixMilli())
+	out.Places[0].Removed += n // among the answers
+	return err
 }
 
 func (l *shopLog) expireEvents(ctx context.Context, r Retention, now time.Time, out *Expired) error {

@@ -139,18 +139,3 @@ func scanRuleSet(row interface{ Scan(dst ...any) error }) (set RuleSet, err erro
 	set.Starts, set.Ends, set.Created, set.Updated = timeOrNever(starts), timeOrNever(ends), time.UnixMilli(created).UTC(), time.UnixMilli(updated).UTC()
 	return set, err
 }
-
-// RecentServed returns at most limit records of answers, newest first, of one
-// surface or, with "", of all.
-func (s *Store) RecentServed(ctx context.Context, shop features.ShopID, surface string, limit int) ([]Served, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT recommendation, time, user_key, session_key, surface, market, release, record FROM served
-		WHERE shop = ? AND (? = '' OR surface = ?) ORDER BY time DESC, recommendation DESC LIMIT ?`, string(shop), surface, surface, limit)
-	if err != nil {
-		return nil, fmt.Errorf("recent answers: %w", err)
-	}
-	all, err := scanServed(rows)
-	if err != nil {
-		return nil, fmt.Errorf("recent answers: %w", err)
-	}
-	return all, nil
-}

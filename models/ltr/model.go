@@ -108,8 +108,8 @@ func (m *Model) ScoreFrom(r *features.Request, items []features.Row, from []uint
 		kept[parts+i] = math.Float32frombits(uint32(row))
 	}
 	m.inputs.fill(r, items, from, kept[parts+n:], kept[:parts])
-	x := r.Scratch.Floats(n * width)
-	m.score(x, kept[parts+n:], r.Scratch.Floats(n*m.params.Hidden), out)
+	x := r.Scratch.Room(n * width)
+	m.score(x, kept[parts+n:], r.Scratch.Room(n*m.params.Hidden), out)
 }
 
 // ScoreInputs scores candidates by inputs that Inputs.Fill gave, row by row.

@@ -211,7 +211,11 @@ func (s *steer) Adjust(cs []pipeline.Candidate) error {
 			spread = pipeline.Spread(cs)
 		}
 		s.members(a, cs)
-		s.factors = a.factor.Numbers(s.rows, s.factors[:0])
+		if a.cond == nil {
+			s.factors = a.factor.Numbers(s.rows, s.factors[:0])
+		} else { // whatever matches is there
+			s.factors = a.factor.NumbersOfItems(s.rows, s.factors[:0])
+		}
 		last, log := 1., 0.
 		for j, f := range s.factors {
 			c := &cs[j]
