@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/text"
@@ -35,39 +36,55 @@ type Target struct {
 // mean trust of all items.
 var ridges = []float64{.01, .1, 1, 10, 100}
 
+// enough is the items held out whose errors tell what a map is worth; of fewer,
+// further tenths are held out in turn: by one tenth of some hundred items, chance
+// would say whether there is a map at all.
+const enough = 500
+
 // NewMap fits a map from the items' vectors in space, and chooses its
-// regularisation on a seeded tenth of the items that it does not see. Nil when
+// regularisation on seeded tenths of the items that it does not see. Nil when
 // there are too few items to tell.
 func NewMap(space *Space, vectors linalg.Matrix, t Target, seed uint64, workers int) (*Map, error) {
+	const tenths = 10
 	rng := rand.New(rand.NewPCG(seed, 0x3a9))
-	var fit, held []int
+	parts := make([][]int, tenths) // by turn
 	for i, trust := range t.Trust {
-		switch {
-		case trust <= 0 || blank(vectors.Row(i)):
-		case rng.Float64() < .1:
-			held = append(held, i)
-		default:
-			fit = append(fit, i)
+		if trust > 0 && !blank(vectors.Row(i)) {
+			turn := int(tenths * rng.Float64())
+			parts[turn] = append(parts[turn], i)
 		}
 	}
-	if len(held) < 3 || len(fit) < 10 {
+	truth, errs, seen := 0., make([]float64, len(ridges)), 0
+	for turn := 0; turn < tenths && seen < enough; turn++ {
+		held, fit := parts[turn], slices.Concat(slices.Concat(parts[:turn]...), slices.Concat(parts[turn+1:]...))
+		slices.Sort(fit)
+		if len(held) < 3 || len(fit) < 10 {
+			continue
+		}
+		seen += len(held)
+		truth += apart(t, held, nil, workers)
+		gram, right := normal(vectors, t, fit, workers)
+		for at, r := range ridges {
+			w, err := solve(gram, right, r*meanTrust(t, fit), workers)
+			if err != nil {
+				return nil, err
+			}
+			guess := predict(vectors, w, held, workers)
+			errs[at] += apart(t, held, &guess, workers)
+		}
+	}
+	if seen == 0 {
 		return nil, nil
 	}
-	gram, right := normal(vectors, t, fit, workers)
-	truth := apart(t, held, nil, workers)
 	best, ridge := math.Inf(-1), 0.
-	for _, r := range ridges {
-		w, err := solve(gram, right, r*meanTrust(t, fit), workers)
-		if err != nil {
-			return nil, err
-		}
-		guess := predict(vectors, w, held, workers)
-		if gain := 1 - apart(t, held, &guess, workers)/truth; gain > best {
+	for at, r := range ridges {
+		if gain := 1 - errs[at]/truth; gain > best {
 			best, ridge = gain, r
 		}
 	}
-	all := append(fit, held...)
-	gram, right = normal(vectors, t, all, workers)
+	all := slices.Concat(parts...)
+	slices.Sort(all)
+	gram, right := normal(vectors, t, all, workers)
 	w, err := solve(gram, right, ridge*meanTrust(t, all), workers)
 	if err != nil {
 		return nil, err

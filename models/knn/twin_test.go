@@ -27,7 +27,7 @@ func crossing() (*dataset.Dataset, [people][goods]float64) {
 	}
 	for u := range people {
 		for i := range goods {
-			if rng.Float64() < .15+.05*float64(i%6) {
+			if rng.Float64() < .15+.05*float64(i%6) || i == u%goods {
 				table[u][i] = 1
 				b.Add(fmt.Sprint("u", u), fmt.Sprint("i", i), "", features.Interaction{Type: features.Purchase, TimeMS: 1, Quantity: 1})
 			}
@@ -57,11 +57,33 @@ func TestSimilaritiesAgainstDumbTwin(t *testing.T) {
 		}
 		return s
 	}
+	// Items are documents of users: rarity of a user, and BM25's factor of a count of 1.
+	rarity := func(u int) float64 { return math.Max(math.Log(goods/(1+users[u])), .01) }
+	saturated := func(i int) float64 {
+		mean := 0.
+		for _, n := range counts {
+			mean += n / goods
+		}
+		return 2.2 / (1.2*(.25+.75*counts[i]/mean) + 1)
+	}
+	weighed := func(i, j int, factor func(i int) float64) float64 {
+		var ij, ii, jj float64
+		for u := range people {
+			r := rarity(u)
+			a, b := table[u][i]*factor(i)*r, table[u][j]*factor(j)*r
+			ij, ii, jj = ij+a*b, ii+a*a, jj+b*b
+		}
+		return ij / math.Sqrt(ii*jj)
+	}
 	for name, c := range map[string]struct {
 		kind   models.Kind
 		params string
 		want   func(i, j int) float64
 	}{
+		"tf-idf": {knn.Item(), `{"similarity": "cosine", "weighting": "tfidf", "user": 0, "from": 0.5, "norm": 1, "shrink": 0}`,
+			func(i, j int) float64 { return weighed(i, j, func(int) float64 { return 1 }) }},
+		"bm25": {knn.Item(), `{"similarity": "cosine", "weighting": "bm25", "user": 0, "from": 0.5, "norm": 1, "shrink": 0}`,
+			func(i, j int) float64 { return saturated(i) * weighed(i, j, saturated) }},
 		"cosine": {knn.Item(), `{"similarity": "cosine", "weighting": "plain", "user": 0, "from": 0.5, "norm": 1, "shrink": 0}`,
 			func(i, j int) float64 { return dot(i, j, 0) / math.Sqrt(counts[i]*counts[j]) }},
 		"shrunk": {knn.Item(), `{"similarity": "cosine", "weighting": "plain", "user": 0, "from": 0.5, "norm": 1, "shrink": 5}`,

@@ -124,6 +124,10 @@ func fitUser(ctx context.Context, in models.FitInput) (models.Model, error) {
 	return m, ctx.Err()
 }
 
+// rounding is by how much two shoppers' similarity may differ by who of them is
+// asked about: the last of the nearest is to be one of them from both sides.
+const rounding = 1e-5
+
 // measureReach sets each shopper's reach from the first shoppers of the
 // shuffled rows.
 func (m *Users) measureReach(ctx context.Context, workers int) {
@@ -153,7 +157,7 @@ func (m *Users) measureReach(ctx context.Context, workers int) {
 			m.similar(columns, taste.Profile{Rows: cols, Weights: vals}, mem.near)
 			mem.top.Reset(place + 1)
 			mem.top.PushBlock(0, mem.near)
-			m.reach[row] = max(mem.top.Threshold(), 0)
+			m.reach[row] = max(mem.top.Threshold(), 0) * (1 - rounding)
 		}
 	})
 }

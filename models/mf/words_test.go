@@ -21,7 +21,17 @@ const groups, perGroup = 4, 30
 // Two more books come after the dataset.
 func library(t *testing.T, noise bool) (*dataset.Dataset, features.Catalog) {
 	t.Helper()
-	rng := rand.New(rand.NewPCG(3, 4))
+	share := 0.
+	if noise {
+		share = 1
+	}
+	return noisy(t, share, 200, 3)
+}
+
+// noisy is a library in which a share of the books has words that say nothing.
+func noisy(t *testing.T, share float64, readers int, seed uint64) (*dataset.Dataset, features.Catalog) {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(seed, 4))
 	var b dataset.Builder
 	var items []features.Item
 	for i := range groups*perGroup + 2 {
@@ -30,12 +40,12 @@ func library(t *testing.T, noise bool) (*dataset.Dataset, features.Catalog) {
 			b.Item(id)
 		}
 		subject := i % groups
-		if noise {
+		if share == 1 || share > 0 && rng.Float64() < share {
 			subject = rng.IntN(groups)
 		}
 		items = append(items, features.Item{ID: id, Title: fmt.Sprintf("subject%d shelf%d volume%d", subject, subject, rng.IntN(9))})
 	}
-	for u := range 200 {
+	for u := range readers {
 		for range 8 {
 			book := rng.IntN(perGroup-1)*groups + u%groups
 			b.Add(fmt.Sprintf("reader-%d", u), fmt.Sprintf("book-%d", book), "", features.Interaction{Type: features.Purchase, TimeMS: 1})
@@ -100,5 +110,25 @@ func TestNoiseIsNoMap(t *testing.T) {
 		if m.Vectors()[i] != v {
 			t.Fatalf("number %d of the vectors is %v, want %v as without contents", i, m.Vectors()[i], v)
 		}
+	}
+}
+
+// TestFewItemsDoNotDecideByChance has small libraries, four tenths of whose books say
+// nothing: there is a map of nearly every one, and of hardly any where none says
+// anything. One tenth of the books, held out, would not tell.
+func TestFewItemsDoNotDecideByChance(t *testing.T) {
+	const tries = 20
+	mapped := map[float64]int{}
+	for _, share := range []float64{.4, 1} {
+		for seed := range uint64(tries) {
+			d, books := noisy(t, share, 150, seed)
+			m := fit(t, models.FitInput{Train: d, Seed: 1, Workers: 1, Params: []byte(`{"factors":16,"content":"map"}`)})
+			if m.EmbedItem(books.Item(0), make([]float32, 16)) {
+				mapped[share]++
+			}
+		}
+	}
+	if mapped[.4] < 19 || mapped[1] > 1 {
+		t.Errorf("of %d libraries %d are mapped where words say something and %d where they say nothing, want 19 or more and 1 or less", tries, mapped[.4], mapped[1])
 	}
 }

@@ -2,11 +2,13 @@ package tune
 
 import (
 	"cmp"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/fnv"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -60,10 +62,18 @@ func (s *Search) fingerprint() (string, error) {
 		return "", err
 	}
 	h.Write(settings)
+	var own []byte
 	for _, d := range []*dataset.Dataset{s.Train, s.Validate} {
 		fmt.Fprint(h, d.NumUsers(), d.NumItems(), len(d.Log))
 		for i := range d.Log {
-			h.Write([]byte{byte(d.Log[i].Row), byte(d.Log[i].Row >> 8), byte(d.Log[i].Row >> 16), byte(d.Log[i].Type)}) // #nosec G115 -- bytes of a hash
+			it := &d.Log[i]
+			own = binary.LittleEndian.AppendUint32(own[:0], uint32(it.Row))                       // #nosec G115 -- bytes of a hash
+			own = binary.LittleEndian.AppendUint64(append(own, byte(it.Type)), uint64(it.TimeMS)) // #nosec G115
+			own = binary.LittleEndian.AppendUint32(own, math.Float32bits(it.Value))
+			h.Write(own)
+		}
+		for _, at := range d.Ptr {
+			h.Write(binary.LittleEndian.AppendUint64(own[:0], uint64(at))) // #nosec G115
 		}
 	}
 	return fmt.Sprintf("%016x", h.Sum64()), nil
@@ -94,7 +104,7 @@ func (s *state) add(t Trial) error {
 	}
 	defer os.Remove(f.Name())
 	_, err = f.Write(raw)
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	return os.Rename(f.Name(), s.path)
