@@ -64,6 +64,13 @@ type Tag struct {
 	Since      time.Time `json:"since"`
 }
 
+// Social is what a shopper does among others, in times.
+type Social struct {
+	Shares  int `json:"shares"`
+	Voices  int `json:"voices"`  // reviews, ratings and comments
+	Follows int `json:"follows"` // accounts, those no longer followed taken off
+}
+
 // Profile is what features/profile concludes from a shopper's events.
 type Profile struct {
 	Market      string     `json:"market,omitempty"`
@@ -71,11 +78,14 @@ type Profile struct {
 	Last        time.Time  `json:"last"`
 	RecencyDays float64    `json:"recency_days"`
 	Orders      int        `json:"orders"`
-	Spent       float64    `json:"spent"`        // in the shop's currency, returns taken off
-	Pieces      int        `json:"pieces"`       // bought, returned ones taken off
-	ReturnShare float64    `json:"return_share"` // of the pieces bought, 0 to 1
-	GapDays     float64    `json:"gap_days"`     // mean days from order to order; 0 below two orders
-	PriceLevel  float64    `json:"price_level"`  // mean percentile of prices paid within the category, 0 to 1; 0.5 when unknown
+	Spent       float64    `json:"spent"`             // in the shop's currency, returns taken off
+	Pieces      int        `json:"pieces"`            // bought, returned ones taken off
+	ReturnShare float64    `json:"return_share"`      // of the pieces bought, 0 to 1
+	GapDays     float64    `json:"gap_days"`          // mean days from order to order; 0 below two orders
+	PriceLevel  float64    `json:"price_level"`       // mean percentile of prices paid within the category, 0 to 1; 0.5 when unknown
+	Sensitivity float64    `json:"price_sensitivity"` // how many times as often as everybody's purchases theirs are at a discount; 1 when unknown
+	Channel     string     `json:"channel,omitempty"` // by which most visits came
+	Social      Social     `json:"social"`
 	Lifecycle   string     `json:"lifecycle,omitempty"`
 	Categories  []Weighted `json:"categories,omitempty"` // decayed, descending
 	Brands      []Weighted `json:"brands,omitempty"`

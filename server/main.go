@@ -37,7 +37,8 @@ type flags struct {
 	Keys  app.Keys  `cmd:"" help:"Keys of programs that call the server."`
 	Audit app.Audit `cmd:"" help:"Who did what."`
 
-	Backup app.Backup `cmd:"" help:"Copy the data directory while the server runs."`
+	Backup  app.Backup  `cmd:"" help:"Copy the data directory while the server runs."`
+	Restore app.Restore `cmd:"" help:"Make a data directory of a backup, checked file by file."`
 }
 
 func main() { os.Exit(run(os.Args[1:])) }

@@ -226,6 +226,11 @@ func profileFields() []field {
 	number("return_share", "of the pieces bought, 0 to 1", func(p *features.Profile) float64 { return p.ReturnShare })
 	number("gap_days", "mean days from order to order", func(p *features.Profile) float64 { return p.GapDays })
 	number("price_level", "mean percentile of prices paid, 0 to 1", func(p *features.Profile) float64 { return p.PriceLevel })
+	number("price_sensitivity", "how many times as often as everybody's purchases theirs are at a discount; 1 when unknown", func(p *features.Profile) float64 { return p.Sensitivity })
+	number("shares", "times something was shared", func(p *features.Profile) float64 { return float64(p.Social.Shares) })
+	number("voices", "reviews, ratings and comments", func(p *features.Profile) float64 { return float64(p.Social.Voices) })
+	number("follows", "accounts followed", func(p *features.Profile) float64 { return float64(p.Social.Follows) })
+	add("channel", "text", "by which most visits came", func(p *features.Profile, _ time.Time) ref.Val { return textOf(p.Channel) })
 	number("order_value", "spent by order; 0 without one", func(p *features.Profile) float64 {
 		if p.Orders == 0 {
 			return 0

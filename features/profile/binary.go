@@ -13,13 +13,13 @@ var ErrState = errors.New("bad profile state")
 
 // stateForm is the form AppendBinary writes, the only one that is read: a state
 // can be made anew from the log at any time.
-const stateForm = 1
+const stateForm = 2
 
 // AppendBinary appends the state's bytes to dst: numbers as varints, floats as
 // eight bytes, texts with their length. Equal states give equal bytes.
 func (s *State) AppendBinary(dst []byte) ([]byte, error) {
 	w := stateWriter{dst}
-	w.put(stateForm, s.seq, s.first, s.last, s.firstOrder, s.lastOrder, s.spent, s.bought, s.back, s.visits, s.hour, s.weekend)
+	w.put(stateForm, s.seq, s.first, s.last, s.firstOrder, s.lastOrder, s.spent, s.bought, s.back, s.visits, s.hour, s.weekend, s.shares, s.voices, s.follows)
 	w.put(s.parts[:]...)
 	w.put(s.seasons[:]...)
 	w.put(int64(len(s.orders)))
@@ -78,7 +78,7 @@ func (s *State) UnmarshalBinary(b []byte) error {
 		return fmt.Errorf("%w: form %d: expected %d", ErrState, form, stateForm)
 	}
 	*s = State{}
-	r.numbers(&s.seq, &s.first, &s.last, &s.firstOrder, &s.lastOrder, &s.spent, &s.bought, &s.back, &s.visits, &s.hour, &s.weekend)
+	r.numbers(&s.seq, &s.first, &s.last, &s.firstOrder, &s.lastOrder, &s.spent, &s.bought, &s.back, &s.visits, &s.hour, &s.weekend, &s.shares, &s.voices, &s.follows)
 	for i := range s.parts {
 		s.parts[i] = r.number()
 	}

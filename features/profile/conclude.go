@@ -40,13 +40,15 @@ func (s *State) Profile(ref *Reference, now time.Time) *features.Profile {
 // ProfileInto is Profile into p, in whose lists it writes.
 func (s *State) ProfileInto(p *features.Profile, ref *Reference, now time.Time) {
 	*p = features.Profile{
-		PriceLevel: .5, Categories: p.Categories[:0], Brands: p.Brands[:0], Words: p.Words[:0], Tags: p.Tags[:0],
+		PriceLevel: .5, Sensitivity: 1, Categories: p.Categories[:0], Brands: p.Brands[:0], Words: p.Words[:0], Tags: p.Tags[:0],
 	}
 	if s.first == 0 {
 		return
 	}
 	p.First, p.Last = clock(s.first), clock(s.last)
 	p.Market = string(s.named(s.most(market).name))
+	p.Channel = string(s.named(s.most(channel).name))
+	p.Social = features.Social{Shares: int(s.shares), Voices: int(s.voices), Follows: int(s.follows)}
 	p.Orders = len(s.orders)
 	p.Spent = float64(s.spent) / 1e6
 	p.Pieces = int(s.bought - s.back)
@@ -197,9 +199,13 @@ func IsMotive(tag string) bool {
 	return false
 }
 
-// prices takes the price level and the motives from what was paid.
+// prices takes the price level, the sensitivity to prices, the motives and the
+// life style from what was paid.
 func (s *State) prices(p *features.Profile, ref *Reference) {
 	var hits [motives]float64
+	r := ref.room()
+	defer ref.rooms.Put(r)
+	kinds := &r[3]
 	n, levels, compared := 0.0, 0.0, 0.0
 	since := int64(0)
 	for i := range s.items {
@@ -220,6 +226,9 @@ func (s *State) prices(p *features.Profile, ref *Reference) {
 			compared += lines
 		}
 		n += lines
+		if at.top >= 0 {
+			kinds.add(at.top, lines)
+		}
 		for m, yes := range at.speaks(price, level, ok) {
 			if yes && m == value {
 				hits[m] += lines - float64(b.told)
@@ -235,9 +244,14 @@ func (s *State) prices(p *features.Profile, ref *Reference) {
 	if compared > 0 {
 		p.PriceLevel = levels / compared
 	}
+	if n > 0 {
+		p.Sensitivity = (hits[value] + prior[value]*ref.base[value]) / (n + prior[value]) / ref.base[value]
+	}
+	defer kinds.clear()
 	if n < minPiece {
 		return
 	}
+	ref.styles(p, kinds, since)
 	for m, tag := range motiveTags {
 		base := ref.base[m]
 		sure := normal((hits[m] - n*base - .5) / math.Sqrt(n*base*(1-base)))
@@ -286,7 +300,7 @@ func (s *State) scene(p *features.Profile) {
 	}
 }
 
-// most is the market or device seen most often, the first seen of equals.
+// most is the market, device or channel seen most often, the first seen of equals.
 func (s *State) most(w what) count {
 	var top count
 	for _, c := range s.tallies {

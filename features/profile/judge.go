@@ -7,7 +7,8 @@ import (
 	"github.com/attune-rec/attune/features"
 )
 
-// Agreement is how the halves of histories agree on a motive: an order goes to
+// Agreement is how the halves of histories agree on a motive, or on the style of
+// life that a shopper has most of: an order goes to
 // one half, the next to the other.
 type Agreement struct {
 	Motive   string  `json:"motive"`
@@ -21,10 +22,11 @@ type Agreement struct {
 // concluded of either half. Histories with fewer than least purchases in a half
 // are left out.
 func Halves(histories [][]features.Event, ref *Reference, least int) []Agreement {
-	out := make([]Agreement, motives)
+	out := make([]Agreement, motives+1)
 	for m, tag := range motiveTags {
 		out[m].Motive = tag.name
 	}
+	out[motives].Motive = "style"
 	for _, events := range histories {
 		var halves [2]State
 		var lines [2]int
@@ -51,15 +53,15 @@ func Halves(histories [][]features.Event, ref *Reference, least int) []Agreement
 		}
 		a, b := halves[0].Profile(ref, clock(halves[0].last)), halves[1].Profile(ref, clock(halves[1].last))
 		for m := range out {
-			x, y := carries(a, out[m].Motive), carries(b, out[m].Motive)
+			x, y := carried(a, out[m].Motive), carried(b, out[m].Motive)
 			out[m].Shoppers++
 			if x == y {
 				out[m].Same++
 			}
-			if x && y {
+			if x == y && x != "" {
 				out[m].Both++
 			}
-			if x || y {
+			if x != "" || y != "" {
 				out[m].Either++
 			}
 		}
@@ -68,6 +70,17 @@ func Halves(histories [][]features.Event, ref *Reference, least int) []Agreement
 		out[m].Same /= float64(max(1, out[m].Shoppers))
 	}
 	return out
+}
+
+// carried is the tag that a profile carries of a motive, or the first of its
+// styles; "" for none.
+func carried(p *features.Profile, motive string) string {
+	for _, t := range p.Tags {
+		if t.Name == motive || motive == "style" && IsStyle(t.Name) {
+			return t.Name
+		}
+	}
+	return ""
 }
 
 func carries(p *features.Profile, tag string) bool {

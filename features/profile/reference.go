@@ -29,17 +29,24 @@ type Reference struct {
 	bare   bool                 // no item has a category
 	base   [motives]float64     // share of all sales that speak for each motive
 	names  []string             // of categories, brands and words, by number
-	rooms  sync.Pool            // *[3]board, empty
+	tops   []kind               // the first categories
+	rooms  sync.Pool            // *[4]board, empty
 }
 
-// room is a board each for categories, brands and words.
-func (ref *Reference) room() *[3]board {
-	if r, ok := ref.rooms.Get().(*[3]board); ok {
+// kind is a first category and its share of all sales of goods that have one.
+type kind struct {
+	name string
+	base float64
+}
+
+// room is a board each for categories, brands, words, and first categories.
+func (ref *Reference) room() *[4]board {
+	if r, ok := ref.rooms.Get().(*[4]board); ok {
 		return r
 	}
-	r := new([3]board)
+	r := new([4]board)
 	for i := range r {
-		r[i].places = make([]int32, len(ref.names))
+		r[i].places = make([]int32, max(len(ref.names), len(ref.tops)))
 	}
 	return r
 }
@@ -56,6 +63,7 @@ type place struct {
 	categories []string
 	usual      float64 // list price, or the median price paid; 0: unknown
 	rare       bool
+	top        int32     // number of the first category; -1: none
 	words      []word    // of the title, as far as they say something; none where goods have categories
 	among      []float64 // prices ascending that the item's compares with
 }
@@ -105,6 +113,7 @@ func NewReference(cat features.Catalog, sales iter.Seq[features.Event]) *Referen
 		}
 		return n
 	}
+	tops := map[string]int32{}
 	titles, in := map[string]int{}, map[*place][]string{}
 	prices := map[string]float64{}
 	for row := range features.Row(cat.Len()) {
@@ -112,12 +121,19 @@ func NewReference(cat features.Catalog, sales iter.Seq[features.Event]) *Referen
 		if it == nil {
 			continue
 		}
-		ref.places = append(ref.places, place{categories: it.Category})
+		ref.places = append(ref.places, place{categories: it.Category, top: -1})
 		p := &ref.places[len(ref.places)-1]
 		s := ref.slotOf(hashOf(it.ID))
 		*s = slot{hashOf(it.ID), int32(len(ref.places)), -1, -1} // #nosec G115 -- a catalogue has fewer items
 		if n := len(it.Category); n > 0 {
 			s.leaf = number(it.Category[n-1])
+			at, ok := tops[it.Category[0]]
+			if !ok {
+				at = int32(len(ref.tops)) // #nosec G115 -- there are few
+				tops[it.Category[0]] = at
+				ref.tops = append(ref.tops, kind{name: it.Category[0]})
+			}
+			p.top = at
 		}
 		if it.Brand != "" {
 			s.brand = number(it.Brand)
@@ -223,13 +239,17 @@ func (ref *Reference) measure(sales iter.Seq[features.Event]) {
 		return
 	}
 	var hits [motives]float64
-	n := 0.0
+	n, kinds := 0.0, 0.0
 	for e := range sales {
 		at := ref.place(e.Item)
 		if e.Type != features.Purchase || e.Price.Micros <= 0 || at == nil {
 			continue
 		}
 		n++
+		if at.top >= 0 {
+			ref.tops[at.top].base++
+			kinds++
+		}
 		level, ok := at.level(e.Price.Units())
 		speaks := at.speaks(e.Price.Units(), level, ok)
 		if cut, told := discounted(&e); told {
@@ -240,6 +260,9 @@ func (ref *Reference) measure(sales iter.Seq[features.Event]) {
 				hits[m]++
 			}
 		}
+	}
+	for i := range ref.tops {
+		ref.tops[i].base /= max(1, kinds)
 	}
 	if n < 100 {
 		return

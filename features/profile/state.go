@@ -37,7 +37,9 @@ type State struct {
 	orders                []uint64 // hashes of order ids, or of days where events name none, ascending
 	spent                 int64    // micros, returns off
 	bought, back          int64    // pieces
-	tallies               []count  // of markets and devices
+	tallies               []count  // of markets, devices and channels
+	shares, voices        int64    // and reviews, ratings and comments
+	follows               int64    // less those taken back
 	visits                int64    // hours with an event
 	hour                  int64    // of the newest visit
 	parts                 [4]int64
@@ -45,10 +47,10 @@ type State struct {
 	seasons               [4]int64
 	items                 []item
 	sales                 []sale // of the items that were bought
-	text                  []byte // names of markets, devices and items, one after the other
+	text                  []byte // names of markets, devices, channels and items, one after the other
 }
 
-// count is how many visits were in a market or with a device.
+// count is how many visits were in a market, with a device or by a channel.
 type count struct {
 	name name
 	n    int64
@@ -60,6 +62,7 @@ type what uint8
 const (
 	market what = iota
 	device
+	channel
 	counted // so many
 )
 
@@ -129,6 +132,7 @@ func (s *State) Update(e *features.Event) bool {
 	}
 	s.last = max(s.last, ms)
 	s.visit(e)
+	s.social(e.Type)
 	if e.Item == "" || !e.Type.AboutItem() {
 		return true
 	}
@@ -144,6 +148,19 @@ func (s *State) Update(e *features.Event) bool {
 		s.forget()
 	}
 	return true
+}
+
+func (s *State) social(t features.EventType) {
+	switch t {
+	case features.Share:
+		s.shares++
+	case features.Review, features.Rating, features.Comment:
+		s.voices++
+	case features.Follow:
+		s.follows++
+	case features.Unfollow:
+		s.follows = max(0, s.follows-1)
+	}
 }
 
 func weight(e *features.Event) float64 {
@@ -270,6 +287,7 @@ func (s *State) visit(e *features.Event) {
 	s.seasons[int(t.Month())%12/3]++
 	s.tally(market, e.Market)
 	s.tally(device, e.Device)
+	s.tally(channel, e.Channel)
 }
 
 func (s *State) tally(w what, name string) {

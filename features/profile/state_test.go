@@ -25,6 +25,7 @@ func log(seed uint64, n, items int) []features.Event {
 			Seq: int64(i + 1), Type: types[rng.IntN(len(types))], Item: fmt.Sprint("i", rng.IntN(items)),
 			Time: start.Add(time.Duration(i*3-rng.IntN(100)) * time.Hour), Quantity: int32(rng.IntN(4)),
 			Price: features.MoneyOf(float64(rng.IntN(50)), "EUR"), Value: float64(1 + rng.IntN(5)), Market: "DE", Device: "phone",
+			Channel: []string{"web", "app", "mail", ""}[rng.IntN(4)],
 		}
 		if rng.IntN(2) == 0 {
 			e.Order = fmt.Sprint(rng.IntN(20))
@@ -94,7 +95,7 @@ func TestConsumption(t *testing.T) {
 	}
 	p.Tags = nil
 	want := features.Profile{First: start, Last: start.Add(20 * day), RecencyDays: 5, Orders: 3, Spent: 42, Pieces: 6,
-		ReturnShare: 1. / 7, GapDays: 10, PriceLevel: .5, Lifecycle: Active}
+		ReturnShare: 1. / 7, GapDays: 10, PriceLevel: .5, Sensitivity: 1, Lifecycle: Active}
 	if !reflect.DeepEqual(*p, want) {
 		t.Fatalf("got %+v, want %+v", *p, want)
 	}
@@ -170,6 +171,58 @@ func TestInterestsDecay(t *testing.T) {
 	want := []features.Weighted{{Name: "c1", Weight: .5}, {Name: "c0", Weight: .25}, {Name: "c2", Weight: .25}}
 	if !reflect.DeepEqual(got, want) { // two views four half lives ago weigh as one two ago
 		t.Fatalf("got %v, want %v", got, want)
+	}
+}
+
+// What a shopper does among others, and by which channel.
+func TestSocialAndChannel(t *testing.T) {
+	var events []features.Event
+	for i, e := range []struct {
+		of      features.EventType
+		channel string
+	}{
+		{features.Share, "web"}, {features.Review, "app"}, {features.Comment, "app"}, {features.Rating, "app"}, {features.Unfollow, ""},
+		{features.Follow, "web"}, {features.Follow, ""}, {features.Unfollow, ""},
+	} {
+		events = append(events, features.Event{Seq: int64(i + 1), Type: e.of, Item: "i1", Target: "somebody", Channel: e.channel, Value: 4, Time: start.Add(time.Duration(i) * day)})
+	}
+	p := Of(events).Profile(nil, start.Add(20*day))
+	if want := (features.Social{Shares: 1, Voices: 3, Follows: 1}); p.Social != want || p.Channel != "app" {
+		t.Errorf("got %+v by %q, want %+v by app", p.Social, p.Channel, want)
+	}
+}
+
+// Who buys mostly of one kind has its style; who buys as everybody has none,
+// and who waits for discounts is told by a number above 1.
+func TestStyleAndSensitivity(t *testing.T) {
+	var items []features.Item
+	for i := range 80 {
+		items = append(items, features.Item{ID: fmt.Sprint("i", i), Category: []string{fmt.Sprint("kind", i%8)}, Prices: map[string]features.Money{"": features.MoneyOf(10, "EUR")}})
+	}
+	cat, err := catalog.Of(items)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all, gardener, like, bargains []features.Event
+	for i := range 800 {
+		all = append(all, buy(i+1, i%50, fmt.Sprint("i", i%80), fmt.Sprint(i), 1, 10-2*float64(i%4/3)))
+	}
+	for i := range 24 {
+		gardener = append(gardener, buy(i+1, 0, fmt.Sprint("i", 8*(i%10)), "a", 1, 10))
+		like = append(like, buy(i+1, 0, fmt.Sprint("i", i), "a", 1, 10))
+		bargains = append(bargains, buy(i+1, 0, fmt.Sprint("i", i), "a", 1, 8))
+	}
+	ref := NewReference(cat, slices.Values(all))
+	of := func(events []features.Event) *features.Profile { return Of(events).Profile(ref, start.Add(day)) }
+	tags := of(gardener).Tags
+	if len(tags) != 1 || tags[0].Name != "style:kind0" || !IsStyle(tags[0].Name) || tags[0].Confidence < sureEnough || tags[0].Evidence != "24 of 24 purchases are of kind0; 12 % among all shoppers" {
+		t.Errorf("got %+v, want the style of kind0", tags)
+	}
+	if tags := of(like).Tags; slices.ContainsFunc(tags, func(tag features.Tag) bool { return IsStyle(tag.Name) }) {
+		t.Errorf("who buys as everybody: got %+v, want no style", tags)
+	}
+	if a, b := of(like).Sensitivity, of(bargains).Sensitivity; a >= 1 || b <= 1.3 {
+		t.Errorf("got sensitivities %.2f at full prices and %.2f at discounts, want below 1 and well above", a, b)
 	}
 }
 

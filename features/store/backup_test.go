@@ -65,10 +65,12 @@ func TestBackupWhileRunning(t *testing.T) {
 	if n := lies(t, to, must(os.ReadFile(filepath.Join(o.Dir, "master.key")))(t)); n != 0 {
 		t.Error("the master key lies in the backup")
 	}
-	for _, name := range []string{"master.key", erasuresFile} {
-		must(copyFile(filepath.Join(o.Dir, name), filepath.Join(to, name)))(t)
+	key, anew := filepath.Join(o.Dir, "master.key"), Options{Dir: filepath.Join(t.TempDir(), "anew"), SegmentRows: 40, SealAt: -1}
+	must(Restore(ctx, anew, Restoring{Backup: to, Key: key, Erasures: filepath.Join(o.Dir, erasuresFile)}))(t)
+	if _, err := Restore(ctx, anew, Restoring{Backup: to, Key: key}); err == nil || !strings.Contains(err.Error(), "exists") {
+		t.Errorf("over another store: got %v, want a refusal", err)
 	}
-	back := open(t, Options{Dir: to, SegmentRows: 40, SealAt: -1})
+	back := open(t, anew)
 	seen := map[string]bool{}
 	for _, e := range scan(t, back, 0, 0) {
 		seen[e.ID] = true
@@ -109,5 +111,41 @@ func TestBackupRefusesDamage(t *testing.T) {
 	}
 	if _, err := os.Stat(to); err == nil {
 		t.Error("a backup of a damaged store is there")
+	}
+}
+
+// A damaged backup, or another master key, is not restored, and nothing is left.
+func TestRestoreRefuses(t *testing.T) {
+	ctx := context.Background()
+	o := Options{Dir: t.TempDir(), SegmentRows: 40, SealAt: -1}
+	s, _, _ := stocked(t, o)
+	backup, key := filepath.Join(t.TempDir(), "backup"), filepath.Join(o.Dir, "master.key")
+	must(Backup(ctx, Options{Dir: o.Dir}, backup))(t)
+	other := open(t, Options{Dir: t.TempDir()})
+	damaged := filepath.Join(t.TempDir(), "damaged")
+	if err := os.CopyFS(damaged, os.DirFS(backup)); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(damaged, must(s.Segments(ctx, shop))(t)[0].File)
+	b := must(os.ReadFile(file))(t)
+	b[len(b)/2] ^= 1
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, from := range map[string]Restoring{
+		"damaged":     {Backup: damaged, Key: key},
+		"another key": {Backup: backup, Key: filepath.Join(other.opts.Dir, "master.key")},
+		"no key":      {Backup: backup},
+		"no backup":   {Backup: t.TempDir(), Key: key},
+	} {
+		dir := filepath.Join(t.TempDir(), "anew")
+		if _, err := Restore(ctx, Options{Dir: dir}, from); err == nil {
+			t.Errorf("%s: restored, want a refusal", name)
+		}
+		for _, left := range []string{dir, dir + ".tmp"} {
+			if _, err := os.Stat(left); err == nil {
+				t.Errorf("%s: %s is left", name, left)
+			}
+		}
 	}
 }

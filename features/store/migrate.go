@@ -24,8 +24,8 @@ func provider(db *sql.DB) (*goose.Provider, error) {
 		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
 }
 
-// migrate brings the schema up to date and refuses one that is newer than the
-// newest this program knows.
+// migrate brings the schema up to date, checks the database that it changed, and
+// refuses a schema that is newer than the newest this program knows.
 func migrate(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 	p, err := provider(db)
 	if err != nil {
@@ -42,10 +42,15 @@ func migrate(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("migrate the schema: %w", err)
 	}
-	if current > 0 {
-		for _, r := range done {
-			log.Info("schema migrated", "to", r.Source.Version, "took", r.Duration)
-		}
+	if current == 0 || len(done) == 0 {
+		return nil
+	}
+	for _, r := range done {
+		log.Info("schema migrated", "to", r.Source.Version, "took", r.Duration)
+	}
+	var check string
+	if err := db.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&check); err != nil || check != "ok" {
+		return errors.Join(fmt.Errorf("%w: the database after it was migrated from version %d to %d: %s", ErrCorrupt, current, target, check), err)
 	}
 	return nil
 }

@@ -25,6 +25,7 @@ func (s *Recommendation) BatchRecommend(ctx context.Context, r *attunev1.BatchRe
 		if err != nil {
 			result.Result = &attunev1.BatchRecommendResult_Error{Error: itemError(err)}
 		} else {
+			s.note(ctx, shop, attunev1.RecommendationService_BatchRecommend_FullMethodName, ans)
 			result.Result = &attunev1.BatchRecommendResult_Response{Response: s.response(ans, purposes[i], nil)}
 		}
 		out.Results[i] = result

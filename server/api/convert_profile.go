@@ -45,13 +45,19 @@ func (r *profileRoom) profile(f *live.Found, id string) *attunev1.Profile {
 	out.RecencyDays, out.Orders = p.RecencyDays, int32(p.Orders) // #nosec G115 -- nobody orders so often
 	out.Spent, out.Pieces, out.ReturnShare, out.GapDays, out.PriceLevel = p.Spent, int64(p.Pieces), p.ReturnShare, p.GapDays, p.PriceLevel
 	out.Lifecycle, out.Categories, out.Brands, out.Words = p.Lifecycle, r.list(p.Categories), r.list(p.Brands), r.list(p.Words)
-	out.Segments, out.Sequence = p.Segments, f.Seq
+	out.Segments, out.Sequence, out.Channel, out.PriceSensitivity = p.Segments, f.Seq, p.Channel, p.Sensitivity
+	if s := p.Social; s != (features.Social{}) {
+		out.Social = &attunev1.Social{Shares: int64(s.Shares), Voices: int64(s.Voices), Follows: int64(s.Follows)}
+	}
 	for i := range p.Tags {
 		t := &p.Tags[i]
 		tag := &attunev1.ProfileTag{Name: t.Name, Confidence: t.Confidence, Evidence: t.Evidence, Since: timeToProto(t.Since)}
-		if profile.IsMotive(t.Name) {
+		switch {
+		case profile.IsMotive(t.Name):
 			out.Motives = append(out.Motives, tag)
-		} else {
+		case profile.IsStyle(t.Name):
+			out.Styles = append(out.Styles, tag)
+		default:
 			out.Scenes = append(out.Scenes, tag)
 		}
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 // DryRunRules implements the RPC. Requests are tried one after the other, so
-// that the times say what the rules cost.
+// that the times say what the rules cost. Whose they are stands in the audit log.
 func (s *Rules) DryRunRules(ctx context.Context, r *attunev1.DryRunRulesRequest) (*attunev1.DryRunRulesResponse, error) {
 	shop, err := shopOf(r.GetShop())
 	if err != nil {
@@ -82,6 +82,7 @@ func (t *dryRun) try(ctx context.Context, q *recommend.Query, err error, result 
 	t.out.Results = append(t.out.Results, result)
 	var trials []recommend.Trial
 	if err == nil {
+		tell(ctx, q.User, q.Session)
 		trials, err = t.s.Asked.Recommender.Try(ctx, q, []pipeline.Steerer{t.now, t.then}, t.look)
 	}
 	if err != nil {

@@ -18,12 +18,18 @@ type Names interface {
 	Known(ctx context.Context, shop features.ShopID) (*features.Pseudonyms, error)
 }
 
+// Asked is told whose history an answer to ctx's caller could rest on.
+type Asked interface {
+	Note(ctx context.Context, shop features.ShopID, method string, who features.UserKey)
+}
+
 // Recommendation is RecommendationService.
 type Recommendation struct {
 	attunev1.UnimplementedRecommendationServiceServer
 	Recommender *recommend.Recommender
 	Names       Names
 	Tokens      *Tokens
+	Asked       Asked     // nil: nobody is told
 	answers     sync.Pool // of *recommend.Answer
 }
 
@@ -44,7 +50,14 @@ func (s *Recommendation) Recommend(ctx context.Context, r *attunev1.RecommendReq
 	if err := s.Recommender.Recommend(ctx, q, ans); err != nil {
 		return nil, Status(err)
 	}
+	s.note(ctx, shop, attunev1.RecommendationService_Recommend_FullMethodName, ans)
 	return s.response(ans, purpose, roomOf(ctx)), nil
+}
+
+func (s *Recommendation) note(ctx context.Context, shop features.ShopID, method string, ans *recommend.Answer) {
+	if s.Asked != nil && !ans.Of.IsZero() {
+		s.Asked.Note(ctx, shop, method, ans.Of)
+	}
 }
 
 func (s *Recommendation) answer() *recommend.Answer {

@@ -34,8 +34,32 @@ func (b *Backup) Run(ctx context.Context, c *Config, w io.Writer) error {
 	if err := copyReleases(filepath.Join(c.Data, "releases"), filepath.Join(b.To, "releases")); err != nil {
 		return explain(b.To, fmt.Errorf("back up the releases: %w", err))
 	}
-	_, err = fmt.Fprintf(w, "%d events and %d sealed files are in %s, without the master key: keep a copy of %s elsewhere. To restore, put it and the newest erasures.log into a copy of the backup, and start the server on that\n",
-		made.Events, made.Segments, b.To, filepath.Join(c.Data, "master.key"))
+	_, err = fmt.Fprintf(w, "%d events and %d sealed files are in %s, without the master key: keep a copy of %s elsewhere, and of erasures.log. To restore: server restore %s --key MASTER_KEY --erasures ERASURES_LOG --data NEW_DIRECTORY\n",
+		made.Events, made.Segments, b.To, filepath.Join(c.Data, "master.key"), b.To)
+	return err
+}
+
+// Restore is the command that makes a data directory of a backup.
+type Restore struct {
+	From     string `arg:"" help:"Directory that 'server backup' made." type:"existingdir"`
+	Key      string `help:"The master key, which is in no backup." type:"existingfile" required:"" placeholder:"FILE"`
+	Erasures string `help:"The newest erasures.log there is, so that nobody comes back who was erased since the backup." type:"existingfile" placeholder:"FILE"`
+}
+
+// Run makes --data, which must not exist, and says what is in it.
+func (r *Restore) Run(ctx context.Context, c *Config, w io.Writer) error {
+	log := slog.New(slog.DiscardHandler)
+	made, err := store.Restore(ctx, store.Options{Dir: c.Data, Logger: log}, store.Restoring{Backup: r.From, Key: r.Key, Erasures: r.Erasures})
+	if err != nil {
+		return explain(c.Data, err)
+	}
+	if err := copyReleases(filepath.Join(r.From, "releases"), filepath.Join(c.Data, "releases")); err != nil {
+		return explain(c.Data, fmt.Errorf("restore the releases: %w", err))
+	}
+	if err := noted(ctx, c, "restore", r.From); err != nil {
+		return explain(c.Data, err)
+	}
+	_, err = fmt.Fprintf(w, "%d events and %d sealed files are in %s: start the server with --data %s\n", made.Events, made.Segments, c.Data, c.Data)
 	return err
 }
 

@@ -310,7 +310,13 @@ func (s *Server) services() (rpc.Services, error) {
 		Risk:     &risk.Service{Keeper: s.risks(), Tokens: tokens},
 		Privacy: &privacy.Service{
 			Store: s.store, Names: names, Tokens: tokens, Changed: all(shoppers.Forget, recently.Forget, profiles.Forget),
-			Forget: all(shoppers.Forget, recently.Forget, profiles.Erased, s.signals.Forget, recommender.Forget, s.unwritten), Profile: concluded(profiles),
+			Memory: []privacy.Memory{
+				{Name: "histories in memory", Forget: shoppers.Forget}, {Name: "answers in memory", Forget: recently.Forget},
+				{Name: "profiles and their file", Forget: profiles.Erased}, {Name: "signals and their file", Forget: s.signals.Forget},
+				{Name: "answers not written yet", Forget: s.unwritten},
+				{Name: "questions asked lately", Forget: recommender.Forget},
+			},
+			Profile: concluded(profiles),
 		},
 		Profiles: &api.Profiles{Keeper: profiles, Users: s.store, Names: names, Tokens: tokens},
 		Segments: &api.Segments{Keeper: profiles, Users: s.store, Names: names, Tokens: tokens},
@@ -342,8 +348,12 @@ func (s *Server) servers(ctx context.Context, services rpc.Services) error {
 		return err
 	}
 	s.metrics.MustRegister(memory)
+	auditor := &privacy.Auditor{Policies: policies, Names: shopper.NewNames(s.store), Log: s.store, Logger: s.log, Alarm: privacy.NewAlarm(s.config.BulkReads, s.config.BulkWindow, s.metrics)}
+	asked := privacy.NewAsked(auditor, s.metrics) //nolint:contextcheck // it outlives every request
+	s.closing(func() error { return within(s.config.Grace, asked.Close) })
+	s.recommendation.Asked = asked
 	o := rpc.Options{
-		Callers: callers, Audit: &privacy.Auditor{Policies: policies, Names: shopper.NewNames(s.store), Log: s.store, Logger: s.log, Alarm: privacy.NewAlarm(s.config.BulkReads, s.config.BulkWindow, s.metrics)},
+		Callers: callers, Audit: auditor,
 		Validate: validate, Logger: s.log, MaxMessage: s.config.MaxMessage,
 		Calls: rpc.NewCalls(s.metrics, telemetry.Buckets()), Refused: s.events.Refused, Stopping: s.stopping,
 	}

@@ -88,8 +88,8 @@ func (a *Auditor) write(ctx context.Context, method string, req proto.Message, d
 // subject is what a request is about: an item, a release, or a person by
 // pseudonym.
 func (a *Auditor) subject(ctx context.Context, shop features.ShopID, policy *attunev1.Policy, req proto.Message) (string, error) {
-	if segment := segmentOf(req.ProtoReflect()); segment != "" {
-		return segment, nil
+	if thing := thingOf(req.ProtoReflect()); thing != "" {
+		return thing, nil
 	}
 	id := named(req.ProtoReflect())
 	if !policy.GetPersonal() || id == "" {
@@ -106,10 +106,16 @@ func (a *Auditor) subject(ctx context.Context, shop features.ShopID, policy *att
 	return names.User(id).String(), nil
 }
 
-// segmentOf is the name of the segment, or the id of the risk flag, that a
-// request is about: no person's own id.
-func segmentOf(m protoreflect.Message) string {
+// thingOf is the name of the segment, or the id of the risk flag or rule set,
+// that a request is about: no person's own id.
+func thingOf(m protoreflect.Message) string {
 	fields := m.Descriptor().Fields()
+	if f := fields.ByName("rule_set"); f != nil && f.Message() != nil && m.Has(f) {
+		return named(m.Get(f).Message())
+	}
+	if f := fields.ByName("without"); f != nil && f.Kind() == protoreflect.StringKind {
+		return m.Get(f).String()
+	}
 	if f := fields.ByName("flag"); f != nil && f.Kind() == protoreflect.StringKind {
 		return m.Get(f).String()
 	}

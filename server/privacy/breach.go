@@ -52,7 +52,8 @@ func (s *Service) ListAccesses(ctx context.Context, r *attunev1.ListAccessesRequ
 }
 
 // ListAffected implements the RPC. Whom an entry of a change is about was
-// affected too.
+// affected too. A person whose answers were given stands in the log once in
+// askedOnce, so that entries of as long before count.
 func (s *Service) ListAffected(ctx context.Context, r *attunev1.ListAffectedRequest) (*attunev1.ListAffectedResponse, error) {
 	shop, _, err := s.locate(ctx, r.GetShop(), "")
 	if err != nil {
@@ -65,6 +66,10 @@ func (s *Service) ListAffected(ctx context.Context, r *attunev1.ListAffectedRequ
 	}
 	who := map[string]bool{}
 	q := store.AuditQuery{Actor: r.GetActor(), From: api.TimeOf(r.GetFrom()), To: api.TimeOf(r.GetTo()), Limit: 1000}
+	from := q.From
+	if !from.IsZero() {
+		q.From = from.Add(-askedOnce)
+	}
 	for {
 		entries, err := s.Store.ListAudit(ctx, shop, q)
 		if err != nil {
@@ -72,6 +77,9 @@ func (s *Service) ListAffected(ctx context.Context, r *attunev1.ListAffectedRequ
 		}
 		for i := range entries {
 			q.Before = entries[i].ID
+			if entries[i].Time.Before(from) && !noted(entries[i].Method) {
+				continue
+			}
 			for _, text := range append(strings.Fields(strings.TrimPrefix(entries[i].Detail, readPrefix)), entries[i].Subject) {
 				if _, err := features.ParseUserKey(text); err == nil && text > after {
 					who[text] = true

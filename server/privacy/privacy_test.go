@@ -91,6 +91,11 @@ func TestExportEraseAudit(t *testing.T) {
 	if removed["users"] != 1 || removed["events"] != 1 {
 		t.Errorf("got the certificate %v, want a user and an event", removed)
 	}
+	for _, name := range []string{"answers", "refused rows", "sealed events", "data keys", "risk flags", "histories in memory", "profiles and their file", "signals and their file", "answers not written yet"} {
+		if _, ok := removed[name]; !ok {
+			t.Errorf("got the certificate %v, want %s in it", removed, name)
+		}
+	}
 	if _, err := users.GetUser(ctx, &attunev1.GetUserRequest{Id: "planted-gone"}); status.Code(err) != codes.NotFound {
 		t.Errorf("after erasing: got %v, want NotFound", err)
 	}

@@ -99,16 +99,17 @@ func (a *Alarm) reads(shop features.ShopID, actor string, who []string) bool {
 // counts them, but for what frontends may ask; the answer must not be given when
 // that fails.
 func (a *Auditor) Done(ctx context.Context, method string, req, resp proto.Message) error {
-	return a.answered(ctx, method, req, resp, "")
+	return a.answered(ctx, method, req, resp, nil, "")
 }
 
-// Answered is Begin and Done at once, of a method that Reads.
-func (a *Auditor) Answered(ctx context.Context, method string, req, resp proto.Message) error {
-	return a.answered(ctx, method, req, resp, wasCalled)
+// Answered is Begin and Done at once, of a method that Reads; unnamed are those
+// whom the answer rests on and does not name.
+func (a *Auditor) Answered(ctx context.Context, method string, req, resp proto.Message, unnamed []features.UserKey) error {
+	return a.answered(ctx, method, req, resp, unnamed, wasCalled)
 }
 
 // answered writes down what is given, and whom an answer tells of.
-func (a *Auditor) answered(ctx context.Context, method string, req, resp proto.Message, detail string) error {
+func (a *Auditor) answered(ctx context.Context, method string, req, resp proto.Message, unnamed []features.UserKey, detail string) error {
 	policy, err := a.Policies.Of(method)
 	if err != nil || policy.GetAudit() != attunev1.Audit_AUDIT_READ || detail == "" && !policy.GetPersonal() {
 		return err
@@ -121,7 +122,10 @@ func (a *Auditor) answered(ctx context.Context, method string, req, resp proto.M
 		var who, one []string
 		if policy.GetPersonal() && names != nil {
 			who = personsIn(resp.ProtoReflect(), names)
-			if id := named(req.ProtoReflect()); id != "" && segmentOf(req.ProtoReflect()) == "" {
+			for _, k := range unnamed {
+				who = append(who, k.String())
+			}
+			if id := named(req.ProtoReflect()); id != "" && thingOf(req.ProtoReflect()) == "" {
 				one = []string{names.User(id).String()}
 			}
 		}
@@ -151,9 +155,12 @@ func (a *Auditor) answered(ctx context.Context, method string, req, resp proto.M
 	return nil
 }
 
-// count counts persons read and rings.
+// count counts persons that the caller read and rings.
 func (a *Auditor) count(ctx context.Context, shop features.ShopID, method string, who []string) error {
-	actor := auth.From(ctx).ID
+	return a.countOf(ctx, shop, method, auth.From(ctx).ID, who)
+}
+
+func (a *Auditor) countOf(ctx context.Context, shop features.ShopID, method, actor string, who []string) error {
 	if !a.Alarm.reads(shop, actor, who) {
 		return nil
 	}
@@ -191,11 +198,17 @@ func personsIn(m protoreflect.Message, names *features.Pseudonyms) (who []string
 		return []string{p}
 	}
 	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		if f.IsList() && f.Message() != nil {
+		switch {
+		case f.Message() == nil || f.IsMap():
+		case f.IsList():
 			for i := range v.List().Len() {
 				if p := personIn(v.List().Get(i).Message(), names); p != "" {
 					who = append(who, p)
 				}
+			}
+		default:
+			if p := personIn(v.Message(), names); p != "" {
+				who = append(who, p)
 			}
 		}
 		return true

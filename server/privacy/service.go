@@ -36,7 +36,7 @@ type Service struct {
 	attunev1.UnimplementedPrivacyServiceServer
 	Store  *store.Store
 	Names  Names
-	Forget func(features.ShopID, features.UserKey) // told who is not to be remembered; nil: nobody
+	Memory []Memory // told who is not to be remembered
 
 	Changed func(features.ShopID, features.UserKey) // told whose consent is another now; nil: nobody
 	Tokens  *api.Tokens
@@ -44,6 +44,12 @@ type Service struct {
 	// Profile is what is concluded of a person; nil when there is none. A nil
 	// function knows of none.
 	Profile func(context.Context, features.ShopID, features.UserKey) (*features.Profile, error)
+}
+
+// Memory is a place outside the store where something is remembered of persons.
+type Memory struct {
+	Name   string
+	Forget func(features.ShopID, features.UserKey)
 }
 
 // locate is the shop and the person that a request names.
@@ -100,9 +106,9 @@ func (s *Service) EraseUser(ctx context.Context, r *attunev1.EraseUserRequest) (
 		return nil, api.Status(err)
 	}
 	forget := func(keys []features.UserKey) {
-		if s.Forget != nil {
+		for _, m := range s.Memory {
 			for _, k := range keys {
-				s.Forget(shop, k)
+				m.Forget(shop, k)
 			}
 		}
 	}
@@ -114,6 +120,9 @@ func (s *Service) EraseUser(ctx context.Context, r *attunev1.EraseUserRequest) (
 	out := &attunev1.EraseUserResponse{Time: timestamppb.New(c.Time)}
 	for _, p := range c.Places {
 		out.Places = append(out.Places, &attunev1.ErasedPlace{Name: p.Name, Removed: p.Removed})
+	}
+	for _, m := range s.Memory {
+		out.Places = append(out.Places, &attunev1.ErasedPlace{Name: m.Name, Removed: int64(len(c.Keys))})
 	}
 	return out, nil
 }

@@ -110,7 +110,8 @@ type Answer struct {
 	Release  string
 	Items    []Item
 	Degraded []pipeline.Degradation
-	Seen     []byte // for the next page; nil: there is none
+	Seen     []byte           // for the next page; nil: there is none
+	Of       features.UserKey // whose history or profile it could rest on; zero: nobody's
 
 	raw pipeline.Answer
 }

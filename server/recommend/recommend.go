@@ -123,7 +123,7 @@ func (rec *Recommender) Recommend(ctx context.Context, q *Query, ans *Answer) (e
 		ans.Degraded = append(ans.Degraded, pipeline.Degradation{Component: "item", Why: "missing"})
 	}
 	rec.word(ans, q, items)
-	ans.Seen = next(q, ans)
+	ans.Seen, ans.Of = next(q, ans), of(q, who)
 	rec.record(q, surface, who, w.req.Now, ans)
 	rec.shadow(q, surface, rel, ans)
 	rec.note(q, surface)
@@ -221,6 +221,17 @@ func (rec *Recommender) word(ans *Answer, q *Query, items features.Catalog) {
 		}
 		ans.Items = append(ans.Items, out)
 	}
+}
+
+// of is whose history or profile an answer could rest on.
+func of(q *Query, who *features.Shopper) features.UserKey {
+	switch {
+	case who == nil || !who.Consent.Has(features.Personalisation) || len(who.Recent) == 0 && who.Hidden == nil && who.Profile == nil:
+		return features.UserKey{}
+	case q.User.IsZero():
+		return q.Session
+	}
+	return q.User
 }
 
 // record writes down what was answered. Whoever did not agree to figures is

@@ -36,6 +36,15 @@ func (e *encoder) profile(p *attunev1.Profile) {
 		e.part(19, s)
 	}
 	e.varint(20, uint64(p.GetSequence())) // #nosec G115 -- likewise
+	e.text(21, p.GetChannel())
+	e.number(22, p.GetPriceSensitivity())
+	if s := p.GetSocial(); s != nil {
+		e.open(23, sizeOfSocial(s))
+		e.varint(1, uint64(s.GetShares()))  // #nosec G115 -- likewise
+		e.varint(2, uint64(s.GetVoices()))  // #nosec G115 -- likewise
+		e.varint(3, uint64(s.GetFollows())) // #nosec G115 -- likewise
+	}
+	e.tags(24, p.GetStyles())
 }
 
 func (e *encoder) time(field byte, t *timestamppb.Timestamp) {
@@ -78,11 +87,19 @@ func sizeOfProfile(p *attunev1.Profile) int {
 		sizeOfInt(7, int64(p.GetOrders())) + sizeOfNumber(8, p.GetSpent()) + sizeOfInt(9, p.GetPieces()) +
 		sizeOfNumber(10, p.GetReturnShare()) + sizeOfNumber(11, p.GetGapDays()) + sizeOfNumber(12, p.GetPriceLevel()) +
 		sizeOfText(13, p.GetLifecycle()) + sizeOfInterests(14, p.GetCategories()) + sizeOfInterests(15, p.GetBrands()) +
-		sizeOfInterests(16, p.GetWords()) + sizeOfTags(17, p.GetMotives()) + sizeOfTags(18, p.GetScenes()) + sizeOfInt(20, p.GetSequence())
+		sizeOfInterests(16, p.GetWords()) + sizeOfTags(17, p.GetMotives()) + sizeOfTags(18, p.GetScenes()) + sizeOfInt(20, p.GetSequence()) +
+		sizeOfText(21, p.GetChannel()) + sizeOfNumber(22, p.GetPriceSensitivity()) + sizeOfTags(24, p.GetStyles())
+	if s := p.GetSocial(); s != nil {
+		n += sizeOfPart(23, sizeOfSocial(s))
+	}
 	for _, s := range p.GetSegments() {
 		n += sizeOfPart(19, len(s))
 	}
 	return n
+}
+
+func sizeOfSocial(s *attunev1.Social) int {
+	return sizeOfInt(1, s.GetShares()) + sizeOfInt(2, s.GetVoices()) + sizeOfInt(3, s.GetFollows())
 }
 
 func sizeOfInterests(field byte, list []*attunev1.Interest) (n int) {

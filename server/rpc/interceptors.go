@@ -70,6 +70,7 @@ func (c chain) audited(ctx context.Context, req any, method string, next grpc.Un
 		return next(ctx, req)
 	}
 	if c.o.Audit.Reads(method) {
+		ctx, persons := api.Telling(ctx)
 		resp, err := next(ctx, req)
 		told, ok := resp.(proto.Message)
 		switch {
@@ -78,7 +79,7 @@ func (c chain) audited(ctx context.Context, req any, method string, next grpc.Un
 				return nil, lacks
 			}
 		case ok:
-			err = c.o.Audit.Answered(ctx, method, m, told)
+			err = c.o.Audit.Answered(ctx, method, m, told, persons.Of())
 		}
 		if err != nil {
 			return nil, err

@@ -28,6 +28,7 @@ import (
 
 	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
 
+	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/server/api"
 	"github.com/attune-rec/attune/server/auth"
 	"github.com/attune-rec/attune/server/guard"
@@ -73,10 +74,10 @@ type Auditor interface {
 	// Done is told of the answer, which is not given when it fails.
 	Done(ctx context.Context, method string, req, resp proto.Message) error
 	// Reads reports a method that only reads: instead of Begin and what follows
-	// Answered is told of its answer, and Refused where there is none. Neither is
-	// given when that fails.
+	// Answered is told of its answer and of the persons it rests on unnamed, and
+	// Refused where there is none. Neither is given when that fails.
 	Reads(method string) bool
-	Answered(ctx context.Context, method string, req, resp proto.Message) error
+	Answered(ctx context.Context, method string, req, resp proto.Message, unnamed []features.UserKey) error
 	Refused(ctx context.Context, method string, req proto.Message, code string) error
 }
 

@@ -2,6 +2,7 @@ package job
 
 import (
 	"errors"
+	"os"
 
 	"github.com/attune-rec/attune/features/ingest"
 	"github.com/attune-rec/attune/features/store"
@@ -16,9 +17,23 @@ type Import struct {
 	Vectors   ImportVectors   `cmd:"" help:"Factors trained elsewhere, as a release."`
 }
 
-// importInto calls f with a file of text in an encoding, opened as a source, and
-// the store in the data directory, which is closed afterwards.
+// importInto calls f with a file of text in an encoding, or one that is fetched
+// from an address, opened as a source, and the store in the data directory, which
+// is closed afterwards.
 func importInto(env *Env, file, encoding, data string, f func(ingest.Source, *store.Store) error) (err error) {
+	if isFeed(file) {
+		dir, mkErr := os.MkdirTemp("", "attune-feed-")
+		if mkErr != nil {
+			return mkErr
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+		bar := env.Progress("fetch the feed")
+		file, err = fetchFeed(env.Ctx, file, dir)
+		bar.Done()
+		if err != nil {
+			return err
+		}
+	}
 	src, err := ingest.File(file, ingest.Format{Encoding: encoding})
 	if err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 // ImportEvents brings a file of events into the store, cleaned, with a report. A
 // second import of the same file stores nothing anew.
 type ImportEvents struct {
-	File         string `arg:"" type:"existingfile" help:"Events: .csv, .tsv, .jsonl or .parquet, with .gz, .xz or .zst if compressed."`
+	File         string `arg:"" help:"Events: .csv, .tsv, .jsonl or .parquet, with .gz, .xz or .zst if compressed; or the address of a feed that ends so, https://shop.example/feed.csv.gz."`
 	Columns      string `required:"" help:"Which column fills which field, user=CustomerID,item=StockCode,time=InvoiceDate and so on, or the name of a mapping: online-retail, dunnhumby." placeholder:"FIELD=COLUMN,..."`
 	Data         string `default:"data" help:"Data directory; it is made when it is not there." placeholder:"DIR"`
 	Shop         string `default:"default" help:"The shop."`

@@ -12,7 +12,7 @@ import (
 
 // recordFlags say what is read and where it goes.
 type recordFlags struct {
-	File         string `arg:"" type:"existingfile" help:"A table: .csv, .tsv, .jsonl or .parquet, with .gz, .xz or .zst if compressed."`
+	File         string `arg:"" help:"A table: .csv, .tsv, .jsonl or .parquet, with .gz, .xz or .zst if compressed; or the address of a feed that ends so, https://shop.example/feed.csv.gz."`
 	Data         string `default:"data" help:"Data directory; it is made when it is not there." placeholder:"DIR"`
 	Shop         string `default:"default" help:"The shop."`
 	Encoding     string `enum:"utf-8,windows-1252,latin-1" default:"utf-8" help:"Of text: ${enum}."`

@@ -139,8 +139,8 @@ func TestSegmentsOfAShop(t *testing.T) {
 		t.Errorf("got %d members in %d segments of %d buyers, want all 40 in 2 or 3", members, len(got.Segments), got.Buyers)
 	}
 	reply(t, &got, "segments", "--data", dir, "--judge")
-	if len(got.Halves) != 3 || len(got.Bargains) != 3 || got.Bargains[2].Shoppers != 40 {
-		t.Errorf("got %+v and %+v, want three motives and three times with 40 shoppers", got.Halves, got.Bargains)
+	if len(got.Halves) != 4 || len(got.Bargains) != 3 || got.Bargains[2].Shoppers != 40 {
+		t.Errorf("got %+v and %+v, want three motives, styles and three times with 40 shoppers", got.Halves, got.Bargains)
 	}
 	if _, _, err := call(t, "segments", "--data", dir, "--least", "5", "--most", "2"); err == nil {
 		t.Error("fewer groups at most than at least were accepted")

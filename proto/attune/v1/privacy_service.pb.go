@@ -1071,7 +1071,8 @@ type ErasedPlace struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What it is.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Rows, events or keys that were taken out.
+	// Rows, events or keys that were taken out; of memory and of files beside the
+	// store, the keys that were dropped there.
 	Removed       int64 `protobuf:"varint,2,opt,name=removed,proto3" json:"removed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

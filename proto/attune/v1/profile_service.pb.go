@@ -66,7 +66,16 @@ type Profile struct {
 	// Segments the shopper belongs to.
 	Segments []string `protobuf:"bytes,19,rep,name=segments,proto3" json:"segments,omitempty"`
 	// The newest event taken in, by its place in the shop's log.
-	Sequence      int64 `protobuf:"varint,20,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	Sequence int64 `protobuf:"varint,20,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// By which channel most visits came.
+	Channel string `protobuf:"bytes,21,opt,name=channel,proto3" json:"channel,omitempty"`
+	// How many times as often as everybody's purchases theirs are at a discount; 1
+	// when nothing is known.
+	PriceSensitivity float64 `protobuf:"fixed64,22,opt,name=price_sensitivity,json=priceSensitivity,proto3" json:"price_sensitivity,omitempty"`
+	// What the shopper does among others; absent when nothing.
+	Social *Social `protobuf:"bytes,23,opt,name=social,proto3" json:"social,omitempty"`
+	// What the shopper's life has more of than others': style:Garden.
+	Styles        []*ProfileTag `protobuf:"bytes,24,rep,name=styles,proto3" json:"styles,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -241,6 +250,98 @@ func (x *Profile) GetSequence() int64 {
 	return 0
 }
 
+func (x *Profile) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *Profile) GetPriceSensitivity() float64 {
+	if x != nil {
+		return x.PriceSensitivity
+	}
+	return 0
+}
+
+func (x *Profile) GetSocial() *Social {
+	if x != nil {
+		return x.Social
+	}
+	return nil
+}
+
+func (x *Profile) GetStyles() []*ProfileTag {
+	if x != nil {
+		return x.Styles
+	}
+	return nil
+}
+
+// What a shopper does among others, in times.
+type Social struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was shared.
+	Shares int64 `protobuf:"varint,1,opt,name=shares,proto3" json:"shares,omitempty"`
+	// Reviews, ratings and comments.
+	Voices int64 `protobuf:"varint,2,opt,name=voices,proto3" json:"voices,omitempty"`
+	// Accounts followed, those no longer followed taken off.
+	Follows       int64 `protobuf:"varint,3,opt,name=follows,proto3" json:"follows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Social) Reset() {
+	*x = Social{}
+	mi := &file_attune_v1_profile_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Social) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Social) ProtoMessage() {}
+
+func (x *Social) ProtoReflect() protoreflect.Message {
+	mi := &file_attune_v1_profile_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Social.ProtoReflect.Descriptor instead.
+func (*Social) Descriptor() ([]byte, []int) {
+	return file_attune_v1_profile_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Social) GetShares() int64 {
+	if x != nil {
+		return x.Shares
+	}
+	return 0
+}
+
+func (x *Social) GetVoices() int64 {
+	if x != nil {
+		return x.Voices
+	}
+	return 0
+}
+
+func (x *Social) GetFollows() int64 {
+	if x != nil {
+		return x.Follows
+	}
+	return 0
+}
+
 // A name and how much of it.
 type Interest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -254,7 +355,7 @@ type Interest struct {
 
 func (x *Interest) Reset() {
 	*x = Interest{}
-	mi := &file_attune_v1_profile_service_proto_msgTypes[1]
+	mi := &file_attune_v1_profile_service_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -266,7 +367,7 @@ func (x *Interest) String() string {
 func (*Interest) ProtoMessage() {}
 
 func (x *Interest) ProtoReflect() protoreflect.Message {
-	mi := &file_attune_v1_profile_service_proto_msgTypes[1]
+	mi := &file_attune_v1_profile_service_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -279,7 +380,7 @@ func (x *Interest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Interest.ProtoReflect.Descriptor instead.
 func (*Interest) Descriptor() ([]byte, []int) {
-	return file_attune_v1_profile_service_proto_rawDescGZIP(), []int{1}
+	return file_attune_v1_profile_service_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Interest) GetName() string {
@@ -313,7 +414,7 @@ type ProfileTag struct {
 
 func (x *ProfileTag) Reset() {
 	*x = ProfileTag{}
-	mi := &file_attune_v1_profile_service_proto_msgTypes[2]
+	mi := &file_attune_v1_profile_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -325,7 +426,7 @@ func (x *ProfileTag) String() string {
 func (*ProfileTag) ProtoMessage() {}
 
 func (x *ProfileTag) ProtoReflect() protoreflect.Message {
-	mi := &file_attune_v1_profile_service_proto_msgTypes[2]
+	mi := &file_attune_v1_profile_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -338,7 +439,7 @@ func (x *ProfileTag) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProfileTag.ProtoReflect.Descriptor instead.
 func (*ProfileTag) Descriptor() ([]byte, []int) {
-	return file_attune_v1_profile_service_proto_rawDescGZIP(), []int{2}
+	return file_attune_v1_profile_service_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ProfileTag) GetName() string {
@@ -382,7 +483,7 @@ type GetProfileRequest struct {
 
 func (x *GetProfileRequest) Reset() {
 	*x = GetProfileRequest{}
-	mi := &file_attune_v1_profile_service_proto_msgTypes[3]
+	mi := &file_attune_v1_profile_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -394,7 +495,7 @@ func (x *GetProfileRequest) String() string {
 func (*GetProfileRequest) ProtoMessage() {}
 
 func (x *GetProfileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_attune_v1_profile_service_proto_msgTypes[3]
+	mi := &file_attune_v1_profile_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -407,7 +508,7 @@ func (x *GetProfileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProfileRequest.ProtoReflect.Descriptor instead.
 func (*GetProfileRequest) Descriptor() ([]byte, []int) {
-	return file_attune_v1_profile_service_proto_rawDescGZIP(), []int{3}
+	return file_attune_v1_profile_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetProfileRequest) GetShop() string {
@@ -437,7 +538,7 @@ type BatchGetProfilesRequest struct {
 
 func (x *BatchGetProfilesRequest) Reset() {
 	*x = BatchGetProfilesRequest{}
-	mi := &file_attune_v1_profile_service_proto_msgTypes[4]
+	mi := &file_attune_v1_profile_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -449,7 +550,7 @@ func (x *BatchGetProfilesRequest) String() string {
 func (*BatchGetProfilesRequest) ProtoMessage() {}
 
 func (x *BatchGetProfilesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_attune_v1_profile_service_proto_msgTypes[4]
+	mi := &file_attune_v1_profile_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -462,7 +563,7 @@ func (x *BatchGetProfilesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetProfilesRequest.ProtoReflect.Descriptor instead.
 func (*BatchGetProfilesRequest) Descriptor() ([]byte, []int) {
-	return file_attune_v1_profile_service_proto_rawDescGZIP(), []int{4}
+	return file_attune_v1_profile_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *BatchGetProfilesRequest) GetShop() string {
@@ -490,7 +591,7 @@ type BatchGetProfilesResponse struct {
 
 func (x *BatchGetProfilesResponse) Reset() {
 	*x = BatchGetProfilesResponse{}
-	mi := &file_attune_v1_profile_service_proto_msgTypes[5]
+	mi := &file_attune_v1_profile_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -502,7 +603,7 @@ func (x *BatchGetProfilesResponse) String() string {
 func (*BatchGetProfilesResponse) ProtoMessage() {}
 
 func (x *BatchGetProfilesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_attune_v1_profile_service_proto_msgTypes[5]
+	mi := &file_attune_v1_profile_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -515,7 +616,7 @@ func (x *BatchGetProfilesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetProfilesResponse.ProtoReflect.Descriptor instead.
 func (*BatchGetProfilesResponse) Descriptor() ([]byte, []int) {
-	return file_attune_v1_profile_service_proto_rawDescGZIP(), []int{5}
+	return file_attune_v1_profile_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *BatchGetProfilesResponse) GetProfiles() []*Profile {
@@ -543,7 +644,7 @@ type ListProfilesRequest struct {
 
 func (x *ListProfilesRequest) Reset() {
 	*x = ListProfilesRequest{}
-	mi := &file_attune_v1_profile_service_proto_msgTypes[6]
+	mi := &file_attune_v1_profile_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -555,7 +656,7 @@ func (x *ListProfilesRequest) String() string {
 func (*ListProfilesRequest) ProtoMessage() {}
 
 func (x *ListProfilesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_attune_v1_profile_service_proto_msgTypes[6]
+	mi := &file_attune_v1_profile_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -568,7 +669,7 @@ func (x *ListProfilesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProfilesRequest.ProtoReflect.Descriptor instead.
 func (*ListProfilesRequest) Descriptor() ([]byte, []int) {
-	return file_attune_v1_profile_service_proto_rawDescGZIP(), []int{6}
+	return file_attune_v1_profile_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListProfilesRequest) GetShop() string {
@@ -612,7 +713,7 @@ type ListProfilesResponse struct {
 
 func (x *ListProfilesResponse) Reset() {
 	*x = ListProfilesResponse{}
-	mi := &file_attune_v1_profile_service_proto_msgTypes[7]
+	mi := &file_attune_v1_profile_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -624,7 +725,7 @@ func (x *ListProfilesResponse) String() string {
 func (*ListProfilesResponse) ProtoMessage() {}
 
 func (x *ListProfilesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_attune_v1_profile_service_proto_msgTypes[7]
+	mi := &file_attune_v1_profile_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -637,7 +738,7 @@ func (x *ListProfilesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProfilesResponse.ProtoReflect.Descriptor instead.
 func (*ListProfilesResponse) Descriptor() ([]byte, []int) {
-	return file_attune_v1_profile_service_proto_rawDescGZIP(), []int{7}
+	return file_attune_v1_profile_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListProfilesResponse) GetProfiles() []*Profile {
@@ -658,7 +759,7 @@ var File_attune_v1_profile_service_proto protoreflect.FileDescriptor
 
 const file_attune_v1_profile_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1fattune/v1/profile_service.proto\x12\tattune.v1\x1a\x16attune/v1/policy.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb4\x05\n" +
+	"\x1fattune/v1/profile_service.proto\x12\tattune.v1\x1a\x16attune/v1/policy.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd5\x06\n" +
 	"\aProfile\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\tR\x04user\x12\x16\n" +
@@ -683,7 +784,15 @@ const file_attune_v1_profile_service_proto_rawDesc = "" +
 	"\amotives\x18\x11 \x03(\v2\x15.attune.v1.ProfileTagR\amotives\x12-\n" +
 	"\x06scenes\x18\x12 \x03(\v2\x15.attune.v1.ProfileTagR\x06scenes\x12\x1a\n" +
 	"\bsegments\x18\x13 \x03(\tR\bsegments\x12\x1a\n" +
-	"\bsequence\x18\x14 \x01(\x03R\bsequence\"6\n" +
+	"\bsequence\x18\x14 \x01(\x03R\bsequence\x12\x18\n" +
+	"\achannel\x18\x15 \x01(\tR\achannel\x12+\n" +
+	"\x11price_sensitivity\x18\x16 \x01(\x01R\x10priceSensitivity\x12)\n" +
+	"\x06social\x18\x17 \x01(\v2\x11.attune.v1.SocialR\x06social\x12-\n" +
+	"\x06styles\x18\x18 \x03(\v2\x15.attune.v1.ProfileTagR\x06styles\"R\n" +
+	"\x06Social\x12\x16\n" +
+	"\x06shares\x18\x01 \x01(\x03R\x06shares\x12\x16\n" +
+	"\x06voices\x18\x02 \x01(\x03R\x06voices\x12\x18\n" +
+	"\afollows\x18\x03 \x01(\x03R\afollows\"6\n" +
 	"\bInterest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06weight\x18\x02 \x01(\x01R\x06weight\"\x8e\x01\n" +
@@ -738,40 +847,43 @@ func file_attune_v1_profile_service_proto_rawDescGZIP() []byte {
 	return file_attune_v1_profile_service_proto_rawDescData
 }
 
-var file_attune_v1_profile_service_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_attune_v1_profile_service_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_attune_v1_profile_service_proto_goTypes = []any{
 	(*Profile)(nil),                  // 0: attune.v1.Profile
-	(*Interest)(nil),                 // 1: attune.v1.Interest
-	(*ProfileTag)(nil),               // 2: attune.v1.ProfileTag
-	(*GetProfileRequest)(nil),        // 3: attune.v1.GetProfileRequest
-	(*BatchGetProfilesRequest)(nil),  // 4: attune.v1.BatchGetProfilesRequest
-	(*BatchGetProfilesResponse)(nil), // 5: attune.v1.BatchGetProfilesResponse
-	(*ListProfilesRequest)(nil),      // 6: attune.v1.ListProfilesRequest
-	(*ListProfilesResponse)(nil),     // 7: attune.v1.ListProfilesResponse
-	(*timestamppb.Timestamp)(nil),    // 8: google.protobuf.Timestamp
+	(*Social)(nil),                   // 1: attune.v1.Social
+	(*Interest)(nil),                 // 2: attune.v1.Interest
+	(*ProfileTag)(nil),               // 3: attune.v1.ProfileTag
+	(*GetProfileRequest)(nil),        // 4: attune.v1.GetProfileRequest
+	(*BatchGetProfilesRequest)(nil),  // 5: attune.v1.BatchGetProfilesRequest
+	(*BatchGetProfilesResponse)(nil), // 6: attune.v1.BatchGetProfilesResponse
+	(*ListProfilesRequest)(nil),      // 7: attune.v1.ListProfilesRequest
+	(*ListProfilesResponse)(nil),     // 8: attune.v1.ListProfilesResponse
+	(*timestamppb.Timestamp)(nil),    // 9: google.protobuf.Timestamp
 }
 var file_attune_v1_profile_service_proto_depIdxs = []int32{
-	8,  // 0: attune.v1.Profile.first:type_name -> google.protobuf.Timestamp
-	8,  // 1: attune.v1.Profile.last:type_name -> google.protobuf.Timestamp
-	1,  // 2: attune.v1.Profile.categories:type_name -> attune.v1.Interest
-	1,  // 3: attune.v1.Profile.brands:type_name -> attune.v1.Interest
-	1,  // 4: attune.v1.Profile.words:type_name -> attune.v1.Interest
-	2,  // 5: attune.v1.Profile.motives:type_name -> attune.v1.ProfileTag
-	2,  // 6: attune.v1.Profile.scenes:type_name -> attune.v1.ProfileTag
-	8,  // 7: attune.v1.ProfileTag.since:type_name -> google.protobuf.Timestamp
-	0,  // 8: attune.v1.BatchGetProfilesResponse.profiles:type_name -> attune.v1.Profile
-	0,  // 9: attune.v1.ListProfilesResponse.profiles:type_name -> attune.v1.Profile
-	3,  // 10: attune.v1.ProfileService.GetProfile:input_type -> attune.v1.GetProfileRequest
-	4,  // 11: attune.v1.ProfileService.BatchGetProfiles:input_type -> attune.v1.BatchGetProfilesRequest
-	6,  // 12: attune.v1.ProfileService.ListProfiles:input_type -> attune.v1.ListProfilesRequest
-	0,  // 13: attune.v1.ProfileService.GetProfile:output_type -> attune.v1.Profile
-	5,  // 14: attune.v1.ProfileService.BatchGetProfiles:output_type -> attune.v1.BatchGetProfilesResponse
-	7,  // 15: attune.v1.ProfileService.ListProfiles:output_type -> attune.v1.ListProfilesResponse
-	13, // [13:16] is the sub-list for method output_type
-	10, // [10:13] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	9,  // 0: attune.v1.Profile.first:type_name -> google.protobuf.Timestamp
+	9,  // 1: attune.v1.Profile.last:type_name -> google.protobuf.Timestamp
+	2,  // 2: attune.v1.Profile.categories:type_name -> attune.v1.Interest
+	2,  // 3: attune.v1.Profile.brands:type_name -> attune.v1.Interest
+	2,  // 4: attune.v1.Profile.words:type_name -> attune.v1.Interest
+	3,  // 5: attune.v1.Profile.motives:type_name -> attune.v1.ProfileTag
+	3,  // 6: attune.v1.Profile.scenes:type_name -> attune.v1.ProfileTag
+	1,  // 7: attune.v1.Profile.social:type_name -> attune.v1.Social
+	3,  // 8: attune.v1.Profile.styles:type_name -> attune.v1.ProfileTag
+	9,  // 9: attune.v1.ProfileTag.since:type_name -> google.protobuf.Timestamp
+	0,  // 10: attune.v1.BatchGetProfilesResponse.profiles:type_name -> attune.v1.Profile
+	0,  // 11: attune.v1.ListProfilesResponse.profiles:type_name -> attune.v1.Profile
+	4,  // 12: attune.v1.ProfileService.GetProfile:input_type -> attune.v1.GetProfileRequest
+	5,  // 13: attune.v1.ProfileService.BatchGetProfiles:input_type -> attune.v1.BatchGetProfilesRequest
+	7,  // 14: attune.v1.ProfileService.ListProfiles:input_type -> attune.v1.ListProfilesRequest
+	0,  // 15: attune.v1.ProfileService.GetProfile:output_type -> attune.v1.Profile
+	6,  // 16: attune.v1.ProfileService.BatchGetProfiles:output_type -> attune.v1.BatchGetProfilesResponse
+	8,  // 17: attune.v1.ProfileService.ListProfiles:output_type -> attune.v1.ListProfilesResponse
+	15, // [15:18] is the sub-list for method output_type
+	12, // [12:15] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_attune_v1_profile_service_proto_init() }
@@ -786,7 +898,7 @@ func file_attune_v1_profile_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_attune_v1_profile_service_proto_rawDesc), len(file_attune_v1_profile_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1441,7 +1441,7 @@ const file_attune_v1_rule_service_proto_rawDesc = "" +
 	"\x04cost\x18\x02 \x01(\x03R\x04cost\x12\x1a\n" +
 	"\bresidues\x18\x03 \x01(\x05R\bresidues\x12\x1a\n" +
 	"\brequests\x18\x04 \x01(\x05R\brequests\x12\x14\n" +
-	"\x05items\x18\x05 \x01(\x01R\x05items2\x8b\x05\n" +
+	"\x05items\x18\x05 \x01(\x01R\x05items2\x8d\x05\n" +
 	"\vRuleService\x12\x89\x01\n" +
 	"\rUpsertRuleSet\x12\x1f.attune.v1.UpsertRuleSetRequest\x1a\x12.attune.v1.RuleSet\"C\xca\xf3\x18\x06\n" +
 	"\x02\x04\a\x18\x02\x82\xd3\xe4\x93\x023:\brule_set\x1a'/v1/shops/{shop}/ruleSets/{rule_set.id}\x12o\n" +
@@ -1451,9 +1451,10 @@ const file_attune_v1_rule_service_proto_rawDesc = "" +
 	"\fListRuleSets\x12\x1e.attune.v1.ListRuleSetsRequest\x1a\x1f.attune.v1.ListRuleSetsResponse\"*\xca\xf3\x18\x05\n" +
 	"\x03\x03\x04\a\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/shops/{shop}/ruleSets\x12z\n" +
 	"\rDeleteRuleSet\x12\x1f.attune.v1.DeleteRuleSetRequest\x1a\x16.google.protobuf.Empty\"0\xca\xf3\x18\x06\n" +
-	"\x02\x04\a\x18\x02\x82\xd3\xe4\x93\x02 *\x1e/v1/shops/{shop}/ruleSets/{id}\x12\x85\x01\n" +
-	"\vDryRunRules\x12\x1d.attune.v1.DryRunRulesRequest\x1a\x1e.attune.v1.DryRunRulesResponse\"7\xca\xf3\x18\b\n" +
-	"\x02\x04\a \x01(\x01\x82\xd3\xe4\x93\x02%:\x01*\" /v1/shops/{shop}/ruleSets:dryRunB7Z5github.com/attune-rec/attune/proto/attune/v1;attunev1b\x06proto3"
+	"\x02\x04\a\x18\x02\x82\xd3\xe4\x93\x02 *\x1e/v1/shops/{shop}/ruleSets/{id}\x12\x87\x01\n" +
+	"\vDryRunRules\x12\x1d.attune.v1.DryRunRulesRequest\x1a\x1e.attune.v1.DryRunRulesResponse\"9\xca\xf3\x18\n" +
+	"\n" +
+	"\x02\x04\a\x18\x01 \x01(\x01\x82\xd3\xe4\x93\x02%:\x01*\" /v1/shops/{shop}/ruleSets:dryRunB7Z5github.com/attune-rec/attune/proto/attune/v1;attunev1b\x06proto3"
 
 var (
 	file_attune_v1_rule_service_proto_rawDescOnce sync.Once

@@ -44,8 +44,8 @@ type RuleServiceClient interface {
 	// Deletes a rule set.
 	DeleteRuleSet(ctx context.Context, in *DeleteRuleSetRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Answers requests as they are answered now and as they would be with a
-	// change of the rules, and says what differs. Nothing is stored, and nobody
-	// is named in the answer.
+	// change of the rules, and says what differs. Nothing is stored but who asked
+	// of whom, in the audit log; nobody is named in the answer.
 	DryRunRules(ctx context.Context, in *DryRunRulesRequest, opts ...grpc.CallOption) (*DryRunRulesResponse, error)
 }
 
@@ -124,8 +124,8 @@ type RuleServiceServer interface {
 	// Deletes a rule set.
 	DeleteRuleSet(context.Context, *DeleteRuleSetRequest) (*emptypb.Empty, error)
 	// Answers requests as they are answered now and as they would be with a
-	// change of the rules, and says what differs. Nothing is stored, and nobody
-	// is named in the answer.
+	// change of the rules, and says what differs. Nothing is stored but who asked
+	// of whom, in the audit log; nobody is named in the answer.
 	DryRunRules(context.Context, *DryRunRulesRequest) (*DryRunRulesResponse, error)
 	mustEmbedUnimplementedRuleServiceServer()
 }
