@@ -51,11 +51,12 @@ func (ref *Reference) room() *[4]board {
 	return r
 }
 
-// slot is which item has a hash, and what is asked of it most.
+// slot is which item has a hash, and what is asked of it most: 16 bytes, since
+// what a shopper bought is all over the slots, which should be near at hand.
 type slot struct {
-	hash        uint64
-	at          int32 // its place, from 1; 0: none has the hash
-	leaf, brand int32 // numbers of the last category and the brand; -1: none
+	upper       uint32 // bits of the hash
+	at          int32  // its place, from 1; 0: none has the hash
+	leaf, brand int32  // numbers of the last category and the brand; -1: none
 }
 
 // place is where an item stands among the shop's goods.
@@ -79,12 +80,12 @@ func (ref *Reference) placeOf(hash uint64) *place {
 }
 
 // slotOf is the slot that a hash has or would have: at it, or as soon after it as
-// was free; at most half of them are taken. Two items that share 64 bits of hash
-// would be taken for one.
+// was free; at most two thirds of them are taken. Two items that share the upper
+// half of their hashes, and nearly the bits that say where, would be taken for one.
 func (ref *Reference) slotOf(hash uint64) *slot {
 	last := uint64(len(ref.slots) - 1)
 	at := hash & last
-	for ref.slots[at].at > 0 && ref.slots[at].hash != hash {
+	for ref.slots[at].at > 0 && ref.slots[at].upper != uint32(hash>>32) {
 		at = (at + 1) & last
 	}
 	return &ref.slots[at]
@@ -100,7 +101,7 @@ type word struct {
 // all shoppers, in any order; nil for none).
 func NewReference(cat features.Catalog, sales iter.Seq[features.Event]) *Reference {
 	ref := &Reference{
-		places: make([]place, 0, cat.Len()), slots: make([]slot, 2<<bits.Len(uint(cat.Len()))),
+		places: make([]place, 0, cat.Len()), slots: make([]slot, 2<<bits.Len(uint(cat.Len()*3/4))), // #nosec G115 -- not negative
 		levels: map[string][]float64{}, bare: true,
 	}
 	numbers := map[string]int32{}
@@ -124,7 +125,7 @@ func NewReference(cat features.Catalog, sales iter.Seq[features.Event]) *Referen
 		ref.places = append(ref.places, place{categories: it.Category, top: -1})
 		p := &ref.places[len(ref.places)-1]
 		s := ref.slotOf(hashOf(it.ID))
-		*s = slot{hashOf(it.ID), int32(len(ref.places)), -1, -1} // #nosec G115 -- a catalogue has fewer items
+		*s = slot{uint32(hashOf(it.ID) >> 32), int32(len(ref.places)), -1, -1} // #nosec G115 -- a catalogue has fewer items
 		if n := len(it.Category); n > 0 {
 			s.leaf = number(it.Category[n-1])
 			at, ok := tops[it.Category[0]]

@@ -254,9 +254,10 @@ func (p *past) unlike(x *episode) []Reason {
 		}
 		return w
 	}
-	byDevice := .5
+	byDevice, bySilence := .5, .2
 	if len(x.ids) < 2 {
 		byDevice = .25 // one order from a new device is what anybody does who bought one
+		bySilence = 0  // and after a silence, who comes back
 	}
 	own := []Reason{
 		{
@@ -278,12 +279,12 @@ func (p *past) unlike(x *episode) []Reason {
 		},
 		{
 			Signal: "orders_at_once", Value: float64(len(x.ids)), Usual: float64(p.most),
-			Weight: .5 * grade(float64(len(x.ids))/float64(max(p.most, 1)), 1, 2),
+			Weight: .35 * grade(float64(len(x.ids))/float64(max(p.most, 1)), 1, 2),
 			Text:   fmt.Sprintf("%d orders at once where %d is the account's most", len(x.ids), p.most),
 		},
 		{
 			Signal: "silence", Value: gap.Hours() / 24, Usual: p.longest.Hours() / 24,
-			Weight: .2 * grade(gap.Hours()/max(p.longest.Hours(), 24), 1.5, 3),
+			Weight: bySilence * grade(gap.Hours()/max(p.longest.Hours(), 24), 1.5, 3),
 			Text:   fmt.Sprintf("after %.0f days of silence, %.0f at most before", gap.Hours()/24, p.longest.Hours()/24),
 		},
 	}...)

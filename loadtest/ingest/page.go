@@ -55,7 +55,8 @@ func (r *Result) Page(machine, command string) string {
 	fmt.Fprintf(&b, "# The way of events\n\nWritten by one command, on a machine that does nothing else:\n\n    %s\n\n%s\n\n", command, machine)
 	b.WriteString(`Client and server share the cores. Every event has an id, a user and a session; ten make a visit, so that one in ten links a
 session to its user. An event counts once it is acknowledged, which is after it is durable. Each way of sending is closed loop: a
-caller sends when its last call was answered. Profile reads are open loop, timed from when they were due. While events are sent and
+caller sends when its last call was answered. Profile reads are open loop, timed from when they were due; of
+an answer of 100 the client sees that each has its pseudonym, and unpacks no more. While events are sent and
 profiles read, a probe sends an event every 50 ms and asks for the shopper's profile until it has it. Reads begin when the server has
 done what writing left, such as sealing.
 

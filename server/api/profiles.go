@@ -64,16 +64,28 @@ func (s *Profiles) BatchGetProfiles(ctx context.Context, r *attunev1.BatchGetPro
 		return nil, Status(err)
 	}
 	ids := r.GetIds()
+	names, err := s.Names.Known(ctx, shop)
+	if err == nil && names == nil {
+		err = store.ErrNotFound
+	}
+	if err != nil {
+		return nil, Status(err)
+	}
+	keys := make([]features.UserKey, len(ids))
+	for i, id := range ids {
+		keys[i] = names.User(id)
+	}
+	tellEarly(ctx, s.Keeper.Known(shop, keys))
 	found := make([]*attunev1.Profile, len(ids)) // nil: none
 	failed := make([]error, min(runtime.GOMAXPROCS(0), max(1, len(ids)/profilesEach)))
 	var wg sync.WaitGroup
 	for i := range failed {
 		from, to := i*len(ids)/len(failed), (i+1)*len(ids)/len(failed)
 		if i == len(failed)-1 {
-			failed[i] = s.find(ctx, shop, ids[from:to], found[from:to])
+			failed[i] = s.find(ctx, shop, ids[from:to], keys[from:to], found[from:to])
 			continue
 		}
-		wg.Go(func() { failed[i] = s.find(ctx, shop, ids[from:to], found[from:to]) })
+		wg.Go(func() { failed[i] = s.find(ctx, shop, ids[from:to], keys[from:to], found[from:to]) })
 	}
 	wg.Wait()
 	for _, err := range failed {
@@ -85,18 +97,7 @@ func (s *Profiles) BatchGetProfiles(ctx context.Context, r *attunev1.BatchGetPro
 }
 
 // find fills in the profiles of those ids that have one.
-func (s *Profiles) find(ctx context.Context, shop features.ShopID, ids []string, found []*attunev1.Profile) error {
-	names, err := s.Names.Known(ctx, shop)
-	if err != nil {
-		return err
-	}
-	if names == nil {
-		return store.ErrNotFound
-	}
-	keys := make([]features.UserKey, len(ids))
-	for i, id := range ids {
-		keys[i] = names.User(id)
-	}
+func (s *Profiles) find(ctx context.Context, shop features.ShopID, ids []string, keys []features.UserKey, found []*attunev1.Profile) error {
 	room := profileRoom{each: len(ids)}
 	return s.Keeper.Each(ctx, shop, keys, func(at int, f *profile.Found) {
 		found[at] = room.profile(f, ids[at])

@@ -3,7 +3,6 @@ package privacy
 import (
 	"context"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -12,7 +11,6 @@ import (
 	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
 
 	"github.com/attune-rec/attune/features"
-	"github.com/attune-rec/attune/features/store"
 	"github.com/attune-rec/attune/server/auth"
 )
 
@@ -132,11 +130,7 @@ func (s *Asked) write(ctx context.Context) {
 		for i, k := range keys {
 			who[i] = k.String()
 		}
-		var entries []store.Audited
-		for part := range slices.Chunk(who, readAtOnce) {
-			entries = append(entries, store.Audited{Actor: by.actor, Method: by.method, Detail: readPrefix + strings.Join(part, " ")})
-		}
-		err := s.to.Log.AuditAll(ctx, by.shop, entries)
+		err := s.to.Log.AuditAll(ctx, by.shop, readEntries(by.actor, by.method, who))
 		if err != nil {
 			s.to.Logger.ErrorContext(ctx, "the audit log lacks whose answers were given; it is tried again", "shop", by.shop, "persons", len(who), "error", err)
 			s.again(by, keys)

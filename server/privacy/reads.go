@@ -17,6 +17,7 @@ import (
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/store"
+	"github.com/attune-rec/attune/server/api"
 	"github.com/attune-rec/attune/server/auth"
 )
 
@@ -102,14 +103,46 @@ func (a *Auditor) Done(ctx context.Context, method string, req, resp proto.Messa
 	return a.answered(ctx, method, req, resp, nil, "")
 }
 
-// Answered is Begin and Done at once, of a method that Reads; unnamed are those
-// whom the answer rests on and does not name.
-func (a *Auditor) Answered(ctx context.Context, method string, req, resp proto.Message, unnamed []features.UserKey) error {
-	return a.answered(ctx, method, req, resp, unnamed, wasCalled)
+// Early writes a call of a method that Reads down, and persons whom its answer
+// will tell of, while the answer is made.
+func (a *Auditor) Early(ctx context.Context, method string, req proto.Message, who []features.UserKey) error {
+	keys := make([]string, len(who))
+	for i, k := range who {
+		keys[i] = k.String()
+	}
+	policy, err := a.Policies.Of(method)
+	if err != nil {
+		return err
+	}
+	for _, shop := range auth.ShopsOf(req) {
+		subject, err := a.subject(ctx, shop, policy, req)
+		if err != nil {
+			return err
+		}
+		entries := append([]store.Audited{{Actor: auth.From(ctx).ID, Method: method, Subject: subject, Detail: wasCalled}}, readEntries(auth.From(ctx).ID, method, keys)...)
+		if err := a.Log.AuditAll(ctx, shop, entries); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readEntries tell whom an actor read.
+func readEntries(actor, method string, who []string) (entries []store.Audited) {
+	for part := range slices.Chunk(who, readAtOnce) {
+		entries = append(entries, store.Audited{Actor: actor, Method: method, Detail: readPrefix + strings.Join(part, " ")})
+	}
+	return entries
+}
+
+// Answered is Begin and Done at once, of a method that Reads; what was written
+// early is not written again.
+func (a *Auditor) Answered(ctx context.Context, method string, req, resp proto.Message, told *api.Told) error {
+	return a.answered(ctx, method, req, resp, told, wasCalled)
 }
 
 // answered writes down what is given, and whom an answer tells of.
-func (a *Auditor) answered(ctx context.Context, method string, req, resp proto.Message, unnamed []features.UserKey, detail string) error {
+func (a *Auditor) answered(ctx context.Context, method string, req, resp proto.Message, told *api.Told, detail string) error {
 	policy, err := a.Policies.Of(method)
 	if err != nil || policy.GetAudit() != attunev1.Audit_AUDIT_READ || detail == "" && !policy.GetPersonal() {
 		return err
@@ -122,11 +155,23 @@ func (a *Auditor) answered(ctx context.Context, method string, req, resp proto.M
 		var who, one []string
 		if policy.GetPersonal() && names != nil {
 			who = personsIn(resp.ProtoReflect(), names)
-			for _, k := range unnamed {
-				who = append(who, k.String())
+			if told != nil {
+				for _, k := range told.Unnamed() {
+					who = append(who, k.String())
+				}
 			}
 			if id := named(req.ProtoReflect()); id != "" && thingOf(req.ProtoReflect()) == "" {
 				one = []string{names.User(id).String()}
+			}
+		}
+		unwritten, detail := who, detail
+		if told != nil {
+			early, err := told.Early()
+			if err != nil {
+				return err
+			}
+			if len(early) > 0 {
+				unwritten, detail = lacking(who, early), ""
 			}
 		}
 		var entries []store.Audited
@@ -137,9 +182,7 @@ func (a *Auditor) answered(ctx context.Context, method string, req, resp proto.M
 			}
 			entries = append(entries, store.Audited{Actor: auth.From(ctx).ID, Method: method, Subject: subject, Detail: detail})
 		}
-		for part := range slices.Chunk(who, readAtOnce) {
-			entries = append(entries, store.Audited{Actor: auth.From(ctx).ID, Method: method, Detail: readPrefix + strings.Join(part, " ")})
-		}
+		entries = append(entries, readEntries(auth.From(ctx).ID, method, unwritten)...)
 		if len(entries) > 0 {
 			if err := a.Log.AuditAll(ctx, shop, entries); err != nil {
 				return err
@@ -153,6 +196,20 @@ func (a *Auditor) answered(ctx context.Context, method string, req, resp proto.M
 		}
 	}
 	return nil
+}
+
+// lacking are those of who that are not among those written early.
+func lacking(who []string, early []features.UserKey) (out []string) {
+	written := make(map[features.UserKey]bool, len(early))
+	for _, k := range early {
+		written[k] = true
+	}
+	for _, text := range who {
+		if k, err := features.ParseUserKey(text); err != nil || !written[k] {
+			out = append(out, text)
+		}
+	}
+	return out
 }
 
 // count counts persons that the caller read and rings.

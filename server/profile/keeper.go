@@ -228,6 +228,25 @@ func (k *Keeper) Get(ctx context.Context, id features.ShopID, key features.UserK
 	return f, err
 }
 
+// Known are those of keys whose profiles Each will tell of: the ones in memory.
+// Others may have one too.
+func (k *Keeper) Known(id features.ShopID, keys []features.UserKey) []features.UserKey {
+	s := k.shop(id)
+	out := make([]features.UserKey, 0, len(keys))
+	for _, key := range keys {
+		e, ok := s.entries.Peek(key)
+		if !ok {
+			continue
+		}
+		e.mu.Lock()
+		if e.has() {
+			out = append(out, key)
+		}
+		e.mu.Unlock()
+	}
+	return out
+}
+
 // Each calls f with the profiles of those keys that have one, as Get does, with
 // their places among the keys. A profile is valid within f alone: none is kept
 // that nobody kept before.

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/server/api"
 	"github.com/attune-rec/attune/server/auth"
 	"github.com/attune-rec/attune/server/guard"
@@ -70,8 +71,11 @@ func (c chain) audited(ctx context.Context, req any, method string, next grpc.Un
 		return next(ctx, req)
 	}
 	if c.o.Audit.Reads(method) {
-		ctx, persons := api.Telling(ctx)
+		ctx, persons := api.Telling(ctx, func(who []features.UserKey) error { return c.o.Audit.Early(ctx, method, m, who) })
 		resp, err := next(ctx, req)
+		if _, lacks := persons.Early(); err == nil {
+			err = lacks
+		}
 		told, ok := resp.(proto.Message)
 		switch {
 		case err != nil:
@@ -79,7 +83,7 @@ func (c chain) audited(ctx context.Context, req any, method string, next grpc.Un
 				return nil, lacks
 			}
 		case ok:
-			err = c.o.Audit.Answered(ctx, method, m, told, persons.Of())
+			err = c.o.Audit.Answered(ctx, method, m, told, persons)
 		}
 		if err != nil {
 			return nil, err

@@ -74,10 +74,12 @@ type Auditor interface {
 	// Done is told of the answer, which is not given when it fails.
 	Done(ctx context.Context, method string, req, resp proto.Message) error
 	// Reads reports a method that only reads: instead of Begin and what follows
-	// Answered is told of its answer and of the persons it rests on unnamed, and
-	// Refused where there is none. Neither is given when that fails.
+	// Answered is told of its answer and of what was told of it, and Refused where
+	// there is none. Neither is given when that fails. Early writes persons down
+	// while the answer is made.
 	Reads(method string) bool
-	Answered(ctx context.Context, method string, req, resp proto.Message, unnamed []features.UserKey) error
+	Early(ctx context.Context, method string, req proto.Message, who []features.UserKey) error
+	Answered(ctx context.Context, method string, req, resp proto.Message, told *api.Told) error
 	Refused(ctx context.Context, method string, req proto.Message, code string) error
 }
 

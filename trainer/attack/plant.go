@@ -183,7 +183,7 @@ func (w *world) couponAbuse(p *planted, r *rand.Rand) {
 // another market, and each at some multiple of what the account spends.
 func (w *world) takeover(p *planted, r *rand.Rand) {
 	orders := map[features.UserKey]map[string]bool{}
-	home := map[features.UserKey]string{}
+	home, since := map[features.UserKey]string{}, map[features.UserKey]time.Time{}
 	var all []features.UserKey
 	for i := range w.real {
 		e := &w.real[i]
@@ -192,6 +192,7 @@ func (w *world) takeover(p *planted, r *rand.Rand) {
 		}
 		if orders[e.User] == nil {
 			orders[e.User] = map[string]bool{}
+			since[e.User] = e.Time
 			all = append(all, e.User)
 		}
 		orders[e.User][e.Order] = true
@@ -205,6 +206,12 @@ func (w *world) takeover(p *planted, r *rand.Rand) {
 			market = w.markets[r.IntN(len(w.markets))]
 		}
 		at := w.moment(r, 30)
+		for range 100 {
+			if since[who].Before(at) {
+				break
+			}
+			at = w.moment(r, 30) // nobody takes over an account that is not there yet
+		}
 		device := fmt.Sprint("thief ", r.Uint64())
 		for o := range 2 + r.IntN(3) {
 			for range 2 + r.IntN(3) {
