@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -97,13 +98,18 @@ func RunSwap(ctx context.Context, s Swap, client *wire.Client, conn *grpc.Client
 	defer cancel()
 	swapping, between := newTimes(), newTimes()
 	var spans spans
+	var lost [apart + 1]atomic.Int64 // failed, by when
 	result := make(chan *load.Result, 1)
 	go func() {
-		r, err := load.Run(loading, load.Plan{Rate: s.Rate, Length: time.Hour, InFlight: s.InFlight, Saw: func(due time.Time, _, _ string, took time.Duration) {
-			if spans.touch(due, due.Add(took)) {
-				swapping.add(took)
-			} else {
+		r, err := load.Run(loading, load.Plan{Rate: s.Rate, Length: time.Hour, InFlight: s.InFlight, Saw: func(due time.Time, _, code string, took time.Duration) {
+			when := spans.touch(due, due.Add(took))
+			if when == apart {
 				between.add(took)
+			} else {
+				swapping.add(took)
+			}
+			if code != "OK" {
+				lost[when].Add(1)
 			}
 		}}, start)
 		if err == nil {
@@ -155,6 +161,9 @@ func RunSwap(ctx context.Context, s Swap, client *wire.Client, conn *grpc.Client
 		v.ask(n == 0, "files of "+version+" mapped into memory", "none", "%d", n)
 	}
 	v.ask(back == 0, "releases that the server went back from by itself", "none: they are as good as one another", "%.0f", back)
+	if failed := r.Requests - r.Codes["OK"]; failed > 0 {
+		v.note("of those that failed %d met a release being loaded, %d the second after, %d neither", lost[during].Load(), lost[echoing].Load(), lost[apart].Load())
+	}
 	v.note("a swap takes %.1f s at the median, %.1f s at most, from the call to promote to its answer; p99 at other times %.2f ms", spans.took(50), spans.took(100), between.at(99))
 	said(fmt.Sprintf("working %d answers out anew", len(kept)))
 	return v, s.check(ctx, v, kept, judge)
@@ -274,21 +283,32 @@ func (s *spans) end(t time.Time) {
 // of a release are those it may be cold for.
 const echo = time.Second
 
-// touch reports whether a request that was under way from one time to another
-// met a swap, or its echo.
-func (s *spans) touch(from, to time.Time) bool {
+// When a request was under way.
+const (
+	during  = iota // a swap
+	echoing        // not during one, but within its echo
+	apart
+)
+
+// touch tells when a request was under way from one time to another.
+func (s *spans) touch(from, to time.Time) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	when := apart
 	for i := len(s.all) - 1; i >= 0; i-- {
-		if at := &s.all[i]; at.to.IsZero() || from.Before(at.to.Add(echo)) {
+		at := &s.all[i]
+		switch {
+		case at.to.IsZero() || from.Before(at.to):
 			if to.After(at.from) {
-				return true
+				return during
 			}
-			continue
+		case from.Before(at.to.Add(echo)):
+			when = echoing
+		default:
+			return when
 		}
-		return false
 	}
-	return false
+	return when
 }
 
 func (s *spans) last() time.Duration {

@@ -115,9 +115,9 @@ func question(l *live.Loaded[*engine.Engine], at int) features.Request {
 // warmFor is how long a release is warmed at most.
 const warmFor = 10 * time.Second
 
-// warm has a new release answer for shoppers all over its catalogue, so that the
-// first who wait for it find its pages, pools and connections ready. What fails
-// is for probe to judge.
+// warm has a new release answer for shoppers all over its catalogue, and what was
+// asked lately, so that the first who wait for it find its pages, pools and
+// connections ready. What fails is for probe to judge.
 func (s *Server) warm(ctx context.Context, l *live.Loaded[*engine.Engine]) error {
 	ctx, cancel := context.WithTimeout(ctx, warmFor)
 	defer cancel()
@@ -146,6 +146,7 @@ func (s *Server) warm(ctx context.Context, l *live.Loaded[*engine.Engine]) error
 	if rec := s.answers.Load(); rec != nil && questions > 0 {
 		rec.Rehearse(ctx, l.Release.Manifest.Shop, lease{l}, job)
 	}
+	tidy()
 	return nil
 }
 

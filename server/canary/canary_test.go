@@ -92,10 +92,14 @@ func TestBadCanaryGoesAndGoodOneStays(t *testing.T) {
 			}
 		}
 	}
+	long := 2 * time.Hour
+	if testing.Short() {
+		long /= 8
+	}
 	for seed := range uint64(5) {
 		s := newSim(seed)
 		s.w.Serves(shop, State{Number: 2, Stable: "a", Canary: "b"})
-		s.serve(2*time.Hour, "a", "b", .1, map[string]behaviour{"a": good, "b": good})
+		s.serve(long, "a", "b", .1, map[string]behaviour{"a": good, "b": good})
 		if len(s.back) != 0 {
 			t.Errorf("got %+v, want a good canary kept", s.back)
 		}

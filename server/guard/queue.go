@@ -44,8 +44,8 @@ type queue struct {
 	ahead    int           // calls that were let in and have not begun
 	running  int           // those that have
 	poked    bool          // a byte is on its way
-	standing bool          // somebody has always been waiting for a while
-	none     time.Time     // when nobody waited, the last time
+	standing bool          // somebody has always been waiting for long for a while
+	none     time.Time     // when nobody waited for long, the last time
 	refused  time.Time     // when somebody was turned away, the last time
 	turned   time.Time     // when somebody's turn came, the last time
 	gap      time.Duration // between two turns while somebody waits, smoothed
@@ -60,7 +60,7 @@ type place struct {
 }
 
 const (
-	interval = 100 * time.Millisecond // after which a queue that is never empty stands
+	interval = 100 * time.Millisecond // after which a queue that is never short stands
 	burst    = 5                      // times the target may be waited in a burst
 	standAt  = 4                      // of the target may be waited in a queue that stands
 	quantum  = time.Millisecond       // of work is begun at once
@@ -103,7 +103,7 @@ func (q *queue) admit() bool {
 	now := q.clock()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.ahead == 0 {
+	if q.brief(now) {
 		q.none = now
 	}
 	switch {
@@ -122,6 +122,12 @@ func (q *queue) admit() bool {
 	}
 	q.ahead++
 	return true
+}
+
+// brief reports whether whoever waits does not wait longer than one may in a queue
+// that stands: to keep it shorter would turn callers away for nothing. q.mu is held.
+func (q *queue) brief(now time.Time) bool {
+	return time.Duration(q.ahead)*q.gap <= q.short && (q.first == nil || now.Sub(q.first.since) <= q.short)
 }
 
 // gone notes that one that was let in will never begin.

@@ -184,6 +184,32 @@ func TestABurstWaitsAndAQueueThatStandsIsShort(t *testing.T) {
 	}
 }
 
+// A queue that is never empty and always short stands in nobody's way: a burst is
+// let in on top of it.
+func TestAQueueThatIsShortDoesNotStand(t *testing.T) {
+	l := newLine(t, 20*time.Millisecond)
+	in := 0
+	for ; in < 3; in++ {
+		l.come(t, t.Context(), in)
+	}
+	for range 400 { // one comes for each that goes
+		l.turn(time.Millisecond)
+		l.end(time.Millisecond)
+		if !l.come(t, t.Context(), in) {
+			t.Fatalf("%d was turned away behind %d of a millisecond each", in, l.Waiting())
+		}
+		in++
+	}
+	if l.Standing() || l.late > 0 {
+		t.Errorf("got standing %v and %d late where everyone waits for 3 ms", l.Standing(), l.late)
+	}
+	for n := range 50 {
+		if !l.come(t, t.Context(), in+n) {
+			t.Fatalf("%d of a burst of 50 was turned away", n)
+		}
+	}
+}
+
 // Standing is what admit went by.
 func (l *line) Standing() bool {
 	l.queue.mu.Lock()
