@@ -22,6 +22,7 @@ type filtersCmd struct {
 	Width   int     `default:"100" help:"Width of the graph's walk."`
 	Spread  float64 `default:"0.3" help:"How much the lengths of rows differ (log-normal)."`
 	Group   int     `default:"500" help:"Rows of a cluster."`
+	Mapped  bool    `help:"Search the exact index in a mapped file, as a release's is."`
 	Write   string  `help:"Markdown file whose tables of these sizes are replaced."`
 	trainedFlags
 }
@@ -53,6 +54,14 @@ func (c *filtersCmd) run(rows, qs []float32) *indexRun {
 func (c *filtersCmd) table(ctx context.Context, r *indexRun, command, name string) (err error) {
 	if r.exact, err = vector.NewExact(r.rows, indexDim, runtime.NumCPU()); err != nil {
 		return err
+	}
+	if c.Mapped {
+		opened, done, err := inFile(r.exact)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = done() }()
+		r.exact, command, name = opened, command+" --mapped", name+"-mapped"
 	}
 	began := time.Now()
 	if r.graph, err = vector.BuildHNSW(ctx, r.rows, indexDim, vector.HNSWOptions{Workers: runtime.NumCPU(), Width: c.Width}); err != nil {

@@ -53,4 +53,9 @@ func BenchmarkBitsAt(b *testing.B) {
 			BitsAt(words, rows, out)
 		}
 	})
+	eachISABench(b, "any of 4096", 4096, func(b *testing.B) {
+		for b.Loop() {
+			AnyBit(words, rows)
+		}
+	})
 }

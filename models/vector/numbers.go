@@ -9,16 +9,22 @@ import (
 )
 
 // OpenAt is Open for a mapped file b that file reads too, at the same offsets. The
-// numbers that an Exact ranks its candidates by are then read from file rather than
+// numbers that a large Exact ranks its candidates by are then read from file rather than
 // from b: where the system maps large stretches at the first touch, a few rows a
 // search make all of the file resident after some hundred searches. A search
 // reports an error of file. SearchMany, which reads all numbers, and queries that
-// codes say nothing about go by b.
+// codes say nothing about go by b; so does all of an index with fewer than 32 MB of
+// numbers, which is not worth a system call for each few rows.
 //
 // It takes file over: Close closes it, or OpenAt where nothing is read from it.
-func OpenAt(b []byte, file File) (Saved, error) {
+func OpenAt(b []byte, file File) (Saved, error) { return openAt(b, file, fileNumbers) }
+
+// fileNumbers is how many numbers are left in the file.
+const fileNumbers = 8 << 20
+
+func openAt(b []byte, file File, from int) (Saved, error) {
 	x, err := Open(b)
-	if e, ok := x.(*Exact); ok && e.runs != nil {
+	if e, ok := x.(*Exact); ok && e.runs != nil && len(e.vecs) >= from {
 		at := uintptr(unsafe.Pointer(&e.vecs[0])) - uintptr(unsafe.Pointer(&b[0]))
 		if at < uintptr(len(b)) { // they had not to be copied
 			e.numbers = &numbers{file: file, at: int64(at)}

@@ -44,7 +44,7 @@ func TestOpenAt(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := &beside{ReaderAt: bytes.NewReader(b)}
-	x, err := vector.OpenAt(b, f)
+	x, err := vector.OpenLargeAt(b, f)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 // so that each run is expected to hold some number of rows that pass and are above a
 // bar. A run of each group tells where the bar will about be; by that all runs are
 // weighed, and looked at in the order of what speaks for them, until those that are left
-// are expected to hold less than lossShare of what is asked for. What is
+// are expected to hold hardly any of what is asked for. What is
 // expected of them falls as the bar rises, and is mended by what the last runs turned
 // out to give. The groups nearest to the query are looked at whatever is expected.
 type plan struct {
@@ -20,6 +20,7 @@ type plan struct {
 	r      *runs
 	k      int
 	length float32 // of the query
+	loss   float32 // rows that may be missed
 	means  []float32
 	top    linalg.TopK
 	best   []linalg.Scored
@@ -28,6 +29,7 @@ type plan struct {
 	away   []float32 // by how many standard deviations the bar is above each run's mean
 	far    []float32 // and above that of its longest rows
 	bars   []float32
+	most   []float32 // no row of a run is better; by bound
 	met    []weighed
 	order  []int32 // runs by what speaks for them, as far as there is any hope
 	at     int     // runs of order before it are seen
@@ -46,12 +48,14 @@ type weighed struct{ run, bucket int32 }
 const (
 	// spreadTimes allows for tails that are longer than normal ones.
 	spreadTimes = 1.1
-	// Runs that are expected to hold less than lossShare of k rows together are left out.
-	lossShare = .04
+	// Runs that are expected to hold less than lossShare of k rows together are left out where there are
+	// lossRows rows; of fewer rows the square of that part of it, but no less than leastLoss: what is expected is
+	// wrong the more, the less rows lie in neighbourhoods, and all runs of few rows are looked at in little more time.
+	lossShare, leastLoss, lossRows = .04, .0003, 400_000
 	// A bar is guessed to a part in 2 to the guessRounds, from runs in steps of 1/guessSteps standard deviations.
 	guessRounds, guessSteps = 10, 3
-	// nearGroups are looked at whatever is known of them.
-	nearGroups = 4
+	// nearGroups are looked at whatever is known of them, and firstGroups first where all are looked at.
+	nearGroups, firstGroups = 4, 16
 	// someRuns are looked at at a time.
 	someRuns = 96
 	// Of what the runs looked at before gave, this much counts as much as what the last ones did;
@@ -70,26 +74,65 @@ const (
 func (p *plan) begin(r *runs, q *linalg.QuantisedQuery, length float32, mask []uint64, allowed, k int) {
 	p.r, p.k, p.length = r, k, max(length, 1e-30)
 	p.order, p.at = p.order[:0], 0
+	part := float32(min(len(r.rowAt), lossRows)) / lossRows
+	p.loss = max(lossShare*part*part, leastLoss) * float32(k)
 	p.means = resize(p.means, r.mean.N)
 	linalg.DotInt8Rows(q, r.mean, 0, p.means)
 	p.estimate(r, mask, float32(allowed)/float32(max(len(r.rowAt), 1)))
 	p.seen = append(p.seen[:0], make([]uint64, (r.mean.N+63)/64)...)
 }
 
-// near is the runs of the groups nearest to the query.
-func (p *plan) near() []int32 {
-	p.group, p.some = resize(p.group, p.r.groups()), p.some[:0]
-	for g := range p.group {
-		p.group[g] = p.means[p.r.runAt[g]]
+// bound says what no row of a run is above.
+func (p *plan) bound(err bounds, length float32) {
+	p.most = append(p.most[:0], p.means...)
+	linalg.Axpy(err.norm, p.r.norm, p.most)
+	linalg.Axpy(up(float64(length)), p.r.reach, p.most)
+}
+
+// above is about how many rows pass of the groups whose longest bound does not keep below a bar.
+func (p *plan) above(bar float32) (rows float32) {
+	for g, share := range p.share {
+		if p.most[p.r.runAt[g]] >= bar {
+			rows += float32(p.r.start[p.r.runAt[g+1]]-p.r.start[p.r.runAt[g]]) * share
+		}
 	}
-	p.top.Reset(nearGroups)
+	return rows
+}
+
+// promising is the runs of the firstGroups of which most is expected above a bar, of groups that a filter does
+// not keep back.
+func (p *plan) promising(bar float32) []int32 {
+	p.group = resize(p.group, p.r.groups())
+	for g, run := range p.r.runAt[:len(p.group)] {
+		if p.group[g] = minusInf; 2*p.share[g] >= p.overall {
+			p.group[g] = (p.means[run] - bar) * p.r.narrow[run] // the longest rows of the group
+		}
+	}
+	return p.bestGroups(firstGroups)
+}
+
+// bestGroups is the runs of so many groups, the best of p.group first.
+func (p *plan) bestGroups(most int) []int32 {
+	p.some = p.some[:0]
+	p.top.Reset(most)
 	p.top.PushBlock(0, p.group)
 	p.best = p.top.Sorted(p.best[:0])
 	for _, s := range p.best {
-		for run := p.r.runAt[s.Index]; run < p.r.runAt[s.Index+1]; run++ {
-			p.mark(run)
+		for run := p.r.runAt[s.Index]; run < p.r.runAt[s.Index+1] && s.Score > minusInf; run++ {
 			p.some = append(p.some, run)
 		}
+	}
+	return p.some
+}
+
+// near is the runs of the groups nearest to the query.
+func (p *plan) near() []int32 {
+	p.group = resize(p.group, p.r.groups())
+	for g := range p.group {
+		p.group[g] = p.means[p.r.runAt[g]]
+	}
+	for _, run := range p.bestGroups(nearGroups) {
+		p.mark(run)
 	}
 	return p.some
 }
@@ -187,7 +230,7 @@ func (p *plan) weigh(bar float32) (count int) {
 	p.bar = bar
 	p.rise(bar)
 	left := p.left
-	for i := 0; i < planBuckets && left > lossShare*float32(p.k); i++ {
+	for i := 0; i < planBuckets && left > p.loss; i++ {
 		left -= p.of[i].hold()
 		count = p.of[i].end
 	}
@@ -216,7 +259,7 @@ func (p *plan) runs(gave int, bar float32) []int32 {
 	}
 	p.expected, p.gained = fade*p.expected+p.last.hold(), fade*p.gained+float32(gave)
 	trust := (p.gained + sure) / (p.expected + sure)
-	if p.left*trust <= lossShare*float32(p.k) {
+	if p.left*trust <= p.loss {
 		return nil
 	}
 	lo, hi := p.at, min(p.at+someRuns, len(p.order))

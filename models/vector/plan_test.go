@@ -52,7 +52,7 @@ func TestPlanNamesWhatMayHoldSome(t *testing.T) {
 		}
 		for run := range seen {
 			z := float64((bar - p.means[run]) / (length * r.scatter[run]))
-			if g := r.groupOf[run]; !seen[run] && z > 0 && z*z+float64(p.penalty[g]) < hopeless-bucketStep && p.left > lossShare*10 {
+			if g := r.groupOf[run]; !seen[run] && z > 0 && z*z+float64(p.penalty[g]) < hopeless-bucketStep && p.left > p.loss {
 				t.Errorf("trial %d: run %d, %v standard deviations below the bar, is not named", trial, run, z)
 			}
 		}

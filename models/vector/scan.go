@@ -23,6 +23,7 @@ type scan struct {
 	plan       plan
 	candidates []candidate
 	picked     []int32
+	inRun      []int32   // the runs of picked, where that is known
 	span       []float32 // rows just read from a file
 	floor      float32   // some k rows are as good
 	gained     int       // rows kept by comparing the last runs

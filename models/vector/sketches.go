@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/bits"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/attune-rec/attune/models/linalg"
@@ -100,20 +101,61 @@ func (x *body) compare(runs []int32, err bounds, allow slack, s *scan) {
 	k.rows.Above(&s.query, allow.off, runs, s.bars, s.passed)
 	for i, word := range s.passed {
 		lo, hi := r.span(int(runs[i]))
-		rows := r.rowAt[lo:hi]
-		for word &= ^uint64(0) >> (runRows - len(rows)); word != 0; word &= word - 1 {
-			at := bits.TrailingZeros64(word)
-			if s.mask == nil || s.passes(rows[at]) {
-				s.picked = append(s.picked, int32(lo+at))
-			}
-		}
+		s.pickFrom(runs[i], lo, word&(^uint64(0)>>(runRows-(hi-lo))), r.rowAt[lo:hi])
 	}
 	x.score(err, s)
 }
 
-// score offers the rows of s.picked to s.top, by the least that their inner
-// products may be, and keeps those that may be among the best.
+// pickFrom appends to s.picked the places of the rows of a run that are in word and pass. Whether one
+// does cannot be foretold, so it is counted rather than asked.
+func (s *scan) pickFrom(run int32, lo int, word uint64, rows []int32) {
+	at := len(s.picked)
+	s.picked = slices.Grow(s.picked, runRows)[:at+runRows]
+	s.inRun = slices.Grow(s.inRun[:at], runRows)[:at+runRows]
+	picked, inRun := s.picked[at:], s.inRun[at:]
+	n := 0
+	if s.mask == nil {
+		for ; word != 0; word &= word - 1 {
+			picked[n&(runRows-1)], inRun[n&(runRows-1)] = int32(lo+bits.TrailingZeros64(word)), run
+			n++
+		}
+	} else {
+		for ; word != 0; word &= word - 1 {
+			i := bits.TrailingZeros64(word)
+			row := uint32(rows[i])
+			picked[n&(runRows-1)], inRun[n&(runRows-1)] = int32(lo+i), run
+			n += int(s.mask[row>>6] >> (row & 63) & 1)
+		}
+	}
+	s.picked, s.inRun = s.picked[:at+n], s.inRun[:at+n]
+}
+
+// score offers the rows of s.picked, whose runs are in s.inRun, to s.top, by the least that their inner products may be, and
+// keeps those that may be among the best.
 func (x *body) score(err bounds, s *scan) {
+	s.scores = resize(s.scores, len(s.picked))
+	linalg.DotInt8Gather(&s.query, x.q8, s.picked, s.scores)
+	off, norm := x.runs.off, x.runs.norm
+	bar, at := s.bar(), len(s.candidates)
+	s.candidates = slices.Grow(s.candidates, len(s.picked)+1)[:at+len(s.picked)+1]
+	for i, score := range s.scores {
+		run := s.inRun[i]
+		margin := err.of(off[run], norm[run])
+		s.candidates[at] = candidate{s.picked[i], score + margin}
+		if score+margin >= bar {
+			at++
+		}
+		if score-margin > bar {
+			s.top.Push(s.picked[i], score-margin)
+			s.gained++
+			bar = s.bar()
+		}
+	}
+	s.candidates, s.picked = s.candidates[:at], s.picked[:0]
+}
+
+// scoreFew is score for rows from anywhere, most of which cannot be among the best.
+func (x *body) scoreFew(err bounds, s *scan) {
 	s.scores = resize(s.scores, len(s.picked))
 	linalg.DotInt8Gather(&s.query, x.q8, s.picked, s.scores)
 	most, bar := err.of(x.mostOff, x.mostNorm), s.bar()

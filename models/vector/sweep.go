@@ -168,7 +168,7 @@ func (x *body) pick(ctx context.Context, err bounds, s *scan) error {
 	each(s.mask, func(row int) {
 		if place, ok := x.runs.place(row); ok && failed == nil {
 			if s.picked = append(s.picked, place); len(s.picked) == block {
-				x.score(err, s)
+				x.scoreFew(err, s)
 				failed = ctx.Err()
 			}
 		}
@@ -176,7 +176,7 @@ func (x *body) pick(ctx context.Context, err bounds, s *scan) error {
 	if failed != nil {
 		return failed
 	}
-	x.score(err, s)
+	x.scoreFew(err, s)
 	return ctx.Err()
 }
 
