@@ -71,7 +71,8 @@ func candidates(f Facts, p Params) []candidate {
 			add(name+[]string{"-session", "-recent"}[i], kind, prior/2, bytes, own, "there are times: the newest interactions may say more")
 		}
 	}
-	add("popular", cold, .06-.04*learnt, 0, nil, "speaks for shoppers of whom nothing is known")
+	// Of a few hundred interactions, what sells says as much as any walk.
+	add("popular", cold, max(.06-.04*learnt, math.Pow(1-learnt, 6)), 0, nil, "speaks for shoppers of whom nothing is known")
 	pairs := f.Pairs
 	base := 16 * math.Round(math.Sqrt(float64(pairs))/80)
 	sizes := []float64{math.Max(32, 16*math.Round(base*.7/16)), math.Max(64, 16*math.Round(base*1.4/16))}

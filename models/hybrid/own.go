@@ -21,6 +21,7 @@ type Story struct {
 	NDCG    float64 `json:"ndcg"` // at 20, of the sum, on what was held out
 	Seconds float64 `json:"seconds"`
 	Formula string  `json:"formula,omitempty"` // of the linear learner
+	Weighed string  `json:"weighed,omitempty"` // of few cases: why weights as plain as these
 	Tried   []Tried `json:"tried"`
 }
 
@@ -101,7 +102,7 @@ func fitOwn(ctx context.Context, in models.FitInput, p Params) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	story.Cases, story.NDCG, story.Formula = learnt.Cases, learnt.NDCG, learnt.Formula
+	story.Cases, story.NDCG, story.Formula, story.Weighed = learnt.Cases, learnt.NDCG, learnt.Formula, learnt.Why
 	p.Recipe = story.choose(kept, learnt)
 	story.Seconds = clock.seconds()
 	if in.Validate == nil {
@@ -297,6 +298,9 @@ func (m *Model) Account() []string {
 	}
 	if s.Formula != "" {
 		lines = append(lines, s.Formula)
+	}
+	if s.Weighed != "" {
+		lines = append(lines, "taken: "+s.Weighed)
 	}
 	for _, t := range s.Tried {
 		verdict := "left out"
