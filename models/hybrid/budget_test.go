@@ -40,7 +40,7 @@ func TestNoPartIsKnownToTakeMoreThanItMay(t *testing.T) {
 			}
 		}
 	}
-	if !(tried[1] == 1 && tried[1] < tried[300] && tried[300] <= tried[4000] && tried[4000] <= tried[1_000_000]) {
+	if tried[1] != 1 || tried[1] >= tried[300] || tried[300] > tried[4000] || tried[4000] > tried[1_000_000] {
 		t.Errorf("got %v parts tried by MB, want popularity alone of 1 and more of more", tried)
 	}
 	sized := func(mb int, name, param string) float64 {
