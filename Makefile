@@ -102,7 +102,7 @@ measure-models: ## Write docs/measurements/models.md anew, beside implicit and S
 
 .PHONY: measure-robustness
 measure-robustness: ## Write docs/measurements/robustness.md anew: the default recipe beside its parts on data of many shapes and sizes
-	$(GO) run ./loadtest/peers/robustness -write docs/measurements/robustness.md
+	$(GO) run ./loadtest/peers/robustness -from 21 -write docs/measurements/robustness.md
 
 .PHONY: measure-growth
 measure-growth: ## Write docs/measurements/growth.md anew: training from 0.1 to 20 million pairs

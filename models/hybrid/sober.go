@@ -6,7 +6,7 @@ const (
 	turns    = 5   // of leaving cases out, to ask what weights learnt from the others are worth to them
 	some     = 20  // cases from which on that is asked: fewer cannot tell
 	few      = 500 // cases up to which that is asked: of more, what is learnt from some holds for others
-	doubtful = 1   // standard errors of its gain that what is less plain has to be ahead by
+	doubtful = .5  // standard errors of its gain that what is less plain has to be ahead by
 )
 
 // crossed is the NDCG at k of each case under the weights that learn finds
@@ -52,7 +52,7 @@ func foremost(lists []list, parts, k int) []float64 {
 	return best
 }
 
-// sober is the weights that learn finds, unless plainer ones are within an error
+// sober is the weights that learn finds, unless plainer ones are within half an error
 // of what they give cases that they were not learnt from: popularity alone, or
 // the part that is best by itself. It says which, and why; with so few or so
 // many cases that it does not ask, "".
