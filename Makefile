@@ -96,13 +96,14 @@ measure-index: ## Write docs/measurements/vector.md anew, beside faiss and hnswl
 	@touch $@
 
 .PHONY: measure-models
-measure-models: ## Write docs/measurements/models.md anew, beside implicit and SciPy
+measure-models: PARTS ?= cg,cholesky,knn,ease,bpr
+measure-models: ## Write docs/measurements/models.md anew, beside implicit and SciPy; PARTS=knn,ease: those tables only
 	@$(MAKE) --no-print-directory .cache/models/ready
-	$(GO) run -buildvcs=auto ./loadtest/peers models --write docs/measurements/models.md
+	$(GO) run -buildvcs=auto ./loadtest/peers models --parts $(PARTS) --write docs/measurements/models.md
 
 .PHONY: measure-robustness
 measure-robustness: ## Write docs/measurements/robustness.md anew: the default recipe beside its parts on data of many shapes and sizes
-	$(GO) run ./loadtest/peers/robustness -write docs/measurements/robustness.md
+	$(GO) run ./loadtest/peers/robustness -from 21 -write docs/measurements/robustness.md
 
 .PHONY: measure-growth
 measure-growth: ## Write docs/measurements/growth.md anew: training from 0.1 to 20 million pairs

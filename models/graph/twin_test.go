@@ -41,7 +41,8 @@ func crossing() (*dataset.Dataset, *mat.Dense) {
 
 // lowPass is the filter as its formula has it, over all eigenvectors of the
 // normalised item-item matrix, by another library in double precision.
-func lowPass(table *mat.Dense, factors int, item, sharpen float64) *mat.Dense {
+func lowPass(t *testing.T, table *mat.Dense, factors int, item, sharpen float64) *mat.Dense {
+	t.Helper()
 	var users [people]float64
 	var items [goods]float64
 	for u := range people {
@@ -55,7 +56,9 @@ func lowPass(table *mat.Dense, factors int, item, sharpen float64) *mat.Dense {
 	var gram mat.SymDense
 	gram.SymOuterK(1, normal.T())
 	var eigen mat.EigenSym
-	eigen.Factorize(&gram, true)
+	if !eigen.Factorize(&gram, true) { //nolint:misspell // gonum's name
+		t.Fatal("no eigenvectors")
+	}
 	var vectors mat.Dense
 	eigen.VectorsTo(&vectors)
 	values := eigen.Values(nil) // ascending
@@ -109,7 +112,7 @@ func TestLowPassAgainstDumbTwin(t *testing.T) {
 		item, sharpen float64
 	}{{3, .5, 0}, {3, .5, .4}, {6, .2, 1}, {8, 0, .3}} {
 		m := fit(t, graph.LowPass(), d, fmt.Sprintf(`{"factors": %d, "item": %v, "sharpen": %v, "rounds": 60}`, c.factors, c.item, c.sharpen))
-		want := lowPass(table, c.factors, c.item, c.sharpen)
+		want := lowPass(t, table, c.factors, c.item, c.sharpen)
 		against(t, d, m, want.At)
 	}
 }
@@ -118,7 +121,7 @@ func TestLowPassAgainstDumbTwin(t *testing.T) {
 func TestGFCFIsTheSumOfItsFilters(t *testing.T) {
 	d, table := crossing()
 	m := fit(t, graph.GFCF(), d, `{"alpha": 0.7, "factors": 4, "rounds": 60, "sharpen": 0.2, "user": 1, "from": 0.5, "to": 0.5}`)
-	linear, low := fit(t, knn.Path(), d, `{"user": 1, "from": 0.5, "to": 0.5}`), lowPass(table, 4, .5, .2)
+	linear, low := fit(t, knn.Path(), d, `{"user": 1, "from": 0.5, "to": 0.5}`), lowPass(t, table, 4, .5, .2)
 	rows, part := make([]features.Row, goods), make([]float32, goods)
 	for i := range rows {
 		rows[i] = features.Row(i)

@@ -17,10 +17,10 @@ type Choice struct {
 // candidate is a part that may be tried.
 type candidate struct {
 	Choice
-	prior   float64 // weight before anything is measured, 1 for a strong part
-	seconds float64 // of one core, where fitting is known to take long beforehand
-	why     string
-	asked   bool // by whoever gave the parameters: what is wrong with it is an error
+	prior float64 // weight before anything is measured, 1 for a strong part
+	need
+	why   string
+	asked bool // by whoever gave the parameters: what is wrong with it is an error
 }
 
 // prefix sets the parts that a hybrid fits by itself apart from models of the
@@ -51,15 +51,15 @@ func ripe(pairs int) float64 {
 func candidates(f Facts, p Params) []candidate {
 	var out []candidate
 	learnt := ripe(f.Pairs)
-	add := func(name, kind string, prior float64, params map[string]any, why string) {
+	add := func(name, kind string, prior, bytes float64, params map[string]any, why string) {
 		raw, _ := json.Marshal(params) // numbers, strings and slices of them always can
 		if len(params) == 0 {
 			raw = nil
 		}
-		out = append(out, candidate{Choice: Choice{Name: prefix + name, Kind: kind, Params: raw}, prior: prior, why: why})
+		out = append(out, candidate{Choice: Choice{Name: prefix + name, Kind: kind, Params: raw}, prior: prior, need: need{bytes: bytes}, why: why})
 	}
 	// recent adds what leans on the newest interactions.
-	recent := func(name, kind string, prior float64, params map[string]any) {
+	recent := func(name, kind string, prior, bytes float64, params map[string]any) {
 		for i, n := range lasting {
 			own := map[string]any{"recency": n}
 			for k, v := range params {
@@ -68,10 +68,11 @@ func candidates(f Facts, p Params) []candidate {
 			if f.Stars {
 				own["stars"] = starFactors
 			}
-			add(name+[]string{"-session", "-recent"}[i], kind, prior/2, own, "there are times: the newest interactions may say more")
+			add(name+[]string{"-session", "-recent"}[i], kind, prior/2, bytes, own, "there are times: the newest interactions may say more")
 		}
 	}
-	add("popular", cold, .06-.04*learnt, nil, "speaks for shoppers of whom nothing is known")
+	// Of a few hundred interactions, what sells says as much as any walk.
+	add("popular", cold, max(.06-.04*learnt, math.Pow(1-learnt, 6)), 0, nil, "speaks for shoppers of whom nothing is known")
 	pairs := f.Pairs
 	base := 16 * math.Round(math.Sqrt(float64(pairs))/80)
 	sizes := []float64{math.Max(32, 16*math.Round(base*.7/16)), math.Max(64, 16*math.Round(base*1.4/16))}
@@ -87,7 +88,8 @@ func candidates(f Facts, p Params) []candidate {
 	}
 	for i, size := range sizes {
 		name := []string{"factors", "factors-wide"}[i]
-		params := map[string]any{"factors": int(math.Min(size, most))}
+		factors := shrink(p, int(math.Min(size, most)), fewest16, 16, func(n int) float64 { return factorBytes(f, n) })
+		params := map[string]any{"factors": factors}
 		why := "the strongest single family; more numbers where pairs are rare"
 		if i > 0 {
 			why = "factors of another length err differently"
@@ -96,28 +98,41 @@ func candidates(f Facts, p Params) []candidate {
 			// Where people say little of an item, its contents say where it belongs.
 			params["content"] = "fuse"
 		}
-		add(name, "ials", learnt/float64(len(sizes)), params, why)
+		add(name, "ials", learnt/float64(len(sizes)), factorBytes(f, factors), params, why)
 		if f.Timed && i == 0 {
-			recent(name, "ials", .5*learnt, params)
+			recent(name, "ials", .5*learnt, factorBytes(f, factors), params)
 		}
 	}
-	dense := float64(f.Items) * float64(f.Items) * 4 / (1 << 20)
-	if f.Items <= 8192 && 3*dense <= float64(p.MemoryMB) {
-		add("ease", "ease", learnt, nil, "the catalogue is small enough for exact regression of items on items")
+	if f.Items <= 8192 {
+		add("ease", "ease", learnt, denseBytes(f), nil, "the catalogue is small enough for exact regression of items on items")
 		if f.Timed {
-			recent("ease", "ease", learnt, nil)
+			recent("ease", "ease", learnt, denseBytes(f), nil)
 		}
 	}
 	if f.Density < sparse {
-		add("low-pass", "low-pass", .4*learnt, nil, "pairs are rare: smooth signals on the graph reach further")
+		var params map[string]any // as many as it takes by itself
+		factors := shrink(p, widest, fewest16, 16, func(n int) float64 { return filterBytes(f, n) })
+		if factors < widest {
+			params = map[string]any{"factors": factors}
+		}
+		add("low-pass", "low-pass", .4*learnt, filterBytes(f, factors), params, "pairs are rare: smooth signals on the graph reach further")
 	}
-	add("paths", "path-knn", 1-.6*learnt, map[string]any{"user": .6}, "walks over common users see what factors smooth away")
+	walks := map[string]any{"user": .6}
+	neighbours := shrink(p, voters, fewVoters, 20, func(n int) float64 { return walkBytes(f, n) })
+	if neighbours < voters {
+		walks["neighbours"] = neighbours
+	}
+	add("paths", "path-knn", 1-.6*learnt, walkBytes(f, neighbours), walks, "walks over common users see what factors smooth away")
 	if f.Timed {
-		recent("paths", "path-knn", .4*learnt, map[string]any{"user": .6})
+		recent("paths", "path-knn", .4*learnt, walkBytes(f, neighbours), walks)
 	}
 	if f.Words {
-		add("content-paths", "content-knn", 1-.4*learnt, nil, "contents join items that no user has in common")
-		add("content", "content", .6-.3*learnt, nil, "the catalogue has words: items are known before anyone bought them")
+		var params map[string]any
+		if neighbours < voters {
+			params = map[string]any{"neighbours": neighbours}
+		}
+		add("content-paths", "content-knn", 1-.4*learnt, walkBytes(f, neighbours), params, "contents join items that no user has in common")
+		add("content", "content", .6-.3*learnt, filterBytes(Facts{Items: 2 * f.Items}, 128), nil, "the catalogue has words: items are known before anyone bought them")
 	}
 	if len(p.Content) > 0 {
 		out = append(out, candidate{
@@ -125,7 +140,7 @@ func candidates(f Facts, p Params) []candidate {
 			why: "contents as the parameters have them",
 		})
 	}
-	out = append(out, ordered(f, p)...)
+	out = append(out, ordered(f)...)
 	sort.SliceStable(out, func(a, b int) bool { return out[a].prior > out[b].prior })
 	return out
 }

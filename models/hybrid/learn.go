@@ -55,13 +55,15 @@ type Learnt struct {
 	NDCG    float64            // at K, of the candidates, with these weights
 	Alone   map[string]float64 // the same of each part by itself
 	Formula string             // of the linear learner
+	Why     string             // of few cases: why weights as plain as these
 }
 
 // Learn finds the weights of parts that were trained on history, so that what
 // truth holds comes first: a listwise softmax over each user's best candidates
 // (ListNet's top-one loss; Cao et al. 2007), which is convex, then a search for
 // NDCG itself: along each weight on scant data or where nothing is expected, else
-// along that of popularity only. history and truth share users and items.
+// along that of popularity only. Of few cases of scant data, popularity alone or
+// the best part alone are taken unless others gain by what is learnt. history and truth share users and items.
 // Parts are standardised by all their scores.
 func Learn(ctx context.Context, parts []models.Part, history, truth *dataset.Dataset, o LearnOptions) (*Learnt, error) {
 	return learnFolds(ctx, []fold{{parts, history, truth}}, o)
@@ -89,7 +91,7 @@ func learnFolds(ctx context.Context, folds []fold, o LearnOptions) (*Learnt, err
 		}
 	}
 	var w []float64
-	formula := ""
+	formula, why := "", ""
 	if o.Learner == Linear {
 		names := make([]string, len(m.parts))
 		for i, part := range m.parts {
@@ -99,17 +101,23 @@ func learnFolds(ctx context.Context, folds []fold, o LearnOptions) (*Learnt, err
 			return nil, err
 		}
 	} else {
-		p := towards(lists, prior)
-		if plain := prior == nil || len(folds[0].history.Log) <= scant; plain {
-			w = searchWeights(lists, softmaxWeights(lists, len(m.parts), p), o.K)
-		} else {
+		popular := slices.IndexFunc(m.parts, func(part models.Part) bool { return part.Name == prefix+cold })
+		search := func(lists []list) []float64 {
+			return searchWeights(lists, softmaxWeights(lists, len(m.parts), towards(lists, prior)), o.K)
+		}
+		switch {
+		case prior == nil:
+			w = search(lists)
+		case len(folds[0].history.Log) <= scant:
+			w, why = sober(lists, len(m.parts), popular, o.K, search)
+		default:
+			p := towards(lists, prior)
 			p.ridge *= firm
-			w = softmaxWeights(lists, len(m.parts), p)
-			w = raise(lists, w, slices.IndexFunc(m.parts, func(part models.Part) bool { return part.Name == prefix+cold }), o.K)
+			w = raise(lists, softmaxWeights(lists, len(m.parts), p), popular, o.K)
 		}
 	}
 	reach := float64(len(lists)) / float64(cases)
-	out := &Learnt{Weights: map[string]float64{}, Alone: map[string]float64{}, Cases: cases, NDCG: ndcg(lists, w, o.K) * reach, Formula: formula}
+	out := &Learnt{Weights: map[string]float64{}, Alone: map[string]float64{}, Cases: cases, NDCG: ndcg(lists, w, o.K) * reach, Formula: formula, Why: why}
 	for i, part := range m.parts {
 		out.Weights[part.Name] = w[i]
 		alone := make([]float64, len(w))
@@ -145,6 +153,7 @@ func listsOf(ctx context.Context, folds []fold, o LearnOptions, known bool) (fir
 
 // list is one user's candidates.
 type list struct {
+	user  int
 	x     []float32 // candidates x parts: standardised scores, 0 where a part cannot say
 	good  []bool
 	ideal float64
@@ -243,6 +252,7 @@ func (m *Model) gather(history, truth *dataset.Dataset, users []int, o LearnOpti
 			}
 		}
 		l := &out[i]
+		l.user = u
 		pool.Each(func(row features.Row) bool {
 			for k := range m.parts {
 				v := scores[k][i*n+int(row)]

@@ -29,20 +29,18 @@ const (
 )
 
 // ordered are the parts that learn from what followed what, where histories
-// carry order and the networks' time and memory are there.
-func ordered(f Facts, p Params) []candidate {
+// carry order.
+func ordered(f Facts) []candidate {
 	if f.Order < enoughOrder || f.Pairs < enoughSteps || f.Pairs < 2*f.Users {
 		return nil
 	}
 	out := []candidate{{
-		Choice: Choice{Name: prefix + "next", Kind: sequence.KindMarkov}, prior: .5 * ripe(f.Pairs),
+		Choice: Choice{Name: prefix + "next", Kind: sequence.KindMarkov}, prior: .5 * ripe(f.Pairs), need: need{bytes: 3 * pairBytes(f)},
 		why: "histories carry order: pairs of what followed what",
 	}}
 	network := func(name, kind string, prior float64, why string) {
 		seconds, bytes := sequence.Cost(kind, f.Pairs, f.Items)
-		if seconds <= oneNetwork*p.BudgetSeconds && bytes <= int64(p.MemoryMB)<<20 {
-			out = append(out, candidate{Choice: Choice{Name: prefix + name, Kind: kind}, prior: prior * ripe(f.Pairs), seconds: seconds, why: why})
-		}
+		out = append(out, candidate{Choice: Choice{Name: prefix + name, Kind: kind}, prior: prior * ripe(f.Pairs), need: need{seconds, float64(bytes)}, why: why})
 	}
 	network("attention", sequence.KindSASRec, 1, "histories carry order: what comes next, by all that came before")
 	if f.Pairs >= steady*f.Items {

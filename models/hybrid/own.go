@@ -21,6 +21,7 @@ type Story struct {
 	NDCG    float64 `json:"ndcg"` // at 20, of the sum, on what was held out
 	Seconds float64 `json:"seconds"`
 	Formula string  `json:"formula,omitempty"` // of the linear learner
+	Weighed string  `json:"weighed,omitempty"` // of few cases: why weights as plain as these
 	Tried   []Tried `json:"tried"`
 }
 
@@ -59,7 +60,7 @@ func fitOwn(ctx context.Context, in models.FitInput, p Params) (*Model, error) {
 	} else {
 		train, truth, story.HeldOut = facts.holdOut(in.Train, &events, in.Seed)
 	}
-	tried := candidates(facts, p)
+	tried, dear := within(candidates(facts, p), p)
 	for i := range tried {
 		if c := &tried[i]; c.Kind == cold {
 			if c.Params, c.why, err = fading(ctx, in, facts, &events); err != nil {
@@ -69,7 +70,7 @@ func fitOwn(ctx context.Context, in models.FitInput, p Params) (*Model, error) {
 	}
 	if len(truth.Log) == 0 || len(train.Log) == 0 {
 		story.HeldOut = "nothing: the data is too small; weights are those that hold elsewhere"
-		p.Recipe = untried(tried, story)
+		p.Recipe = untried(tried, dear, story)
 		return fitRecipe(ctx, in, p, story)
 	}
 	doubt(tried, train, truth)
@@ -77,6 +78,7 @@ func fitOwn(ctx context.Context, in models.FitInput, p Params) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	story.Tried = append(story.Tried, dear...)
 	prior := map[string]float64{}
 	for _, c := range kept {
 		prior[c.Name] = c.prior
@@ -94,13 +96,13 @@ func fitOwn(ctx context.Context, in models.FitInput, p Params) (*Model, error) {
 	learnt, err := learnFolds(ctx, folds, LearnOptions{Seed: in.Seed, Workers: in.Workers, Prior: prior, Learner: p.Learner})
 	if errors.Is(err, ErrNothingToLearn) {
 		story.HeldOut = "nothing: nobody has both a history and something to be found; weights are those that hold elsewhere"
-		p.Recipe = untried(tried, story)
+		p.Recipe = untried(tried, dear, story)
 		return fitRecipe(ctx, in, p, story)
 	}
 	if err != nil {
 		return nil, err
 	}
-	story.Cases, story.NDCG, story.Formula = learnt.Cases, learnt.NDCG, learnt.Formula
+	story.Cases, story.NDCG, story.Formula, story.Weighed = learnt.Cases, learnt.NDCG, learnt.Formula, learnt.Why
 	p.Recipe = story.choose(kept, learnt)
 	story.Seconds = clock.seconds()
 	if in.Validate == nil {
@@ -228,9 +230,9 @@ func (s *Story) choose(kept []candidate, l *Learnt) []Choice {
 
 // untried is the recipe where nothing can be held out: what leans on the
 // newest is left out, since nothing shows that it helps.
-func untried(all []candidate, story *Story) []Choice {
+func untried(all []candidate, dear []Tried, story *Story) []Choice {
 	var recipe []Choice
-	story.Tried = nil
+	story.Tried = slices.Clone(dear)
 	for _, c := range all {
 		keep := !leans(c.Choice)
 		if keep {
@@ -296,6 +298,9 @@ func (m *Model) Account() []string {
 	}
 	if s.Formula != "" {
 		lines = append(lines, s.Formula)
+	}
+	if s.Weighed != "" {
+		lines = append(lines, "taken: "+s.Weighed)
 	}
 	for _, t := range s.Tried {
 		verdict := "left out"

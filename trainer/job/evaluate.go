@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/attune-rec/attune/features/dataset"
 	"github.com/attune-rec/attune/models"
@@ -32,7 +33,7 @@ type Evaluate struct {
 	Compare     string   `help:"Show the paired difference of this model to each other one; the last of --model when there are several, \"none\" for no comparison." placeholder:"MODEL"`
 	Segments    bool     `help:"Also by length of history, market and new items." default:"true" negatable:""`
 	HTML        string   `help:"Write the report as a page to this file as well." placeholder:"FILE"`
-	Ties        string   `help:"Where a positive comes among sampled candidates of equal score: ${enum}; drawn also ranks the items of a catalogue in a drawn order within equal scores, and not by row." enum:"last,row,first,drawn" default:"last"`
+	Ties        string   `help:"Where a positive comes among sampled candidates of equal score: last, row, first or drawn; drawn also ranks the items of a catalogue in a drawn order within equal scores, and not by row. Last is the default, drawn with --new-only, where most scores of what knows nothing are equal." enum:",last,row,first,drawn" default:""`
 	On          string   `help:"Judge on: ${enum}." enum:"test,validate" default:"test"`
 	Reasons     int      `name:"test-reasons" help:"With --pipeline: put so many reasons to the test by ranking again without what they rest on." default:"0"`
 }
@@ -112,7 +113,7 @@ func (e *Evaluate) evaluate(env *Env) (*eval.Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := eval.Options{Metrics: metrics, History: e.History, Workers: e.Workers, MaxCases: e.LimitUsers, Seed: e.Seed, Ties: eval.Ties(e.Ties)}
+	options := eval.Options{Metrics: metrics, History: e.History, Workers: e.Workers, MaxCases: e.LimitUsers, Seed: e.Seed, Ties: e.ties()}
 	cases, err := eval.Plan(task, options)
 	if err != nil {
 		return nil, err
@@ -142,6 +143,16 @@ func (e *Evaluate) evaluate(env *Env) (*eval.Report, error) {
 	return report, nil
 }
 
+// ties is the rule of equal scores. The order of rows is that of the files, in
+// which items that many have tend to come early: new items ranked by it would
+// be ranked by what is to be found.
+func (e *Evaluate) ties() eval.Ties {
+	if e.Ties == "" && e.NewOnly {
+		return eval.TiesDrawn
+	}
+	return eval.Ties(e.Ties)
+}
+
 // task is what is judged on: requests on the test see validation as history.
 func (e *Evaluate) task(s *dataset.Split) (eval.Task, error) {
 	if e.On == "validate" {
@@ -164,6 +175,9 @@ func (e *Evaluate) summary(t eval.Task, c *eval.Cases, s *dataset.Split) eval.Su
 	sum := eval.Summarise(t, c)
 	sum.Name, sum.Split, sum.Seed, sum.Remarks = filepath.Base(e.Train), string(e.method()), e.Seed, s.Remarks
 	sum.Train = len(s.Train.Log)
+	if e.NewOnly {
+		sum.Remarks = append(slices.Clone(sum.Remarks), "only items that nobody had in training are ranked; of equal scores: "+string(e.ties()))
+	}
 	if s.Validate != nil {
 		sum.Validate = len(s.Validate.Log)
 	}

@@ -85,23 +85,42 @@ func TestHybridChoosesAndIsKept(t *testing.T) {
 	}
 }
 
-// Among items that nobody has met, popularity knows nothing.
+// Among items that nobody has met, popularity knows nothing: it gets what chance
+// gives, and not what the order of the file would tell it.
 func TestEvaluateNewItemsOnly(t *testing.T) {
 	data := file(t, "halves.csv", halves())
-	raw, _, err := call(t, "evaluate", "--train", data, "--split", "new-items", "--share", "0.3", "--new-only", "--model", "popular,ials", "--metric", "recall@5", "--json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got struct {
-		Dataset struct {
-			ColdItems int `json:"cold_items"`
+	judged := func(more ...string) (cold int, recall float64, remarks string) {
+		t.Helper()
+		raw, _, err := call(t, append([]string{"evaluate", "--train", data, "--split", "new-items", "--share", "0.3", "--new-only", "--model", "popular,ials", "--metric", "recall@5", "--json"}, more...)...)
+		if err != nil {
+			t.Fatal(err)
 		}
-		Models []struct{ Name string }
+		var got struct {
+			Dataset struct {
+				ColdItems int `json:"cold_items"`
+				Remarks   []string
+			}
+			Models []struct {
+				Name    string
+				Metrics map[string]struct{ Value float64 }
+			}
+		}
+		if err := json.Unmarshal([]byte(raw), &got); err != nil {
+			t.Fatal(err)
+		}
+		if len(got.Models) != 2 {
+			t.Fatalf("got %+v, want two models judged", got)
+		}
+		return got.Dataset.ColdItems, got.Models[0].Metrics["recall@5"].Value, strings.Join(got.Dataset.Remarks, "; ")
 	}
-	if err := json.Unmarshal([]byte(raw), &got); err != nil {
-		t.Fatal(err)
+	cold, recall, remarks := judged()
+	if cold == 0 || !strings.Contains(remarks, "of equal scores: drawn") {
+		t.Errorf("got %d items that nobody had and remarks %q", cold, remarks)
 	}
-	if got.Dataset.ColdItems == 0 || len(got.Models) != 2 {
-		t.Errorf("got %+v, want two models judged on items nobody had", got)
+	if _, drawn, _ := judged("--ties", "drawn"); recall != drawn {
+		t.Errorf("got recall %v, want %v as with drawn ties", recall, drawn)
+	}
+	if _, byRow, _ := judged("--ties", "row"); recall == byRow {
+		t.Errorf("got recall %v, the same as in the order of the file", recall)
 	}
 }

@@ -43,51 +43,68 @@ func run() error {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	least := 0
 	var cells []*cell
-	for _, s := range shape.All() {
-		if *shapes != "" && !slices.Contains(strings.Split(*shapes, ","), s.Name) {
-			continue
+	for _, text := range strings.Split(*sizes, ",") {
+		size, err := strconv.Atoi(text)
+		if err != nil || size < 1 {
+			return fmt.Errorf("-sizes has %q: expected numbers above 0", text)
 		}
-		source, err := s.Data(*data)
-		if errors.Is(err, fs.ErrNotExist) {
-			fmt.Fprintf(os.Stderr, "skipped: %v: give -data\n", err)
-			continue
+		if least == 0 {
+			least = size
 		}
-		if err != nil {
-			return err
+		draws := *seeds
+		for n := least; n < size; n *= 10 {
+			draws = max(1, draws/3)
 		}
-		least := 0
-		for at, text := range strings.Split(*sizes, ",") {
-			size, err := strconv.Atoi(text)
-			if err != nil || size < 1 {
-				return fmt.Errorf("-sizes has %q: expected numbers above 0", text)
-			}
-			if at == 0 {
-				least = size
-			}
-			if source.Pairs() < size {
+		for _, s := range shape.All() {
+			if *shapes != "" && !slices.Contains(strings.Split(*shapes, ","), s.Name) {
 				continue
 			}
-			draws := *seeds
-			for n := least; n < size; n *= 10 {
-				draws = max(1, draws/3)
+			c, err := measure(ctx, *data, &s, size, draws, *from)
+			if err != nil {
+				return err
 			}
-			c := newCell(&s, size)
-			for k := range draws {
-				if err := c.draw(ctx, source, *from+uint64(k), runtime.GOMAXPROCS(0)); err != nil { // #nosec G115 -- not negative
-					return fmt.Errorf("%s, %d interactions, draw %d: %w", s.Name, size, k+1, err)
-				}
-			}
-			if c.cases < fewest {
-				fmt.Fprintf(os.Stderr, "left out: %s, %d interactions: %d cases\n", s.Name, size, c.cases)
+			if c == nil {
 				continue
 			}
 			fmt.Println(c.row())
 			cells = append(cells, c)
+			if *write == "" {
+				continue
+			}
+			// After each row: what was measured is kept if the rest is not.
+			if err := os.WriteFile(*write, []byte(page(cells, strings.Join(os.Args[1:], " "))), 0o644); err != nil { // #nosec G306 G703 -- a page for everyone, where the caller wants it
+				return err
+			}
 		}
 	}
-	if *write == "" {
-		return nil
+	return nil
+}
+
+// measure is the cell of a shape and size; nil where the data is not there, too
+// small or gives too few cases.
+func measure(ctx context.Context, data string, s *shape.Shape, size, draws int, from uint64) (*cell, error) {
+	source, err := s.Data(data)
+	if errors.Is(err, fs.ErrNotExist) {
+		fmt.Fprintf(os.Stderr, "skipped: %v: give -data\n", err)
+		return nil, nil
 	}
-	return os.WriteFile(*write, []byte(page(cells, strings.Join(os.Args[1:], " "))), 0o644) // #nosec G306 G703 -- a page for everyone, where the caller wants it
+	if err != nil {
+		return nil, err
+	}
+	if source.Pairs() < size {
+		return nil, nil
+	}
+	c := newCell(s, size)
+	for k := range draws {
+		if err := c.draw(ctx, source, from+uint64(k), runtime.GOMAXPROCS(0)); err != nil { // #nosec G115 -- not negative
+			return nil, fmt.Errorf("%s, %d interactions, draw %d: %w", s.Name, size, k+1, err)
+		}
+	}
+	if c.cases < fewest {
+		fmt.Fprintf(os.Stderr, "left out: %s, %d interactions: %d cases\n", s.Name, size, c.cases)
+		return nil, nil
+	}
+	return c, nil
 }
