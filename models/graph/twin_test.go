@@ -56,7 +56,7 @@ func lowPass(t *testing.T, table *mat.Dense, factors int, item, sharpen float64)
 	var gram mat.SymDense
 	gram.SymOuterK(1, normal.T())
 	var eigen mat.EigenSym
-	if !eigen.Factorize(&gram, true) { //nolint:misspell // gonum's name
+	if !eigen.Factorize(&gram, true) {
 		t.Fatal("no eigenvectors")
 	}
 	var vectors mat.Dense
