@@ -63,12 +63,12 @@ func Import(ctx context.Context, src Source, sink Sink, o Options) (Report, erro
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
-	if err := o.Mapping.check(); err != nil {
+	if err := o.Mapping.Check(); err != nil {
 		return Report{}, err
 	}
-	limit, flagged := &Limit{}, flags{}
+	limit, flagged, costs := &Limit{}, flags{}, newPriceLines(&o.Mapping)
 	measured, shoppers := quantities{}, buyers{}
-	first := &pass{src: src, o: &o, number: 1, limit: limit, flags: flagged, kept: func(rec *Record, _ *Row) error {
+	first := &pass{src: src, o: &o, number: 1, limit: limit, flags: flagged, prices: costs, kept: func(rec *Record, _ *Row) error {
 		measured.add(rec.Event.Quantity)
 		shoppers.add(rec)
 		return nil
@@ -77,13 +77,14 @@ func Import(ctx context.Context, src Source, sink Sink, o Options) (Report, erro
 		return Report{}, fmt.Errorf("import %s: %w", src.Name(), err)
 	}
 	*limit = measured.limit()
+	costs.learnt()
 	found := shoppers.flagged()
 	flagged.set(found)
 	w, err := newStoring(ctx, src, sink, &o)
 	if err != nil {
 		return Report{}, fmt.Errorf("import %s: %w", src.Name(), err)
 	}
-	second := &pass{src: src, o: &o, number: 2, limit: limit, flags: flagged, kept: w.keep, refused: w.refuse}
+	second := &pass{src: src, o: &o, number: 2, limit: limit, flags: flagged, prices: costs, kept: w.keep, refused: w.refuse}
 	if err := second.run(ctx); err != nil {
 		return second.report, fmt.Errorf("import %s: %w", src.Name(), err)
 	}
@@ -105,6 +106,7 @@ type pass struct {
 	number  int
 	limit   *Limit
 	flags   flags
+	prices  *priceLines
 	kept    func(*Record, *Row) error
 	refused func(d *decoder, row *Row, rec *Record, rule, reason string) error
 	report  Report
@@ -126,7 +128,7 @@ func (p *pass) read(ctx context.Context, in Reader) error {
 	if err := in.Bind(d.columns); err != nil {
 		return err
 	}
-	all := rules(&p.o.Mapping, p.o, p.limit, p.flags)
+	all := rules(&p.o.Mapping, p.o, p.limit, p.flags, p.prices)
 	p.report = Report{Source: p.src.Name(), Rules: make([]RuleReport, 1, len(all)+1)}
 	p.report.Rules[0] = RuleReport{Name: unreadable, Description: "rows that cannot be read as the columns say"}
 	for _, r := range all {

@@ -20,6 +20,7 @@ type Mapping struct {
 	Zone         *time.Location     // of times that name none; nil: UTC
 	Layouts      []string           // of times, in Go's notation, tried before the usual ones
 	DecimalComma bool               // 1.234,5 is one thousand two hundred and thirty-four and a half
+	Absent       map[string]Absence // field -> what is done where a row lacks it; others stay without
 	Missing      []string           // values that mean there is none, beside the empty one
 	ItemCode     *regexp.Regexp     // what a product's code looks like; nil: any
 	UpperItem    bool               // letter case in item codes means nothing
@@ -56,7 +57,7 @@ func ParseColumns(s string) (Mapping, error) {
 		}
 		m.Columns[field] = column
 	}
-	return m, m.check()
+	return m, m.Check()
 }
 
 // OnlineRetail is the mapping of the UCI Online Retail data set: invoice lines
@@ -70,7 +71,8 @@ func OnlineRetail() Mapping {
 	}
 }
 
-func (m *Mapping) check() error {
+// Check finds what is wrong with the mapping, and says how to mend it.
+func (m *Mapping) Check() error {
 	fields := Fields()
 	for field := range m.Columns {
 		if name, ok := strings.CutPrefix(field, "attr."); ok && name != "" {
@@ -86,7 +88,7 @@ func (m *Mapping) check() error {
 	if m.Columns["user"] == "" && m.Columns["session"] == "" {
 		return fmt.Errorf("columns: none is named for user or session: add user=COLUMN")
 	}
-	return nil
+	return m.checkAbsent()
 }
 
 // missing is v, or "" when v means that there is none.

@@ -17,11 +17,12 @@ type Record struct {
 	Event     features.Event // without keys
 	User      string         // the shop's ids
 	Session   string
-	Title     string  // what the row calls the item
-	Quantity  int32   // as it came, negative for what was given back
-	Twin      int     // how many equal rows came before
-	Cancelled bool    // the order is a cancellation
-	discount  float64 // taken off the price, in units of the currency
+	Title     string   // what the row calls the item
+	Quantity  int32    // as it came, negative for what was given back
+	Twin      int      // how many equal rows came before
+	Cancelled bool     // the order is a cancellation
+	Absent    []string // fields that the row lacks and the mapping says what to do about
+	discount  float64  // taken off the price, in units of the currency
 	hash      rowHash
 }
 
@@ -56,7 +57,14 @@ func (d *decoder) decode(row *Row, rec *Record) error {
 	for i, f := range d.fields {
 		v := d.m.missing(row.Values[i])
 		if v == "" {
-			continue
+			a, ok := d.m.Absent[f]
+			if ok {
+				rec.Absent = append(rec.Absent, f)
+			}
+			if a.kind != fill {
+				continue
+			}
+			v = a.value
 		}
 		if err := d.field(rec, f, v); err != nil {
 			return &RowError{Line: row.Line, Column: d.columns[i], Reason: err.Error()}

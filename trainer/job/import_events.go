@@ -30,7 +30,8 @@ type ImportEvents struct {
 	Full         bool   `help:"Print every rule with examples."`
 	HTML         string `name:"html" help:"Write the report as a page with bars to this file." placeholder:"FILE"`
 
-	Quarantine []string `enum:"bot,bulk_buyer" help:"Set the rows of flagged shoppers aside, so that nothing is trained on them: bot, bulk_buyer." placeholder:"KIND,..."`
+	Missing    map[string]string `mapsep:"," help:"What to do with rows that lack a field: drop them, fill:VALUE, or, for the price, interpolate it between the item's others: price=interpolate,market=fill:DE,channel=drop." placeholder:"FIELD=WHAT,..."`
+	Quarantine []string          `enum:"bot,bulk_buyer" help:"Set the rows of flagged shoppers aside, so that nothing is trained on them: bot, bulk_buyer." placeholder:"KIND,..."`
 }
 
 // Validate implements kong's check.
@@ -62,7 +63,10 @@ func (c *ImportEvents) mapping() (ingest.Mapping, error) {
 		return m, fmt.Errorf("--zone: %w: expected a name such as Europe/Berlin", err)
 	}
 	m.DecimalComma = m.DecimalComma || c.DecimalComma
-	return m, nil
+	if m.Absent, err = ingest.ParseAbsences(c.Missing); err != nil {
+		return m, fmt.Errorf("--missing: %w", err)
+	}
+	return m, m.Check()
 }
 
 // Run implements the command.
