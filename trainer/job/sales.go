@@ -49,12 +49,27 @@ func (b *Books) purchases(env *Env, f func(st *store.Store, person features.User
 	return err
 }
 
-// sales reads every purchase as a sale named by its fields, and the time just
-// after the latest.
-func (b *Books) sales(env *Env, by []string) (sales []demand.Sale, end time.Time, err error) {
+// separator stands between the fields in the name of a series.
+const separator = " | "
+
+// revenue is a measure of sales: in the currency of the purchase, a series for
+// each. The other is pieces.
+const revenue = "revenue"
+
+// sales reads every purchase as a sale named by its fields, measured in pieces
+// or revenue, and the time just after the latest. Purchases without a price have
+// no revenue.
+func (b *Books) sales(env *Env, by []string, measure string) (sales []demand.Sale, end time.Time, err error) {
 	categories := map[string]string{}
 	err = b.purchases(env, func(st *store.Store, _ features.UserKey, e *features.Event) error {
 		var parts []string
+		amount := math.Max(1, float64(e.Quantity))
+		if measure == revenue {
+			if amount *= e.Price.Units(); amount <= 0 {
+				return nil
+			}
+			parts = append(parts, e.Price.Currency)
+		}
 		for _, field := range by {
 			part := ""
 			switch field {
@@ -85,12 +100,15 @@ func (b *Books) sales(env *Env, by []string) (sales []demand.Sale, end time.Time
 			}
 			parts = append(parts, part)
 		}
-		sales = append(sales, demand.Sale{Time: e.Time, Name: strings.Join(parts, " | "), Amount: math.Max(1, float64(e.Quantity))})
+		sales = append(sales, demand.Sale{Time: e.Time, Name: strings.Join(parts, separator), Amount: amount})
 		if !e.Time.Before(end) {
 			end = e.Time.Add(1)
 		}
 		return nil
 	})
+	if err == nil && len(sales) == 0 {
+		err = fmt.Errorf("no purchase of shop %s has a price: ask for --measure pieces", b.Shop)
+	}
 	return sales, end, err
 }
 

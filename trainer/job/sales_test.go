@@ -48,6 +48,51 @@ func TestDemandOfAShop(t *testing.T) {
 	}
 }
 
+// Revenue is by currency: of what is expected in euro three quarters are of
+// Germany, francs are a whole of their own. What has no price is no revenue.
+func TestRevenueByMarket(t *testing.T) {
+	dir := dataDir(t) // without prices
+	if _, _, err := call(t, "demand", "--data", dir, "--measure", "revenue"); err == nil || !strings.Contains(err.Error(), "--measure pieces") {
+		t.Errorf("got %v, want that no purchase has a price", err)
+	}
+	s, err := store.Open(context.Background(), store.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var events []features.Event
+	for week := range 60 {
+		for _, of := range []struct {
+			market, currency string
+			units            int64
+		}{{"DE", "EUR", 30}, {"FR", "EUR", 10}, {"CH", "CHF", 7}} {
+			at := time.Date(2010, 6, 7, 12, 0, 0, 0, time.UTC).AddDate(0, 0, 7*week)
+			events = append(events, features.Event{
+				ID: of.market + at.String(), Type: features.Purchase, User: features.UserKey{9}, Item: "item-001", Market: of.market, Time: at,
+				Quantity: 2, Price: features.Money{Micros: of.units * 500_000, Currency: of.currency},
+			})
+		}
+	}
+	_, err = s.Append(context.Background(), features.DefaultShop, events)
+	if err := errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	var got demandReport
+	reply(t, &got, "demand", "--data", dir, "--by", "market", "--measure", "revenue", "--weeks", "2")
+	want := map[string][2]float64{"EUR | DE": {30, .75}, "EUR | FR": {10, .25}, "CHF | CH": {7, 1}}
+	if len(got.Forecasts) != len(want) {
+		t.Fatalf("got %+v, want %d series", got.Forecasts, len(want))
+	}
+	for _, f := range got.Forecasts {
+		w := want[f.Name]
+		if math.Abs(f.Past-w[0]) > 1e-9 || math.Abs(f.Share-w[1]) > .01 {
+			t.Errorf("%s: got %v a week, a share of %v, want %v and %v", f.Name, f.Past, f.Share, w[0], w[1])
+		}
+		if f.Year == nil || math.Abs(*f.Year) > 1e-9 || f.Growth == nil || math.Abs(*f.Growth) > .01 {
+			t.Errorf("%s: got growth of %v in a year, %v expected, want none of either", f.Name, f.Year, f.Growth)
+		}
+	}
+}
+
 // Every shopper buys every fourth day, so none stays away for a week.
 func TestCustomersOfAShop(t *testing.T) {
 	dir := dataDir(t)

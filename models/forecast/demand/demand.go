@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"time"
 
@@ -113,9 +114,13 @@ const year = 52
 // Forecast is what to expect of one series.
 type Forecast struct {
 	forecast.Forecast
-	Past   float64 // mean a week over the latest weeks, as many as are forecast
-	Growth float64 // expected over past, less 1; NaN when past is 0
+	Past    float64 // mean a week over the latest weeks, as many as are forecast
+	YearAgo float64 // the same of the same weeks a year before; NaN when the series is younger
+	Growth  float64 // expected over past, less 1; NaN when past is 0
 }
+
+// Expected is the mean of what is forecast, a week.
+func (f *Forecast) Expected() float64 { return mean(f.Mean) }
 
 // Predict forecasts the next weeks of every series within the limits, those of
 // most expected sales first.
@@ -132,7 +137,10 @@ func (t *Table) Predict(ctx context.Context, weeks int, limits Limits, o forecas
 	for i, f := range found {
 		known := t.weeks[places[i]]
 		past := mean(known[max(0, len(known)-weeks):])
-		out[i] = Forecast{Forecast: f, Past: past, Growth: mean(f.Mean)/past - 1}
+		out[i] = Forecast{Forecast: f, Past: past, YearAgo: math.NaN(), Growth: mean(f.Mean)/past - 1}
+		if at := len(known) - year - weeks; at >= 0 {
+			out[i].YearAgo = mean(known[at : at+weeks])
+		}
 	}
 	slices.SortStableFunc(out, func(a, b Forecast) int { return cmp.Compare(mean(b.Mean), mean(a.Mean)) })
 	return out, nil

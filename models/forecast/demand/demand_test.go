@@ -3,6 +3,7 @@ package demand_test
 import (
 	"context"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -70,6 +71,33 @@ func TestCollectBounds(t *testing.T) {
 	}
 	if found[0].Past != 3 {
 		t.Errorf("got %v in the latest week, want 3", found[0].Past)
+	}
+}
+
+// The weeks that are forecast are compared with the same weeks a year before,
+// where those are known.
+func TestPredictLooksAYearBack(t *testing.T) {
+	var sales []demand.Sale
+	sell := func(name string, weeksAgo int, amount float64) {
+		sales = append(sales, demand.Sale{Time: end.Add(-time.Duration(weeksAgo) * demand.Week), Name: name, Amount: amount})
+	}
+	for ago := 1; ago <= 60; ago++ {
+		sell("old", ago, float64(ago))
+	}
+	for ago := 1; ago <= 53; ago++ {
+		sell("young", ago, 5)
+	}
+	found, err := demand.Collect(slices.Values(sales), end).Predict(t.Context(), 2, demand.Standard(), forecast.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range found {
+		switch {
+		case f.Name == "old" && (f.Past != 1.5 || f.YearAgo != 53.5):
+			t.Errorf("old: got %v of late and %v a year ago, want 1.5 and the mean of weeks 53 and 54", f.Past, f.YearAgo)
+		case f.Name == "young" && !math.IsNaN(f.YearAgo):
+			t.Errorf("young: got %v a year ago, want none: one of the weeks is not known", f.YearAgo)
+		}
 	}
 }
 
