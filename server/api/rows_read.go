@@ -38,8 +38,10 @@ func split[M proto.Message](value []byte, list string, most int, fresh func() M)
 		return whole(fmt.Errorf("expected at most %d bytes: got %d", mostRow, len(value)))
 	}
 	top, ok := outer(value, list)
-	raws := []json.RawMessage{value}
-	if ok {
+	var raws []json.RawMessage // not the row's own bytes: reading into it writes there
+	if !ok {
+		raws = []json.RawMessage{value}
+	} else {
 		if err := json.Unmarshal(top[list], &raws); err != nil {
 			return whole(fmt.Errorf("%s: expected a list: %w", list, err))
 		}

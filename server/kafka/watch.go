@@ -11,11 +11,16 @@ type state struct {
 	mu    sync.Mutex
 	known bool // whether well was ever said
 	well  bool
-	said  map[string]time.Time // when which trouble was logged last
+	said  map[string]remark // of which trouble what was logged last
+}
+
+type remark struct {
+	at   time.Time
+	text string
 }
 
 // watch asks the brokers now and then how far the group is, and says when they
-// begin or cease to answer.
+// begin or cease to answer, be it that a topic is not there.
 func (k *Connector) watch(ctx context.Context) {
 	tick := time.NewTicker(k.limits.look)
 	defer tick.Stop()
@@ -59,19 +64,25 @@ func (k *Connector) answers(well bool) {
 	k.metrics.up(well)
 	k.o.Health(well)
 	if well {
-		k.o.Logger.Info("kafka: brokers answer, topics are collected", "brokers", k.o.Flags.Brokers, "group", k.o.Flags.Group, "topics", k.o.Flags.Topics)
+		k.o.Logger.Info("kafka: the topics are collected", "brokers", k.o.Flags.Brokers, "group", k.o.Flags.Group, "topics", k.o.Flags.Topics)
 	}
 }
 
-// trouble counts an error, and logs it unless one of its kind was logged lately.
+// trouble counts an error, and logs it unless one of its kind was logged lately:
+// the same a minute ago, or another some seconds ago.
 func (k *Connector) trouble(what string, err error) {
 	k.metrics.failed(what)
+	now := remark{time.Now(), err.Error()}
 	k.state.mu.Lock()
-	now := time.Now()
-	silent := now.Sub(k.state.said[what]) < k.limits.remind
+	last, again := k.state.said[what]
+	wait := k.limits.remind
+	if last.text != now.text {
+		wait /= 10
+	}
+	silent := again && now.at.Sub(last.at) < wait
 	if !silent {
 		if k.state.said == nil {
-			k.state.said = map[string]time.Time{}
+			k.state.said = map[string]remark{}
 		}
 		k.state.said[what] = now
 	}
@@ -83,7 +94,7 @@ func (k *Connector) trouble(what string, err error) {
 
 // troubles says what each kind is.
 var troubles = map[string]string{ //nolint:gochecknoglobals // a table
-	"brokers": "the brokers do not answer",
+	"brokers": "nothing is collected",
 	"fetch":   "records cannot be read",
 	"store":   "records cannot be stored",
 	"commit":  "what was read cannot be noted in Kafka",
