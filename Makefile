@@ -43,7 +43,7 @@ lint: ## The linter
 
 .PHONY: arch
 arch: ## Imports go one way; never from the test cache
-	$(GO) test -count=1 ./server -run 'Imports|Vocabulary|Milvus|TopLevel|Policy'
+	$(GO) test -count=1 ./server -run 'Imports|Vocabulary|Milvus|Kafka|TopLevel|Policy'
 
 .PHONY: race
 race: ## Short tests under the race detector, of the packages that share anything

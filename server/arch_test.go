@@ -81,6 +81,18 @@ func TestMilvusStaysInItsRoom(t *testing.T) {
 	}
 }
 
+// Tests that publish may use the library, too.
+func TestKafkaStaysInItsRoom(t *testing.T) {
+	for _, line := range goList(t, `{{.ImportPath}} {{join .Imports " "}}`) {
+		fields := strings.Fields(line)
+		for _, imp := range fields[1:] {
+			if strings.HasPrefix(imp, "github.com/twmb/") && !strings.HasPrefix(fields[0], module+"server/kafka") {
+				t.Errorf("%s imports %s: the library stays in server/kafka", fields[0], imp)
+			}
+		}
+	}
+}
+
 func TestTopLevelIsFixed(t *testing.T) {
 	root := repositoryRoot(t)
 	out, err := exec.Command("git", "-C", root, "ls-files").Output()

@@ -62,9 +62,12 @@ func (s *Events) Refused(ctx context.Context, m proto.Message, why error) {
 		return
 	}
 	ev := eventFromProto(shop, r.GetEvent(), names, s.Collector.Now())
-	refusal := &collect.Refusal{Rule: "invalid", Reason: whyRefused(why)}
+	refusal := &collect.Refusal{Rule: ruleInvalid, Reason: whyRefused(why)}
 	s.Collector.Bury(ctx, shop, []store.DeadLetter{collect.Letter("Collect", refusal, &ev, rawEvent(r.GetEvent()))})
 }
+
+// ruleInvalid is the rule of what breaks the API's own rules.
+const ruleInvalid = "invalid"
 
 // whyRefused is a reason that is safe to keep: an error may quote what it
 // refuses.
@@ -92,9 +95,10 @@ type taking struct {
 	raw      []*attunev1.Event
 	index    []int64 // in the batch or stream
 	dead     []store.DeadLetter
-	sequence int64 // of the last event stored
-	why      error // the last event refused
-	again    bool  // what is refused is kept already
+	sequence int64    // of the last event stored
+	why      error    // the last event refused
+	again    bool     // what is refused is kept already
+	rows     []origin // what the events came from, by index, where nobody waits to be told; nil: a caller does
 }
 
 func (s *Events) take(ctx context.Context, shop features.ShopID, source string) (*taking, error) {
@@ -125,10 +129,19 @@ func (t *taking) add(index int64, e *attunev1.Event) {
 		if t.again {
 			return
 		}
-		t.dead = append(t.dead, collect.Letter(t.source, &collect.Refusal{Rule: "invalid", Reason: whyRefused(err)}, &ev, rawEvent(e)))
+		t.bury(index, &collect.Refusal{Rule: ruleInvalid, Reason: whyRefused(err)}, &ev, e)
 		return
 	}
 	t.events, t.raw, t.index = append(t.events, ev), append(t.raw, e), append(t.index, index)
+}
+
+// bury keeps a refused event for the morgue.
+func (t *taking) bury(index int64, why *collect.Refusal, ev *features.Event, e *attunev1.Event) {
+	letter := collect.Letter(t.source, why, ev, rawEvent(e))
+	if t.rows != nil {
+		t.rows[index].sign(&letter)
+	}
+	t.dead = append(t.dead, letter)
 }
 
 func (t *taking) refuse(index int64, id string, err error) {
@@ -143,13 +156,14 @@ func (t *taking) refuse(index int64, id string, err error) {
 
 // store makes what was added durable.
 func (t *taking) store(ctx context.Context) error {
-	t.s.Collector.Bury(ctx, t.shop, t.dead)
-	t.dead = t.dead[:0]
+	if err := t.buried(ctx); err != nil {
+		return err
+	}
 	if len(t.events) == 0 {
 		return nil
 	}
 	raw := func(i int) []byte { return rawEvent(t.raw[i]) }
-	if t.again {
+	if t.again || t.rows != nil {
 		raw = nil
 	}
 	outcomes, err := t.s.Collector.Collect(ctx, t.shop, t.source, t.events, raw)
@@ -160,6 +174,9 @@ func (t *taking) store(ctx context.Context) error {
 		switch o := &outcomes[i]; {
 		case o.Refused != nil:
 			t.refuse(t.index[i], t.events[i].ID, o.Refused)
+			if t.rows != nil {
+				t.bury(t.index[i], o.Refused, &t.events[i], t.raw[i])
+			}
 		case o.Duplicate:
 			t.out.Duplicates++
 			t.sequence = o.Seq
@@ -169,7 +186,19 @@ func (t *taking) store(ctx context.Context) error {
 		}
 	}
 	t.events, t.raw, t.index = t.events[:0], t.raw[:0], t.index[:0]
-	return nil
+	return t.buried(ctx)
+}
+
+// buried makes what was refused durable. A caller is told of it in any case; of
+// rows nobody is, so that they are not taken when it cannot be.
+func (t *taking) buried(ctx context.Context) (err error) {
+	if t.rows != nil {
+		err = t.s.Collector.Keep(ctx, t.shop, t.dead)
+	} else {
+		t.s.Collector.Bury(ctx, t.shop, t.dead)
+	}
+	t.dead = t.dead[:0]
+	return err
 }
 
 // maxRaw is how much of a refused event is kept: four times what a valid one

@@ -16,6 +16,7 @@ import (
 
 	"github.com/attune-rec/attune/models/vector/milvus"
 	"github.com/attune-rec/attune/server/auth"
+	"github.com/attune-rec/attune/server/kafka"
 )
 
 // Config is the server's configuration: flags, ATTUNE_* variables and a YAML
@@ -25,6 +26,7 @@ type Config struct {
 	Releases string `help:"Releases: a folder or a bucket's URL. Default: releases in the data directory." placeholder:"WHERE"`
 
 	Milvus milvus.Flags `embed:"" prefix:"milvus-"`
+	Kafka  kafka.Flags  `embed:"" prefix:"kafka-"`
 	Care   `embed:""`
 	Trust  `embed:""`
 
@@ -95,6 +97,9 @@ func (c *Config) Validate() error {
 	}
 	if err := c.Milvus.Check(); err != nil {
 		return fmt.Errorf("--milvus-...: %w", err)
+	}
+	if err := c.Kafka.Check(); err != nil {
+		return fmt.Errorf("--kafka-%w", err)
 	}
 	if wrong := c.Trust.wrong(); wrong != "" {
 		return fmt.Errorf("--%s", wrong)

@@ -56,6 +56,9 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 	wg.Go(func() { s.follow(ctx) })
 	wg.Go(func() { s.risk.Run(ctx) })
 	wg.Go(func() { s.retain(ctx) })
+	if s.kafka != nil {
+		wg.Go(func() { s.kafka.Run(ctx) })
+	}
 	if s.judge != nil {
 		wg.Go(func() { s.judge.Run(ctx, lookEvery) })
 	}
@@ -222,7 +225,7 @@ func (s *Server) serving(yes bool) {
 }
 
 func (s *Server) healthz(w http.ResponseWriter, r *http.Request) {
-	resp, err := s.health.Check(r.Context(), &healthpb.HealthCheckRequest{})
+	resp, err := s.health.Check(r.Context(), &healthpb.HealthCheckRequest{Service: r.URL.Query().Get("service")})
 	status := healthpb.HealthCheckResponse_UNKNOWN
 	if err == nil {
 		status = resp.GetStatus()

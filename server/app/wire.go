@@ -37,6 +37,7 @@ import (
 	"github.com/attune-rec/attune/server/gateway"
 	"github.com/attune-rec/attune/server/guard"
 	"github.com/attune-rec/attune/server/journal"
+	"github.com/attune-rec/attune/server/kafka"
 	"github.com/attune-rec/attune/server/lately"
 	"github.com/attune-rec/attune/server/live"
 	"github.com/attune-rec/attune/server/privacy"
@@ -65,8 +66,9 @@ type Server struct {
 	releases release.Store
 	engines  *engine.Engines
 	breakers *breaker.Set
-	cluster  *milvus.Cluster // nil: none
-	judge    *canary.Watcher // nil: nobody judges releases
+	cluster  *milvus.Cluster  // nil: none
+	judge    *canary.Watcher  // nil: nobody judges releases
+	kafka    *kafka.Connector // nil: no Kafka
 	rules    *steer.Keeper
 	set      *live.Set[*engine.Engine]
 	journal  *journal.Journal
@@ -142,7 +144,10 @@ func Build(ctx context.Context, c Config, log *slog.Logger, version string) (s *
 	if err != nil {
 		return s, err
 	}
-	return s, s.servers(ctx, services)
+	if err := s.servers(ctx, services); err != nil {
+		return s, err
+	}
+	return s, s.connector(services)
 }
 
 func (s *Server) closing(f func() error) { s.closers = append(s.closers, f) }

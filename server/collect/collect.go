@@ -252,12 +252,22 @@ func Letter(source string, r *Refusal, e *features.Event, raw []byte) store.Dead
 // Bury keeps refused events with the reason. Where the store would not, they
 // are counted and logged: their sender was told in any case.
 func (c *Collector) Bury(ctx context.Context, shop features.ShopID, letters []store.DeadLetter) {
-	if len(letters) == 0 {
-		return
-	}
-	c.events.WithLabelValues(refused).Add(float64(len(letters)))
-	if err := c.o.Morgue.PutDead(ctx, shop, letters); err != nil {
+	if err := c.Keep(ctx, shop, letters); err != nil {
+		c.events.WithLabelValues(refused).Add(float64(len(letters)))
 		c.events.WithLabelValues(unburied).Add(float64(len(letters)))
 		c.o.Logger.Error("refused events could not be kept", "shop", shop, "events", len(letters), "error", err)
 	}
+}
+
+// Keep is Bury for events whose sender nobody tells: they are counted as refused
+// once they are kept, and an error means that none is.
+func (c *Collector) Keep(ctx context.Context, shop features.ShopID, letters []store.DeadLetter) error {
+	if len(letters) == 0 {
+		return nil
+	}
+	if err := c.o.Morgue.PutDead(ctx, shop, letters); err != nil {
+		return err
+	}
+	c.events.WithLabelValues(refused).Add(float64(len(letters)))
+	return nil
 }

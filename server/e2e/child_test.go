@@ -23,6 +23,7 @@ import (
 const (
 	childDir    = "ATTUNE_E2E_DIR"
 	childMemory = "ATTUNE_E2E_DATA_LIMIT" // bytes of writable memory at most
+	childKafka  = "ATTUNE_E2E_KAFKA"      // a broker to collect from
 )
 
 // served serves the directory that the environment names, in a process of its
@@ -40,6 +41,9 @@ func served() bool {
 	}
 	c := config(dir)
 	c.MaxMessage = 8 << 20
+	if broker := os.Getenv(childKafka); broker != "" {
+		c.Kafka = fromKafka(broker)
+	}
 	s, err := app.Build(context.Background(), c, quiet(), "test")
 	if err == nil {
 		err = s.Run(context.Background(), func() { fmt.Println("serves", s.GRPC(), s.HTTP(), s.Admin()) })
