@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -26,7 +27,7 @@ func put(t *testing.T, cl *milvus.Client, n milvus.Name, r milvus.Rows) *milvus.
 	if err := cl.Put(context.Background(), n, r, nil); err != nil {
 		t.Fatalf("put: %v", err)
 	}
-	x, err := cl.Open(context.Background(), n, r.Vectors, r.Dim)
+	x, err := cl.Open(context.Background(), n, r)
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
@@ -72,38 +73,72 @@ func conformance(t *testing.T, cl *milvus.Client) {
 			x := put(t, cl, n, milvus.Rows{Vectors: vecs, Dim: dim})
 			return vector.WithTail(dropping{x, func() error { return cl.Drop(context.Background(), n) }}, len(vecs)/dim, dim)
 		},
-		BuildAttr: func(t *testing.T, vecs []float32, dim int, attr map[string][]string) models.Index {
+		BuildAttr: func(t *testing.T, vecs []float32, dim int, attr map[string][][]string) models.Index {
 			n := name
 			n.Version = fmt.Sprint("words-", count.Add(1))
-			x := put(t, cl, n, milvus.Rows{Vectors: vecs, Dim: dim, Attr: attr})
+			x := put(t, cl, n, milvus.Rows{Vectors: vecs, Dim: dim, Attr: saying(attr)})
 			return dropping{x, func() error { return cl.Drop(context.Background(), n) }}
 		},
 	})
 }
 
-func attributes(t *testing.T, cl *milvus.Client) {
-	const n, dim = 2000, 8
-	vecs := vectortest.Vectors(n, dim, 1)
-	markets := make([]string, n)
-	for i := range markets {
-		markets[i] = []string{"us", "de", `"quo\ted"`, "日本"}[i%4]
+// saying is the values of rows as they are published.
+func saying(attr map[string][][]string) map[string]func(row int) []string {
+	of := map[string]func(int) []string{}
+	for name, values := range attr {
+		of[name] = func(row int) []string { return values[row] }
 	}
-	x := put(t, cl, milvus.Name{Shop: "s", Model: "m", Version: "1"}, milvus.Rows{Vectors: vecs, Dim: dim, Attr: map[string][]string{"market": markets}})
-	for _, want := range []string{"us", `"quo\ted"`, "日本"} {
-		w := models.Where{Allow: features.NewBitmap(n), Attr: map[string][]string{"market": {want}, "unknown": {"x"}}}
-		for i, m := range markets {
-			if m == want {
-				w.Allow.Set(features.Row(i))
+	return of
+}
+
+// Filters in words, of as many rows as a search by name could not do at once: they
+// pass everything, something and nothing of what the words let through.
+func attributes(t *testing.T, cl *milvus.Client) {
+	const n, dim, k = 20000, 8, 50
+	vecs := vectortest.Vectors(n, dim, 1)
+	truth, err := vector.NewExact(vecs, dim, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := vectortest.Vectors(1, dim, 2)
+	order, err := truth.Search(context.Background(), q, n, models.Where{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	market, category := make([][]string, n), make([][]string, n) // the farther, the deeper in the catalogue
+	for i, h := range order {
+		market[h.Row] = [][]string{{"us", "de"}, {"*"}, {`"quo\ted"`}, {"日本", "us"}}[i%4]
+		category[h.Row] = []string{fmt.Sprint("aisle ", i*10/n), fmt.Sprint("aisle ", i*10/n, "/shelf ", i*1000/n)}
+	}
+	of := milvus.Name{Shop: "s", Model: "m", Version: "1"}
+	rows := milvus.Rows{Vectors: vecs, Dim: dim, Attr: saying(map[string][][]string{"market": market, "category": category})}
+	x := put(t, cl, of, rows)
+	for what, attr := range map[string]map[string][]string{
+		"a market": {"market": {"us", "*"}}, "one in quotes": {"market": {`"quo\ted"`}}, "another script": {"market": {"日本"}},
+		"the farthest aisle": {"category": {"aisle 9"}}, "the farthest shelf": {"category": {"aisle 9/shelf 999"}},
+		"far aisles in a market": {"category": {"aisle 7", "aisle 9"}, "market": {"us", "*"}}, "a shelf in a market": {"category": {"aisle 9/shelf 950"}, "market": {"de"}},
+		"words of nothing": {"category": {"aisle 9/shelf 950"}, "unknown": {"x"}}, "nothing": {"market": {"fr"}},
+	} {
+		said := features.NewBitmap(n)
+		for i := range n {
+			any := func(name string, has []string) bool {
+				return attr[name] == nil || slices.ContainsFunc(has, func(v string) bool { return slices.Contains(attr[name], v) })
+			}
+			if any("market", market[i]) && any("category", category[i]) {
+				said.Set(features.Row(i))
 			}
 		}
-		hits, err := x.Search(context.Background(), vecs[:dim], 50, w, nil)
-		if err != nil || len(hits) != 50 {
-			t.Fatalf("%s: got %d hits, %v, want 50", want, len(hits), err)
-		}
-		for _, h := range hits {
-			if markets[h.Row] != want {
-				t.Errorf("%s: got row %d of market %s", want, h.Row, markets[h.Row])
+		some, other := said.Clone(), said.Clone() // fewer than the words say; and some that they do not
+		for i := range n {
+			if i%10 != 0 {
+				some.Clear(features.Row(i))
 			}
+			if i%97 == 0 {
+				other.Set(features.Row(i))
+			}
+		}
+		for which, allow := range map[string]*features.Bitmap{"": said, ", a tenth of them": some, ", and others": other} {
+			found(t, x, truth, q, k, what+which, models.Where{Allow: allow, Attr: attr})
 		}
 	}
 	none, err := x.Search(context.Background(), vecs[:dim], 5, models.Where{Attr: map[string][]string{"market": {"fr"}}}, nil)
@@ -112,6 +147,49 @@ func attributes(t *testing.T, cl *milvus.Client) {
 	}
 	if !x.Remote() {
 		t.Error("it is not remote")
+	}
+	rows.Attr = saying(map[string][][]string{"market": category, "category": market})
+	other, err := cl.Open(context.Background(), of, rows)
+	if err != nil {
+		t.Fatalf("open with other words: %v, want it searched without", err)
+	}
+	far := features.NewBitmap(n)
+	for _, h := range order[n-200:] {
+		far.Set(h.Row)
+	}
+	found(t, other, truth, q, k, "without words", models.Where{Allow: far, Attr: map[string][]string{"market": {"us"}}})
+	if _, err := other.Search(context.Background(), q, 5, models.Where{Attr: map[string][]string{"market": {"us"}}}, nil); !errors.Is(err, milvus.ErrQuery) {
+		t.Errorf("words that the collection was not told: got %v, want ErrQuery", err)
+	}
+}
+
+// found holds what x finds to what an exact index does: as many, and .95 of them.
+func found(t *testing.T, x, truth models.Index, q []float32, k int, what string, w models.Where) {
+	t.Helper()
+	want, err := truth.Search(context.Background(), q, k, w, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := x.Search(context.Background(), q, k, w, nil)
+	if err != nil || len(got) != len(want) {
+		t.Errorf("%s: got %d hits, %v, want %d", what, len(got), err, len(want))
+		return
+	}
+	rows := map[features.Row]bool{}
+	for _, h := range want {
+		rows[h.Row] = true
+	}
+	same := 0
+	for _, h := range got {
+		if !w.Passes(h.Row) {
+			t.Errorf("%s: got row %d, which does not pass", what, h.Row)
+		}
+		if rows[h.Row] {
+			same++
+		}
+	}
+	if same < len(want)*95/100 {
+		t.Errorf("%s: got %d of the best %d, want .95 of them", what, same, len(want))
 	}
 }
 
@@ -140,27 +218,7 @@ func largeFilters(t *testing.T, cl *milvus.Client) {
 		}
 	}
 	for what, w := range map[string]models.Where{"half": {Allow: half}, "the farthest half": {Allow: far}, "without half": {Deny: half}} {
-		got, err := x.Search(context.Background(), q, k, w, nil)
-		if err != nil || len(got) != k {
-			t.Fatalf("%s: got %d hits, %v, want %d", what, len(got), err, k)
-		}
-		want, err := truth.Search(context.Background(), q, k, w, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		rows := map[features.Row]bool{}
-		for _, h := range want {
-			rows[h.Row] = true
-		}
-		found := 0
-		for _, h := range got {
-			if rows[h.Row] {
-				found++
-			}
-		}
-		if found < k*95/100 {
-			t.Errorf("%s: got recall %.2f, want .95", what, float64(found)/k)
-		}
+		found(t, x, truth, q, k, what, w)
 	}
 }
 
@@ -230,7 +288,7 @@ func publish(t *testing.T, cl *milvus.Client) {
 	one, _ := of(1)
 	two, rows2 := of(2)
 	three, rows3 := of(3)
-	if _, err := cl.Open(ctx, one, rows2.Vectors, dim); !errors.Is(err, milvus.ErrMilvus) {
+	if _, err := cl.Open(ctx, one, rows2); !errors.Is(err, milvus.ErrMilvus) {
 		t.Errorf("release 1 after 3: got %v, want it dropped", err)
 	}
 	if err := cl.Drop(ctx, three); !errors.Is(err, milvus.ErrPublished) {
@@ -245,7 +303,7 @@ func publish(t *testing.T, cl *milvus.Client) {
 	if got, ok, err := cl.Published(ctx, two); err != nil || !ok {
 		t.Errorf("published: got %q, %v, %v", got, ok, err)
 	}
-	x, err := cl.Open(ctx, two, rows2.Vectors, dim)
+	x, err := cl.Open(ctx, two, rows2)
 	if err != nil {
 		t.Fatalf("open after the roll back: %v", err)
 	}
@@ -255,7 +313,7 @@ func publish(t *testing.T, cl *milvus.Client) {
 	if err := cl.Drop(ctx, three); err != nil {
 		t.Errorf("drop of what is published no more: %v", err)
 	}
-	if _, err := cl.Open(ctx, two, rows2.Vectors[:dim], dim); !errors.Is(err, milvus.ErrMismatch) {
+	if _, err := cl.Open(ctx, two, milvus.Rows{Vectors: rows2.Vectors[:dim], Dim: dim}); !errors.Is(err, milvus.ErrMismatch) {
 		t.Errorf("open with other rows: got %v, want ErrMismatch", err)
 	}
 }
@@ -271,7 +329,7 @@ func database(t *testing.T, s *milvustest.Real, cl *milvus.Client) {
 	n := milvus.Name{Shop: "s", Model: "m", Version: "db"}
 	vecs := vectortest.Vectors(10, 4, 1)
 	put(t, other, n, milvus.Rows{Vectors: vecs, Dim: 4})
-	if _, err := cl.Open(context.Background(), n, vecs, 4); !errors.Is(err, milvus.ErrMilvus) {
+	if _, err := cl.Open(context.Background(), n, milvus.Rows{Vectors: vecs, Dim: 4}); !errors.Is(err, milvus.ErrMilvus) {
 		t.Errorf("another database's collection: got %v, want ErrMilvus", err)
 	}
 	if _, err := milvus.Connect(context.Background(), milvus.Config{Address: s.Address, Database: "absent", Dial: 3 * time.Second}); !errors.Is(err, milvus.ErrMilvus) {
@@ -356,8 +414,7 @@ func TestRowsAreChecked(t *testing.T) {
 	var cl milvus.Client
 	for what, r := range map[string]milvus.Rows{
 		"none": {Dim: 3}, "ragged": {Vectors: make([]float32, 4), Dim: 3}, "NaN": {Vectors: []float32{float32(math.NaN())}, Dim: 1},
-		"attribute's name":   {Vectors: make([]float32, 1), Dim: 1, Attr: map[string][]string{"a b": {"x"}}},
-		"attribute's length": {Vectors: make([]float32, 1), Dim: 1, Attr: map[string][]string{"a": nil}},
+		"attribute's name": {Vectors: make([]float32, 1), Dim: 1, Attr: saying(map[string][][]string{"a b": {{"x"}}})},
 	} {
 		if err := cl.Put(context.Background(), name, r, nil); !errors.Is(err, milvus.ErrRows) {
 			t.Errorf("%s: got %v, want ErrRows", what, err)
