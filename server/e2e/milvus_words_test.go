@@ -39,7 +39,7 @@ func wide() []features.Item {
 		default:
 			it.Markets = []string{"France"}
 		}
-		it.Category = []string{fmt.Sprint("Aisle ", i%2, i*5/wideThings), fmt.Sprint("Shelf ", i*150/wideThings)}
+		it.Category = []string{fmt.Sprintf("Aisle %d%d", i%2, i*5/wideThings), fmt.Sprint("Shelf ", i*150/wideThings)}
 		all[i] = it
 	}
 	return all

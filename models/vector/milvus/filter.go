@@ -20,6 +20,8 @@ const (
 	// scannedShare: Milvus scans what passes when it is one row in so many or
 	// less, and finds the best of it. Of more it walks its graph, and finds few.
 	scannedShare = 16
+	// scannedRows take Milvus about as long to scan as one more hit of a walk.
+	scannedRows = 32
 	// namedShare: one row in so many may be named by one expression.
 	namedShare = 32
 	// mostBeside: words that let so many times the rows through that pass are of no
@@ -107,18 +109,21 @@ func (f *filter) say(said []uint64, expr string) {
 }
 
 // narrowed appends the k best that pass to dst. Where many pass it walks the graph
-// for as many hits as should leave k. When they do not, what passes lies away from
-// the query, and Milvus is made to scan it: as the words say where those say about
-// what passes, a stretch of rows at a time, and row by row otherwise.
+// for as many hits as should leave k. When they do not, since what passes lies away
+// from the query, or where a walk for so many takes longer, Milvus is made to scan
+// it: as the words say where those say about what passes, a stretch of rows at a
+// time, and row by row otherwise.
 func (x *Index) narrowed(ctx context.Context, vec []float32, k int, f filter, dst *[]models.Hit) error {
 	start := len(*dst)
 	within := count(f.said)
 	worded := f.said != nil && within <= mostBeside*f.inside
-	if f.inside > max(x.n/namedShare, 1) && (!worded || within > x.n/scannedShare) {
+	want := overfetch(k, x.n, f.allowed)
+	scans := worded && within <= max(x.n/scannedShare, scannedRows*want)
+	if !scans && f.inside > max(x.n/namedShare, 1) {
 		wide := f
 		wide.expr = ""
 		got := [][]models.Hit{(*dst)[:start]}
-		passed, err := x.ask(ctx, vec, overfetch(k, x.n, f.allowed), k, wide, got)
+		passed, err := x.ask(ctx, vec, want, k, wide, got)
 		if err != nil {
 			return err
 		}

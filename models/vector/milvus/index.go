@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/pace"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/linalg"
 	sdk "github.com/milvus-io/milvus-sdk-go/v2/client"
@@ -71,10 +72,10 @@ func (c *Client) open(ctx context.Context, name Name, r Rows, said *words) (*Ind
 		return nil, fmt.Errorf("open %s: %w: it has %d rows, the release %d: fill it again with 'trainer promote'", collection, ErrMismatch, rows, x.n)
 	}
 	if said == nil {
-		said = newWords(x.n, r.Attr)
+		said = newWords(pace.Of(ctx), x.n, r.Attr)
 	}
 	if x.words = said; isSaid != said.fingerprint() {
-		x.words = newWords(x.n, nil)
+		x.words = newWords(nil, x.n, nil)
 	}
 	return x, nil
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/pace"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/linalg"
 	sdk "github.com/milvus-io/milvus-sdk-go/v2/client"
@@ -103,7 +104,7 @@ func (c *Client) Put(ctx context.Context, name Name, r Rows, progress func(done,
 	if err := c.Drop(ctx, name); err != nil {
 		return err
 	}
-	collection, said := name.collection(), newWords(r.count(), r.Attr)
+	collection, said := name.collection(), newWords(pace.Of(ctx), r.count(), r.Attr)
 	err := c.steps(ctx, collection, []step{
 		{"create", c.c.Admin, func(ctx context.Context) error {
 			return c.sdk.CreateCollection(ctx, r.schema(collection, said), int32(c.c.Shards), sdk.WithConsistencyLevel(levels[c.c.Consistency]))

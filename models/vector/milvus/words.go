@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/attune-rec/attune/features/pace"
 )
 
 // words is what the rows of a collection are said to be, by attribute. A
@@ -36,19 +38,20 @@ type attribute struct {
 // mostSaid is how many expressions are remembered, at an eighth of a byte a row each.
 const mostSaid = 64
 
-func newWords(rows int, attr map[string]func(row int) []string) *words {
+func newWords(job *pace.Job, rows int, attr map[string]func(row int) []string) *words {
 	w := &words{rows: rows, of: map[string]*attribute{}, said: map[string][]uint64{}}
 	for name, values := range attr {
-		w.of[name] = newAttribute(rows, values)
+		w.of[name] = newAttribute(job, rows, values)
 	}
 	return w
 }
 
-func newAttribute(rows int, values func(row int) []string) *attribute {
+func newAttribute(job *pace.Job, rows int, values func(row int) []string) *attribute {
 	a := &attribute{class: make([]int32, rows), with: map[string][]int32{}}
 	known := map[string]int32{}
 	var key []byte
 	for i := range a.class {
+		job.Step()
 		list := values(i)
 		key = key[:0]
 		for _, v := range list {
