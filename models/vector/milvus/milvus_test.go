@@ -121,10 +121,10 @@ func attributes(t *testing.T, cl *milvus.Client) {
 	} {
 		said := features.NewBitmap(n)
 		for i := range n {
-			any := func(name string, has []string) bool {
+			one := func(name string, has []string) bool {
 				return attr[name] == nil || slices.ContainsFunc(has, func(v string) bool { return slices.Contains(attr[name], v) })
 			}
-			if any("market", market[i]) && any("category", category[i]) {
+			if one("market", market[i]) && one("category", category[i]) {
 				said.Set(features.Row(i))
 			}
 		}

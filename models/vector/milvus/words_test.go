@@ -47,14 +47,14 @@ func TestWordsAgainstTwin(t *testing.T) {
 				}
 			}
 		}
-		print := w.fingerprint()
-		if again := newWords(nil, rows, attr).fingerprint(); again != print {
-			t.Errorf("the same words: got fingerprints %s and %s", print, again)
+		known := w.fingerprint()
+		if again := newWords(nil, rows, attr).fingerprint(); again != known {
+			t.Errorf("the same words: got fingerprints %s and %s", known, again)
 		}
 		at := rng.IntN(rows)
 		said["kind"][at] = append(slices.Clone(said["kind"][at]), "another")
-		if other := newWords(nil, rows, attr).fingerprint(); other == print {
-			t.Errorf("other words: got the fingerprint %s again", print)
+		if other := newWords(nil, rows, attr).fingerprint(); other == known {
+			t.Errorf("other words: got the fingerprint %s again", known)
 		}
 		if none := newWords(nil, rows, nil).fingerprint(); none != "" {
 			t.Errorf("no words: got fingerprint %s, want none", none)

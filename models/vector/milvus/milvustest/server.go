@@ -106,7 +106,7 @@ func (s *Server) Tamper() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.collections {
-		c.schema.Description += " of another training"
+		c.schema.Description = "another training's " + c.schema.Description
 		for i := range c.vecs {
 			c.vecs[i] = -c.vecs[i]
 		}
