@@ -75,7 +75,8 @@ func stockWide(t *testing.T) string {
 // lie; an item that changes its market or category is right in the next answer,
 // and after a restart.
 func TestMilvusWords(t *testing.T) {
-	address, asked := "", func() map[string]int { return nil }
+	var address string
+	asked := func() map[string]int { return nil }
 	if milvustest.Available() {
 		address = milvustest.Start(t).Address
 	} else {
