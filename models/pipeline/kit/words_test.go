@@ -3,6 +3,7 @@ package kit_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -86,5 +87,45 @@ func TestWordsHoldForWhatIsEligible(t *testing.T) {
 	r.Market = "DE"
 	if _, err := run(t, rec, r, pipeline.Options{}, near); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What is narrowed by anything else than words is in the eligible rows alone: stock,
+// what is hidden, left out or dear, and categories that are kept back.
+func TestWordsLeaveTheRestToTheRows(t *testing.T) {
+	costs := func(units float64) map[string]features.Money {
+		return map[string]features.Money{"": features.MoneyOf(units, "EUR")}
+	}
+	items := make([]features.Item, 7)
+	for i := range items {
+		items[i] = features.Item{ID: fmt.Sprint(i), Category: []string{"x", "y"}, Prices: costs(5)}
+	}
+	items[1].Stock = map[string]int32{"DE": 0}
+	items[2].Hidden = true
+	items[3].Prices = costs(500)
+	items[4].Category = []string{"x", "kept back"}
+	shop, err := catalog.Of(items)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := request(shop, &features.Shopper{Hidden: features.BitmapOf(7, 6)})
+	r.Market, r.PriceTo, r.Categories, r.Exclude = "DE", 10, []string{"x"}, []features.Row{5}
+	asked := false
+	far := &stub{name: "far", remote: true, ask: func(_ context.Context, r *features.Request, _ int, dst []pipeline.Candidate) ([]pipeline.Candidate, error) {
+		asked = true
+		want := map[string][]string{features.AttrMarket: catalog.SoldIn("DE"), features.AttrCategory: {"x"}}
+		if !maps.EqualFunc(r.Words, want, slices.Equal) {
+			t.Errorf("got words %v, want %v", r.Words, want)
+		}
+		if got := r.Eligible.AppendRows(nil); !slices.Equal(got, []features.Row{0}) {
+			t.Errorf("got rows %v eligible, want the first alone", got)
+		}
+		return dst, nil
+	}}
+	rec := models.Recipe{Sources: sourcesOf("far"), Filters: []models.ComponentSpec{
+		{Name: "hidden"}, {Name: "category", Params: map[string]any{"without": []string{"x/kept back"}}},
+	}}
+	if _, err := run(t, rec, r, pipeline.Options{}, far); err != nil || !asked {
+		t.Errorf("got %v, asked %v", err, asked)
 	}
 }

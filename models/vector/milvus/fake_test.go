@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/vector"
 	"github.com/attune-rec/attune/models/vector/milvus"
 	"github.com/attune-rec/attune/models/vector/milvus/milvustest"
 	"github.com/attune-rec/attune/models/vectortest"
@@ -66,6 +69,43 @@ func TestEnsure(t *testing.T) {
 	}
 	if err := cl.Ensure(ctx, name, rows, count); err != nil || puts != 2 {
 		t.Errorf("got %v after %d inserts, want it filled again", err, puts)
+	}
+}
+
+// A collection that was filled before there were words stays, and is searched by
+// rows.
+func TestFilledWithoutWords(t *testing.T) {
+	ctx := context.Background()
+	s := milvustest.NewServer(t)
+	cl := connect(t, milvus.Config{Address: s.Address})
+	const n = 4096
+	rows := milvus.Rows{Vectors: vectortest.Vectors(n, 8, 1), Dim: 8}
+	if err := cl.Ensure(ctx, name, rows, nil); err != nil {
+		t.Fatal(err)
+	}
+	allow := features.NewBitmap(n)
+	kind := make([][]string, n)
+	for i := 0; i < n; i += 100 {
+		allow.Set(features.Row(i))
+		kind[i] = []string{"x"}
+	}
+	rows.Attr = saying(map[string][][]string{"kind": kind})
+	if err := cl.Ensure(ctx, name, rows, func(int, int) { t.Error("it was filled again") }); err != nil {
+		t.Fatal(err)
+	}
+	x, err := cl.OpenReady(ctx, name, rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	truth, err := vector.NewExact(rows.Vectors, 8, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found(t, x, truth, rows.Vectors[:8], 10, "by rows", models.Where{Allow: allow, Attr: map[string][]string{"kind": {"x"}}})
+	for expr := range s.Asked() {
+		if strings.Contains(expr, "kind") {
+			t.Errorf("Milvus was asked by %q, which it was not told", expr)
+		}
 	}
 }
 

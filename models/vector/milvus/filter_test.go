@@ -73,6 +73,7 @@ func attributes(t *testing.T, cl *milvus.Client) {
 			found(t, x, truth, q, k, what+which, models.Where{Allow: allow, Attr: attr})
 		}
 	}
+	found(t, x, truth, q, k, "all, against the words", models.Where{Allow: features.FullBitmap(n), Attr: map[string][]string{"category": {"aisle 9/shelf 999"}}})
 	none, err := x.Search(context.Background(), vecs[:dim], 5, models.Where{Attr: map[string][]string{"market": {"fr"}}}, nil)
 	if err != nil || len(none) != 0 {
 		t.Errorf("a market without items: got %v, %v, want nothing", none, err)
