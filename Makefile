@@ -88,6 +88,7 @@ measure-index: ## Write docs/measurements/vector.md anew, beside faiss and hnswl
 	for isa in avx2 generic; do ATTUNE_CPU=$$isa .cache/peers/peers index --trained= --sizes 100000 --write docs/measurements/vector.md || exit 1; done
 	.cache/peers/peers filters --write docs/measurements/vector.md
 	.cache/peers/peers filters --mapped --sizes 100000 --write docs/measurements/vector.md
+	.cache/peers/peers filters --trained= --mapped --no-graph --sizes 1000000 --rounds 3 --write docs/measurements/vector.md
 	.cache/peers/peers mapped --write docs/measurements/vector.md
 
 .cache/peers/index: loadtest/peers/requirements-index.txt loadtest/peers/requirements-kernels.txt

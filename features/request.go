@@ -54,9 +54,13 @@ type Request struct {
 	Shown    []Shown // answered to the shopper lately, oldest first; none without consent
 	Trials   Trials  // nil: not known
 	Eligible *Bitmap // rows that may be answered; nil: all
-	Catalog  Catalog // nil where nothing needs it (plain evaluation)
-	State    State   // what features remembered at Now; nil: none
-	Scratch  *Scratch
+	// Words is what can be said of Eligible in words, for an index that lives
+	// elsewhere: of each attribute (AttrMarket …) every row of it has one of the
+	// values. nil: nothing.
+	Words   map[string][]string
+	Catalog Catalog // nil where nothing needs it (plain evaluation)
+	State   State   // what features remembered at Now; nil: none
+	Scratch *Scratch
 }
 
 // History is the shopper's interactions that may be used for the answer: none

@@ -32,9 +32,11 @@ func (d *Degraded) Unwrap() error { return d.Err }
 type Where struct {
 	Allow *features.Bitmap // nil: all rows
 	Deny  *features.Bitmap // nil: none
-	// Attr is the same in words, for an index that lives elsewhere: any of the
-	// values of each attribute. It never narrows by itself: who sets it sets Allow
-	// too, which decides; an index that cannot read words refuses it alone.
+	// Attr says in words what Allow says by row, for an index that lives elsewhere:
+	// of each attribute, of which a row may have several values, one of these. It
+	// never narrows by itself: who sets it sets Allow too, which decides, also where
+	// the words that the index was given have changed since. An index that cannot
+	// read words refuses it alone.
 	Attr map[string][]string
 }
 

@@ -23,6 +23,7 @@ type filtersCmd struct {
 	Spread  float64 `default:"0.3" help:"How much the lengths of rows differ (log-normal)."`
 	Group   int     `default:"500" help:"Rows of a cluster."`
 	Mapped  bool    `help:"Search the exact index in a mapped file, as a release's is."`
+	Graph   bool    `default:"true" negatable:"" help:"Search the graph too."`
 	Write   string  `help:"Markdown file whose tables of these sizes are replaced."`
 	trainedFlags
 }
@@ -63,11 +64,15 @@ func (c *filtersCmd) table(ctx context.Context, r *indexRun, command, name strin
 		defer func() { _ = done() }()
 		r.exact, command, name = opened, command+" --mapped", name+"-mapped"
 	}
-	began := time.Now()
-	if r.graph, err = vector.BuildHNSW(ctx, r.rows, indexDim, vector.HNSWOptions{Workers: runtime.NumCPU(), Width: c.Width}); err != nil {
-		return err
+	if c.Graph {
+		began := time.Now()
+		if r.graph, err = vector.BuildHNSW(ctx, r.rows, indexDim, vector.HNSWOptions{Workers: runtime.NumCPU(), Width: c.Width}); err != nil {
+			return err
+		}
+		fmt.Fprintf(os.Stderr, "%d rows: graph of width %d built in %.1f s\n", r.n, r.graph.Width(), time.Since(began).Seconds())
+	} else {
+		command += " --no-graph"
 	}
-	fmt.Fprintf(os.Stderr, "%d rows: graph of width %d built in %.1f s\n", r.n, r.graph.Width(), time.Since(began).Seconds())
 	if err := r.filters(ctx); err != nil {
 		return err
 	}
@@ -99,6 +104,9 @@ func (r *indexRun) filters(ctx context.Context) error {
 				name  string
 				index models.Index
 			}{{"graph", r.graph}, {"exact", r.exact}} {
+				if x.name == "graph" && r.graph == nil {
+					continue
+				}
 				if err := r.filter1(ctx, fmt.Sprintf("%g %%, %s", 100*share, kind), x.name, x.index, allow, want); err != nil {
 					return err
 				}

@@ -35,6 +35,11 @@ func (asked) Mask(r *features.Request, eligible *features.Bitmap) {
 	}
 }
 
+// Words implements Worded.
+func (asked) Words(r *features.Request) (attr string, values []string) {
+	return features.AttrCategory, r.Categories
+}
+
 // Keep implements Filter: Mask decided.
 func (asked) Keep(*features.Request, features.Row) bool { return true }
 

@@ -19,6 +19,7 @@ type Pipeline struct {
 	main      int    // how many of them are no fallbacks
 	last      int    // the one of the rules, which is not asked
 	anyRemote bool   // one of those is remote
+	worded    bool   // one of all sources is
 	filters   []Filter
 	checks    []Filter // those that are asked about each candidate
 	ranker    Ranker
@@ -82,6 +83,7 @@ func New(recipe models.Recipe, parts Components, opts Options) (*Pipeline, error
 		}
 		st.reasoner, _ = s.(Reasoner)
 		p.anyRemote = p.anyRemote || st.remote && len(p.sources) < p.main
+		p.worded = p.worded || st.remote
 		p.sources = append(p.sources, st)
 	}
 	p.last = len(p.sources)
@@ -239,6 +241,7 @@ func (p *Pipeline) narrow(w *work, allowed *features.Bitmap) error {
 		}
 	}
 	p.forbid(w)
+	p.say(w)
 	return nil
 }
 

@@ -15,9 +15,9 @@ type Options struct {
 	// Build indexes vecs, row-major with dim numbers a row; row i is
 	// features.Row(i). The suite closes it.
 	Build func(t *testing.T, vecs []float32, dim int) models.Index
-	// BuildAttr is Build of an index that reads words: attr holds a value for each
+	// BuildAttr is Build of an index that reads words: attr holds the values of each
 	// row, by the attribute's name. nil: there is none.
-	BuildAttr func(t *testing.T, vecs []float32, dim int, attr map[string][]string) models.Index
+	BuildAttr func(t *testing.T, vecs []float32, dim int, attr map[string][][]string) models.Index
 	// Rows is the size of the larger sets; 0 means 3000.
 	Rows int
 	// Recall is the least share of the true best rows that searches without
@@ -55,6 +55,7 @@ func Run(t *testing.T, o Options) {
 		{"filters", o.filters},
 		{"filter against the query", o.opposed},
 		{"filter in words", o.words},
+		{"words that are out of date", o.wordsBefore},
 		{"words that cannot be read", o.wordsAlone},
 		{"ties by row", o.ties},
 		{"small and odd sizes", o.sizes},

@@ -172,7 +172,7 @@ func (es *Engines) makeTail(ctx context.Context, r *release.Release, p models.Pa
 		}
 	}
 	if elsewhere {
-		x, err := es.openRemote(ctx, r, p.Name, embed, base)
+		x, err := es.openRemote(ctx, r, p, base)
 		if err != nil {
 			if base != nil {
 				err = errors.Join(err, base.Close())

@@ -24,9 +24,9 @@ const Milvus = "milvus"
 type Cluster interface {
 	// Has reports whether it has models of so many rows.
 	Has(rows int) bool
-	// Open finds a release's vectors and waits until they can be searched. What
-	// it finds must be of these very vectors.
-	Open(ctx context.Context, name milvus.Name, vecs []float32, dim int) (models.Index, error)
+	// Open finds the vectors of a release's model and waits until they can be
+	// searched. What it finds must be of these very vectors.
+	Open(ctx context.Context, r *release.Release, model models.Part) (models.Index, error)
 }
 
 // remoteShare of the time that a search has may be spent on the cluster; the
@@ -53,24 +53,22 @@ var errOpening = errors.New("collection is not opened yet")
 // release in service already, one that cannot be searched there is refused; the
 // first one of a shop is taken with its local index alone, and the cluster is
 // tried again until it answers.
-func (es *Engines) openRemote(ctx context.Context, r *release.Release, model string, e models.Embedder, local models.Index) (*remote, error) {
-	name := milvus.Name{Shop: r.Manifest.Shop, Model: model, Version: r.Version()}
-	open := func(ctx context.Context) (models.Index, error) {
-		return es.o.Cluster.Open(ctx, name, e.Vectors(), e.Dim())
-	}
-	x := &remote{local: local, rows: len(e.Vectors()) / max(e.Dim(), 1), stop: func() {}}
+func (es *Engines) openRemote(ctx context.Context, r *release.Release, p models.Part, local models.Index) (*remote, error) {
+	shop := r.Manifest.Shop
+	open := func(ctx context.Context) (models.Index, error) { return es.o.Cluster.Open(ctx, r, p) }
+	x := &remote{local: local, rows: p.Model.Items(), stop: func() {}}
 	found, err := open(ctx)
 	switch {
 	case err == nil:
 		x.cluster.Store(&found)
-	case local == nil || es.serves(name.Shop) || ctx.Err() != nil:
+	case local == nil || es.serves(shop) || ctx.Err() != nil:
 		return nil, fmt.Errorf("in milvus: %w", err)
 	default:
-		log := es.o.Logger.With("shop", name.Shop, "release", name.Version, "model", model)
+		log := es.o.Logger.With("shop", shop, "release", r.Version(), "model", p.Name)
 		log.Error("the model cannot be searched in milvus; its local index answers, degraded, until it can", "error", err)
 		x.openLater(open, es.o.Reopen, log)
 	}
-	x.breaker, x.drop = es.o.Breakers.New(breaker.Key{Dependency: Milvus, Shop: string(name.Shop), What: model})
+	x.breaker, x.drop = es.o.Breakers.New(breaker.Key{Dependency: Milvus, Shop: string(shop), What: p.Name})
 	return x, nil
 }
 

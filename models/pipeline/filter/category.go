@@ -43,6 +43,11 @@ func (f *category) Mask(r *features.Request, eligible *features.Bitmap) {
 	}
 }
 
+// Words implements pipeline.Worded.
+func (f *category) Words(*features.Request) (attr string, values []string) {
+	return features.AttrCategory, f.only
+}
+
 // keepAny keeps the rows that have one of the values; none without a catalogue.
 func keepAny(r *features.Request, eligible *features.Bitmap, attr string, values []string) {
 	switch {

@@ -30,3 +30,14 @@ func (language) Mask(r *features.Request, eligible *features.Bitmap) {
 	both.Or(r.Catalog.Where(features.AttrLanguage, r.Locale[:2]))
 	eligible.And(both)
 }
+
+// Words implements pipeline.Worded.
+func (language) Words(r *features.Request) (attr string, values []string) {
+	switch {
+	case r.Locale == "" || r.Catalog == nil:
+		return "", nil
+	case len(r.Locale) <= 2:
+		return features.AttrLanguage, []string{r.Locale}
+	}
+	return features.AttrLanguage, []string{r.Locale, r.Locale[:2]}
+}

@@ -100,7 +100,7 @@ func (s *factors) search(ctx context.Context, r *features.Request, vec []float32
 			}
 		}
 	}
-	b.hits, err = s.index.Search(ctx, vec, n, models.Where{Allow: r.Eligible}, b.hits[:0])
+	b.hits, err = s.index.Search(ctx, vec, n, models.Where{Allow: r.Eligible, Attr: r.Words}, b.hits[:0])
 	return b.hits, err
 }
 

@@ -64,7 +64,7 @@ func (n *neighbours) of(ctx context.Context, r *features.Request, item features.
 		}
 	}
 	var err error
-	b.hits, err = n.index.Search(ctx, vec, k+1, models.Where{Allow: r.Eligible}, b.hits[:0])
+	b.hits, err = n.index.Search(ctx, vec, k+1, models.Where{Allow: r.Eligible, Attr: r.Words}, b.hits[:0])
 	for _, h := range b.hits {
 		if h.Row != item && h.Score > 0 && len(b.near) < k {
 			b.near = append(b.near, models.Neighbour(h))

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/attune-rec/attune/features/catalog"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/release"
 	"github.com/attune-rec/attune/models/vector"
@@ -81,12 +82,12 @@ func (cl *Cluster) Close() error {
 
 // Open finds the collection of a release's model and waits until it can be
 // searched, Config.Ready at most.
-func (cl *Cluster) Open(ctx context.Context, name Name, vecs []float32, dim int) (models.Index, error) {
+func (cl *Cluster) Open(ctx context.Context, r *release.Release, model models.Part) (models.Index, error) {
 	c, err := cl.Client(ctx)
 	if err != nil {
 		return nil, err
 	}
-	x, err := c.OpenReady(ctx, name, vecs, dim)
+	x, err := c.OpenReady(ctx, nameOf(r, model.Name), rowsOf(r, model))
 	if err != nil {
 		return nil, err
 	}
@@ -105,8 +106,7 @@ func (cl *Cluster) Fill(ctx context.Context, r *release.Release, progress func(d
 		if err != nil {
 			return names, err
 		}
-		e := p.Model.(models.Embedder)
-		if err := c.Ensure(ctx, name, Rows{Vectors: e.Vectors(), Dim: e.Dim()}, progress); err != nil {
+		if err := c.Ensure(ctx, name, rowsOf(r, p), progress); err != nil {
 			return names, fmt.Errorf("model %q of release %s: %w", p.Name, r.Version(), err)
 		}
 		names = append(names, name)
@@ -162,4 +162,20 @@ func (cl *Cluster) kept(r *release.Release) []models.Part {
 
 func nameOf(r *release.Release, model string) Name {
 	return Name{Shop: r.Manifest.Shop, Model: model, Version: r.Version()}
+}
+
+// rowsOf is the vectors of a release's model and what the release's catalogue says
+// of their items.
+func rowsOf(r *release.Release, model models.Part) Rows {
+	e := model.Model.(models.Embedder)
+	rows := Rows{Vectors: e.Vectors(), Dim: e.Dim(), Attr: map[string]func(int) []string{}}
+	for _, attr := range catalog.Worded() {
+		rows.Attr[attr] = func(row int) []string {
+			if row >= len(r.Items) {
+				return nil
+			}
+			return catalog.Words(&r.Items[row], attr)
+		}
+	}
+	return rows
 }

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/vector"
 	"github.com/attune-rec/attune/models/vector/milvus"
 	"github.com/attune-rec/attune/models/vector/milvus/milvustest"
 	"github.com/attune-rec/attune/models/vectortest"
@@ -16,6 +19,13 @@ import (
 // What is done around Milvus passes the suite of every index where Milvus itself finds all.
 func TestAroundMilvus(t *testing.T) {
 	conformance(t, connect(t, milvus.Config{Address: milvustest.NewServer(t).Address, Search: time.Minute}))
+}
+
+// So do filters in words, and large ones.
+func TestFiltersAroundMilvus(t *testing.T) {
+	cl := connect(t, milvus.Config{Address: milvustest.NewServer(t).Address, Search: time.Minute})
+	t.Run("attributes", func(t *testing.T) { attributes(t, cl) })
+	t.Run("large filters", func(t *testing.T) { largeFilters(t, cl) })
 }
 
 // A collection is filled once, found again, and refused when it is of other
@@ -33,7 +43,7 @@ func TestEnsure(t *testing.T) {
 			t.Fatalf("got %v after %d inserts, want it filled once", err, puts)
 		}
 	}
-	x, err := cl.OpenReady(ctx, name, vecs, 8)
+	x, err := cl.OpenReady(ctx, name, rows)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,24 +51,61 @@ func TestEnsure(t *testing.T) {
 		t.Errorf("got %d hits, %v, want 10", len(hits), err)
 	}
 	other := vectortest.Vectors(300, 8, 2)
-	if _, err := cl.Open(ctx, name, other, 8); !errors.Is(err, milvus.ErrMismatch) {
+	if _, err := cl.Open(ctx, name, milvus.Rows{Vectors: other, Dim: 8}); !errors.Is(err, milvus.ErrMismatch) {
 		t.Errorf("other vectors: got %v, want ErrMismatch", err)
 	}
 	s.Unready(true)
-	if _, err := cl.OpenReady(ctx, name, vecs, 8); !errors.Is(err, milvus.ErrMilvus) {
+	if _, err := cl.OpenReady(ctx, name, rows); !errors.Is(err, milvus.ErrMilvus) {
 		t.Errorf("not loaded: got %v, want ErrMilvus", err)
 	}
 	go func() { time.Sleep(50 * time.Millisecond); s.Unready(false) }()
 	patient := connect(t, milvus.Config{Address: s.Address})
-	if _, err := patient.OpenReady(ctx, name, vecs, 8); err != nil {
+	if _, err := patient.OpenReady(ctx, name, rows); err != nil {
 		t.Errorf("loaded while it waits: got %v", err)
 	}
 	s.Tamper()
-	if _, err := cl.Open(ctx, name, vecs, 8); !errors.Is(err, milvus.ErrMismatch) {
+	if _, err := cl.Open(ctx, name, rows); !errors.Is(err, milvus.ErrMismatch) {
 		t.Errorf("replaced: got %v, want ErrMismatch", err)
 	}
 	if err := cl.Ensure(ctx, name, rows, count); err != nil || puts != 2 {
 		t.Errorf("got %v after %d inserts, want it filled again", err, puts)
+	}
+}
+
+// A collection that was filled before there were words stays, and is searched by
+// rows.
+func TestFilledWithoutWords(t *testing.T) {
+	ctx := context.Background()
+	s := milvustest.NewServer(t)
+	cl := connect(t, milvus.Config{Address: s.Address})
+	const n = 4096
+	rows := milvus.Rows{Vectors: vectortest.Vectors(n, 8, 1), Dim: 8}
+	if err := cl.Ensure(ctx, name, rows, nil); err != nil {
+		t.Fatal(err)
+	}
+	allow := features.NewBitmap(n)
+	kind := make([][]string, n)
+	for i := 0; i < n; i += 100 {
+		allow.Set(features.Row(i))
+		kind[i] = []string{"x"}
+	}
+	rows.Attr = saying(map[string][][]string{"kind": kind})
+	if err := cl.Ensure(ctx, name, rows, func(int, int) { t.Error("it was filled again") }); err != nil {
+		t.Fatal(err)
+	}
+	x, err := cl.OpenReady(ctx, name, rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	truth, err := vector.NewExact(rows.Vectors, 8, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found(t, x, truth, rows.Vectors[:8], 10, "by rows", models.Where{Allow: allow, Attr: map[string][]string{"kind": {"x"}}})
+	for expr := range s.Asked() {
+		if strings.Contains(expr, "kind") {
+			t.Errorf("Milvus was asked by %q, which it was not told", expr)
+		}
 	}
 }
 
@@ -104,10 +151,11 @@ func faults(t *testing.T, p *milvustest.Proxy, c milvus.Config) {
 	vecs := vectortest.Vectors(200, 8, 1)
 	slow := connect(t, milvus.Config{Address: c.Address}) // with time to fill
 	n := milvus.Name{Shop: "s", Model: "faults", Version: "1"}
-	if err := slow.Ensure(context.Background(), n, milvus.Rows{Vectors: vecs, Dim: 8}, nil); err != nil {
+	rows := milvus.Rows{Vectors: vecs, Dim: 8}
+	if err := slow.Ensure(context.Background(), n, rows, nil); err != nil {
 		t.Fatal(err)
 	}
-	x, err := cl.OpenReady(context.Background(), n, vecs, 8)
+	x, err := cl.OpenReady(context.Background(), n, rows)
 	if err != nil {
 		t.Fatal(err)
 	}

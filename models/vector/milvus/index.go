@@ -1,17 +1,13 @@
 package milvus
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"iter"
-	"maps"
-	"math/bits"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/pace"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/linalg"
 	sdk "github.com/milvus-io/milvus-sdk-go/v2/client"
@@ -21,10 +17,6 @@ import (
 const (
 	// mostHits is what Milvus returns at most.
 	mostHits = 16384
-	// namedShare: one row in so many may be named by a filter. Milvus scans the
-	// rows that pass when very few do; of more it walks its graph,
-	// and finds few of them.
-	namedShare = 32
 	// longShare and mostLong: one row in so many, the longest, is scanned here.
 	longShare, mostLong = 16, 4096
 	// calibratedTop is the number of hits that Config.Width is stated for.
@@ -42,16 +34,20 @@ type Index struct {
 	n, dim     int
 	vecs       []float32
 	long       []int32
-	attrs      map[string]bool
-	words      words
+	words      *words
 }
 
-// Open finds the collection of a release. vecs, its rows with dim numbers each,
-// are the model's own, memory-mapped as they are: hits get their scores from
-// them, to the same bits as a local index gives. It reports ErrMilvus when the
-// collection is not there, and ErrMismatch when it is of other vectors or not
-// complete.
-func (c *Client) Open(ctx context.Context, name Name, vecs []float32, dim int) (*Index, error) {
+// Open finds the collection of a release. The vectors of r are the model's own,
+// memory-mapped as they are: hits get their scores from them, to the same bits as
+// a local index gives. It reports ErrMilvus when the collection is not there, and
+// ErrMismatch when it is of other vectors or not complete. One that was filled
+// without these very words is searched without them.
+func (c *Client) Open(ctx context.Context, name Name, r Rows) (*Index, error) {
+	return c.open(ctx, name, r, nil)
+}
+
+// open is Open with the words of r, where they are made already.
+func (c *Client) open(ctx context.Context, name Name, r Rows, said *words) (*Index, error) {
 	collection := name.collection()
 	ctx, cancel := context.WithTimeout(ctx, c.c.Admin)
 	defer cancel()
@@ -59,26 +55,27 @@ func (c *Client) Open(ctx context.Context, name Name, vecs []float32, dim int) (
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w: %w", collection, ErrMilvus, err)
 	}
-	x := &Index{client: c, collection: collection, dim: dim, vecs: vecs, attrs: map[string]bool{}}
-	if dim <= 0 || len(vecs)%dim != 0 {
-		return nil, fmt.Errorf("open %s: %w: %d numbers are not rows of dimension %d", collection, ErrRows, len(vecs), dim)
+	if err := r.shape(); err != nil {
+		return nil, fmt.Errorf("open %s: %w", collection, err)
 	}
-	x.n = len(vecs) / dim
-	x.long, _ = longest(vecs, dim)
+	x := &Index{client: c, collection: collection, n: r.count(), dim: r.Dim, vecs: r.Vectors}
+	x.long, _ = longest(r.Vectors, r.Dim)
 	rows, err := c.rows(ctx, collection)
 	if err != nil {
 		return nil, err
 	}
-	if want := fingerprint(vecs, dim); info.Schema.Description != want {
-		return nil, fmt.Errorf("open %s: %w: it says %q, the release's vectors are %q: fill it again with 'trainer promote'", collection, ErrMismatch, info.Schema.Description, want)
+	is, isSaid, _ := strings.Cut(info.Schema.Description, saidMark)
+	if want := fingerprint(r.Vectors, r.Dim); is != want {
+		return nil, fmt.Errorf("open %s: %w: it says %q, the release's vectors are %q: fill it again with 'trainer promote'", collection, ErrMismatch, is, want)
 	}
 	if rows != x.n {
 		return nil, fmt.Errorf("open %s: %w: it has %d rows, the release %d: fill it again with 'trainer promote'", collection, ErrMismatch, rows, x.n)
 	}
-	for _, f := range info.Schema.Fields {
-		if name, ok := strings.CutPrefix(f.Name, attrPrefix); ok {
-			x.attrs[name] = true
-		}
+	if said == nil {
+		said = newWords(pace.Of(ctx), x.n, r.Attr)
+	}
+	if x.words = said; isSaid != said.fingerprint() {
+		x.words = newWords(nil, x.n, nil)
 	}
 	return x, nil
 }
@@ -86,8 +83,8 @@ func (c *Client) Open(ctx context.Context, name Name, vecs []float32, dim int) (
 // OpenReady is Open, and waits until the collection answers, Config.Ready at
 // most: a loaded one may say for half a minute after a restart of Milvus that
 // it is not.
-func (c *Client) OpenReady(ctx context.Context, name Name, vecs []float32, dim int) (*Index, error) {
-	x, err := c.Open(ctx, name, vecs, dim)
+func (c *Client) OpenReady(ctx context.Context, name Name, r Rows) (*Index, error) {
+	x, err := c.Open(ctx, name, r)
 	if err != nil {
 		return nil, err
 	}
@@ -110,9 +107,10 @@ func (x *Index) Dim() int { return x.dim }
 func (x *Index) Close() error { return nil }
 
 // Search implements models.Index. Of w, Attr goes along as words, as far as the
-// collection has the attribute; Allow and Deny are held to in any case. Attr
-// without Allow means the rows whose attributes Milvus has been given so; it
-// reports ErrQuery for one that the collection does not have.
+// collection has the attribute and they say about what Allow does; Allow and Deny
+// are held to in any case. Attr without Allow means the rows that were said so
+// when the collection was filled; it reports ErrQuery for an attribute that the
+// collection does not have.
 func (x *Index) Search(ctx context.Context, vec []float32, k int, w models.Where, dst []models.Hit) ([]models.Hit, error) {
 	hits := [][]models.Hit{dst}
 	err := x.SearchMany(ctx, vec, k, w, hits)
@@ -141,7 +139,7 @@ func (x *Index) SearchMany(ctx context.Context, vecs []float32, k int, w models.
 	}
 	ctx, cancel := context.WithTimeout(ctx, x.client.c.Search)
 	defer cancel()
-	f, err := x.filter(ctx, w)
+	f, err := x.filter(w)
 	if err != nil || f.allowed == 0 {
 		return err
 	}
@@ -156,7 +154,7 @@ func (x *Index) SearchMany(ctx context.Context, vecs []float32, k int, w models.
 		return nil
 	}
 	for i := range dst {
-		if err := x.overfetch(ctx, vecs[i*x.dim:][:x.dim], k, f, &dst[i]); err != nil {
+		if err := x.narrowed(ctx, vecs[i*x.dim:][:x.dim], k, f, &dst[i]); err != nil {
 			return err
 		}
 	}
@@ -165,41 +163,6 @@ func (x *Index) SearchMany(ctx context.Context, vecs []float32, k int, w models.
 
 // mostQueries is how many queries go in one call.
 const mostQueries = 256
-
-// overfetch asks for as many hits as should leave k after the filter. When they
-// do not, what passes lies away from the query, and the rows are named, in as
-// many calls as that takes; few rows are named at once.
-func (x *Index) overfetch(ctx context.Context, vec []float32, k int, f filter, dst *[]models.Hit) error {
-	start := len(*dst)
-	most := max(x.n/namedShare, 1)
-	if f.allowed > most {
-		got := [][]models.Hit{(*dst)[:start]}
-		passed, err := x.ask(ctx, vec, min(k*x.n/f.allowed*3/2+64, mostHits), k, f, got)
-		if err != nil {
-			return err
-		}
-		if *dst = got[0]; passed >= k {
-			return nil
-		}
-	}
-	var top linalg.TopK
-	top.Reset(2 * k) // one of the longest rows may come twice
-	var part [][]models.Hit
-	named := f
-	for expr := range f.named(most) {
-		part = append(part[:0], nil)
-		named.expr = and(f.expr, expr)
-		if _, err := x.ask(ctx, vec, k, k, named, part); err != nil {
-			return err
-		}
-		for _, h := range part[0] {
-			top.Push(int32(h.Row), h.Score)
-		}
-		named.long = nil
-	}
-	*dst = appendHits((*dst)[:start], &top, k)
-	return nil
-}
 
 // appendHits appends what top keeps, each row once.
 func appendHits(dst []models.Hit, top *linalg.TopK, k int) []models.Hit {
@@ -253,7 +216,7 @@ func (x *Index) ask(ctx context.Context, vecs []float32, want, k int, f filter, 
 	return passed, nil
 }
 
-// hits appends the best k of an answer and of the longest rows.
+// hits appends the best k of an answer and of the rows that are scanned here.
 func (x *Index) hits(vec []float32, set sdk.SearchResult, k int, f filter, dst []models.Hit) ([]models.Hit, int, error) {
 	var top linalg.TopK
 	top.Reset(2 * k) // a row may come twice
@@ -277,87 +240,10 @@ func (x *Index) hits(vec []float32, set sdk.SearchResult, k int, f filter, dst [
 		}
 	}
 	found := passed
-	for _, row := range f.long {
+	for _, row := range f.scan {
 		offer(row)
 	}
 	return appendHits(dst, &top, k), found, nil
-}
-
-// filter is a models.Where as Milvus is asked.
-type filter struct {
-	mask    []uint64 // rows that pass; nil: all
-	allowed int
-	expr    string
-	long    []int32 // rows that are scanned here
-}
-
-func (x *Index) filter(ctx context.Context, w models.Where) (filter, error) {
-	f := filter{allowed: x.n, long: x.long}
-	var words []string
-	for _, name := range slices.Sorted(maps.Keys(w.Attr)) {
-		switch {
-		case x.attrs[name]:
-			words = append(words, anyOf(attrPrefix+name, w.Attr[name]))
-		case w.Allow == nil:
-			return f, fmt.Errorf("%w: %s has no attribute %q: set the rows that it allows too", ErrQuery, x.collection, name)
-		}
-	}
-	f.expr = strings.Join(words, " and ")
-	if w.Allow == nil && w.Deny == nil && f.expr == "" {
-		return f, nil
-	}
-	f.mask = make([]uint64, (x.n+63)/64)
-	switch {
-	case w.Allow != nil:
-		copy(f.mask, w.Allow.Words())
-	case f.expr != "":
-		rows, err := x.rowsOf(ctx, f.expr)
-		if err != nil {
-			return f, err
-		}
-		copy(f.mask, rows)
-	default:
-		for i := range f.mask {
-			f.mask[i] = ^uint64(0)
-		}
-	}
-	if last := uint(x.n) & 63; last != 0 {
-		f.mask[len(f.mask)-1] &= 1<<last - 1
-	}
-	deny := w.Deny.Words()
-	for i := range min(len(f.mask), len(deny)) {
-		f.mask[i] &^= deny[i]
-	}
-	f.allowed = count(f.mask)
-	return f, nil
-}
-
-// named names the rows that pass, at most so many in one expression.
-func (f *filter) named(most int) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		var b strings.Builder
-		count := 0
-		flush := func() bool {
-			expr := rowField + " in [" + b.String() + "]"
-			b.Reset()
-			count = 0
-			return yield(expr)
-		}
-		for i, w := range f.mask {
-			for ; w != 0; w &= w - 1 {
-				if count > 0 {
-					b.WriteByte(',')
-				}
-				b.WriteString(strconv.Itoa(i<<6 + bits.TrailingZeros64(w)))
-				if count++; count == most && !flush() {
-					return
-				}
-			}
-		}
-		if count > 0 {
-			flush()
-		}
-	}
 }
 
 // longest is the rows that are scanned, and the squared length of the longest of
@@ -376,22 +262,6 @@ func longest(vecs []float32, dim int) (rows []int32, rest float32) {
 		rows = append(rows, c.Index)
 	}
 	return rows, sorted[last].Score
-}
-
-func and(a, b string) string {
-	if a == "" || b == "" {
-		return cmp.Or(a, b)
-	}
-	return "(" + a + ") and " + b
-}
-
-// anyOf says that a field has one of the values.
-func anyOf(field string, values []string) string {
-	quoted := make([]string, len(values))
-	for i, v := range values {
-		quoted[i] = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(v) + `"`
-	}
-	return field + " in [" + strings.Join(quoted, ",") + "]"
 }
 
 var _ models.Index = (*Index)(nil)

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/vector"
 	"github.com/attune-rec/attune/models/vector/milvus"
@@ -26,7 +25,7 @@ func put(t *testing.T, cl *milvus.Client, n milvus.Name, r milvus.Rows) *milvus.
 	if err := cl.Put(context.Background(), n, r, nil); err != nil {
 		t.Fatalf("put: %v", err)
 	}
-	x, err := cl.Open(context.Background(), n, r.Vectors, r.Dim)
+	x, err := cl.Open(context.Background(), n, r)
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
@@ -72,96 +71,13 @@ func conformance(t *testing.T, cl *milvus.Client) {
 			x := put(t, cl, n, milvus.Rows{Vectors: vecs, Dim: dim})
 			return vector.WithTail(dropping{x, func() error { return cl.Drop(context.Background(), n) }}, len(vecs)/dim, dim)
 		},
-		BuildAttr: func(t *testing.T, vecs []float32, dim int, attr map[string][]string) models.Index {
+		BuildAttr: func(t *testing.T, vecs []float32, dim int, attr map[string][][]string) models.Index {
 			n := name
 			n.Version = fmt.Sprint("words-", count.Add(1))
-			x := put(t, cl, n, milvus.Rows{Vectors: vecs, Dim: dim, Attr: attr})
+			x := put(t, cl, n, milvus.Rows{Vectors: vecs, Dim: dim, Attr: saying(attr)})
 			return dropping{x, func() error { return cl.Drop(context.Background(), n) }}
 		},
 	})
-}
-
-func attributes(t *testing.T, cl *milvus.Client) {
-	const n, dim = 2000, 8
-	vecs := vectortest.Vectors(n, dim, 1)
-	markets := make([]string, n)
-	for i := range markets {
-		markets[i] = []string{"us", "de", `"quo\ted"`, "日本"}[i%4]
-	}
-	x := put(t, cl, milvus.Name{Shop: "s", Model: "m", Version: "1"}, milvus.Rows{Vectors: vecs, Dim: dim, Attr: map[string][]string{"market": markets}})
-	for _, want := range []string{"us", `"quo\ted"`, "日本"} {
-		w := models.Where{Allow: features.NewBitmap(n), Attr: map[string][]string{"market": {want}, "unknown": {"x"}}}
-		for i, m := range markets {
-			if m == want {
-				w.Allow.Set(features.Row(i))
-			}
-		}
-		hits, err := x.Search(context.Background(), vecs[:dim], 50, w, nil)
-		if err != nil || len(hits) != 50 {
-			t.Fatalf("%s: got %d hits, %v, want 50", want, len(hits), err)
-		}
-		for _, h := range hits {
-			if markets[h.Row] != want {
-				t.Errorf("%s: got row %d of market %s", want, h.Row, markets[h.Row])
-			}
-		}
-	}
-	none, err := x.Search(context.Background(), vecs[:dim], 5, models.Where{Attr: map[string][]string{"market": {"fr"}}}, nil)
-	if err != nil || len(none) != 0 {
-		t.Errorf("a market without items: got %v, %v, want nothing", none, err)
-	}
-	if !x.Remote() {
-		t.Error("it is not remote")
-	}
-}
-
-// Filters that are too large to name their rows, at random and against the
-// query.
-func largeFilters(t *testing.T, cl *milvus.Client) {
-	const n, dim, k = 40000, 16, 100
-	vecs := vectortest.Vectors(n, dim, 1)
-	x := put(t, cl, milvus.Name{Shop: "s", Model: "large", Version: "1"}, milvus.Rows{Vectors: vecs, Dim: dim})
-	truth, err := vector.NewExact(vecs, dim, 2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := vectortest.Vectors(1, dim, 2)
-	order, err := truth.Search(context.Background(), q, n, models.Where{}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	half, far := features.NewBitmap(n), features.NewBitmap(n)
-	for i, h := range order {
-		if i >= n/2 {
-			far.Set(h.Row)
-		}
-		if i%2 == 0 {
-			half.Set(features.Row(i))
-		}
-	}
-	for what, w := range map[string]models.Where{"half": {Allow: half}, "the farthest half": {Allow: far}, "without half": {Deny: half}} {
-		got, err := x.Search(context.Background(), q, k, w, nil)
-		if err != nil || len(got) != k {
-			t.Fatalf("%s: got %d hits, %v, want %d", what, len(got), err, k)
-		}
-		want, err := truth.Search(context.Background(), q, k, w, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		rows := map[features.Row]bool{}
-		for _, h := range want {
-			rows[h.Row] = true
-		}
-		found := 0
-		for _, h := range got {
-			if rows[h.Row] {
-				found++
-			}
-		}
-		if found < k*95/100 {
-			t.Errorf("%s: got recall %.2f, want .95", what, float64(found)/k)
-		}
-	}
 }
 
 // All vectors of a release are its number: an answer tells which release it is
@@ -230,7 +146,7 @@ func publish(t *testing.T, cl *milvus.Client) {
 	one, _ := of(1)
 	two, rows2 := of(2)
 	three, rows3 := of(3)
-	if _, err := cl.Open(ctx, one, rows2.Vectors, dim); !errors.Is(err, milvus.ErrMilvus) {
+	if _, err := cl.Open(ctx, one, rows2); !errors.Is(err, milvus.ErrMilvus) {
 		t.Errorf("release 1 after 3: got %v, want it dropped", err)
 	}
 	if err := cl.Drop(ctx, three); !errors.Is(err, milvus.ErrPublished) {
@@ -245,7 +161,7 @@ func publish(t *testing.T, cl *milvus.Client) {
 	if got, ok, err := cl.Published(ctx, two); err != nil || !ok {
 		t.Errorf("published: got %q, %v, %v", got, ok, err)
 	}
-	x, err := cl.Open(ctx, two, rows2.Vectors, dim)
+	x, err := cl.Open(ctx, two, rows2)
 	if err != nil {
 		t.Fatalf("open after the roll back: %v", err)
 	}
@@ -255,7 +171,7 @@ func publish(t *testing.T, cl *milvus.Client) {
 	if err := cl.Drop(ctx, three); err != nil {
 		t.Errorf("drop of what is published no more: %v", err)
 	}
-	if _, err := cl.Open(ctx, two, rows2.Vectors[:dim], dim); !errors.Is(err, milvus.ErrMismatch) {
+	if _, err := cl.Open(ctx, two, milvus.Rows{Vectors: rows2.Vectors[:dim], Dim: dim}); !errors.Is(err, milvus.ErrMismatch) {
 		t.Errorf("open with other rows: got %v, want ErrMismatch", err)
 	}
 }
@@ -271,7 +187,7 @@ func database(t *testing.T, s *milvustest.Real, cl *milvus.Client) {
 	n := milvus.Name{Shop: "s", Model: "m", Version: "db"}
 	vecs := vectortest.Vectors(10, 4, 1)
 	put(t, other, n, milvus.Rows{Vectors: vecs, Dim: 4})
-	if _, err := cl.Open(context.Background(), n, vecs, 4); !errors.Is(err, milvus.ErrMilvus) {
+	if _, err := cl.Open(context.Background(), n, milvus.Rows{Vectors: vecs, Dim: 4}); !errors.Is(err, milvus.ErrMilvus) {
 		t.Errorf("another database's collection: got %v, want ErrMilvus", err)
 	}
 	if _, err := milvus.Connect(context.Background(), milvus.Config{Address: s.Address, Database: "absent", Dial: 3 * time.Second}); !errors.Is(err, milvus.ErrMilvus) {
@@ -356,8 +272,7 @@ func TestRowsAreChecked(t *testing.T) {
 	var cl milvus.Client
 	for what, r := range map[string]milvus.Rows{
 		"none": {Dim: 3}, "ragged": {Vectors: make([]float32, 4), Dim: 3}, "NaN": {Vectors: []float32{float32(math.NaN())}, Dim: 1},
-		"attribute's name":   {Vectors: make([]float32, 1), Dim: 1, Attr: map[string][]string{"a b": {"x"}}},
-		"attribute's length": {Vectors: make([]float32, 1), Dim: 1, Attr: map[string][]string{"a": nil}},
+		"attribute's name": {Vectors: make([]float32, 1), Dim: 1, Attr: saying(map[string][][]string{"a b": {{"x"}}})},
 	} {
 		if err := cl.Put(context.Background(), name, r, nil); !errors.Is(err, milvus.ErrRows) {
 			t.Errorf("%s: got %v, want ErrRows", what, err)

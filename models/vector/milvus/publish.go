@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/attune-rec/attune/features"
+	"github.com/attune-rec/attune/features/pace"
 	"github.com/attune-rec/attune/models"
 	"github.com/attune-rec/attune/models/linalg"
 	sdk "github.com/milvus-io/milvus-sdk-go/v2/client"
@@ -24,8 +25,8 @@ const (
 	rowField   = "row"
 	vecField   = "vec"
 	attrPrefix = "attr_"
-	// mostText is the longest value of an attribute, in bytes.
-	mostText = 1024
+	// saidMark stands between the fingerprints of vectors and words.
+	saidMark = ", words "
 )
 
 // Name says whose vectors a collection has: a model's, in a release of a shop.
@@ -55,31 +56,39 @@ func (n Name) alias() string { return n.family() + "_published" }
 type Rows struct {
 	Vectors []float32 // row-major
 	Dim     int
-	// Attr holds a value for each row, by the attribute's name: what
-	// models.Where.Attr asks by. Names are of a-z, 0-9 and '_'.
-	Attr map[string][]string
+	// Attr gives the values of a row, none or several, by the attribute's name: what
+	// models.Where.Attr asks by. Names are of a-z, 0-9 and '_'. It is asked again
+	// for each row when a collection is filled and when it is opened, and must say
+	// the same.
+	Attr map[string]func(row int) []string
 }
 
 var attrName = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
 
-func (r *Rows) check() error {
-	if r.Dim <= 0 || r.Dim >= 32768 || len(r.Vectors) == 0 || len(r.Vectors)%r.Dim != 0 {
+func (r *Rows) count() int { return len(r.Vectors) / r.Dim }
+
+func (r *Rows) shape() error {
+	if r.Dim <= 0 || len(r.Vectors) == 0 || len(r.Vectors)%r.Dim != 0 {
 		return fmt.Errorf("%w: %d numbers are not rows of dimension %d", ErrRows, len(r.Vectors), r.Dim)
+	}
+	return nil
+}
+
+func (r *Rows) check() error {
+	if err := r.shape(); err != nil {
+		return err
+	}
+	if r.Dim >= 32768 {
+		return fmt.Errorf("%w: dimension %d: Milvus takes less than 32768", ErrRows, r.Dim)
 	}
 	for i, v := range r.Vectors {
 		if v-v != 0 {
 			return fmt.Errorf("%w: row %d has %v: expected finite numbers", ErrRows, i/r.Dim, v)
 		}
 	}
-	n := len(r.Vectors) / r.Dim
-	for name, values := range r.Attr {
-		if !attrName.MatchString(name) || len(values) != n {
-			return fmt.Errorf("%w: attribute %q with %d values: expected a name of a-z, 0-9 and '_' and %d values", ErrRows, name, len(values), n)
-		}
-		for i, v := range values {
-			if len(v) > mostText {
-				return fmt.Errorf("%w: attribute %q of row %d has %d bytes: expected %d at most", ErrRows, name, i, len(v), mostText)
-			}
+	for name := range r.Attr {
+		if !attrName.MatchString(name) {
+			return fmt.Errorf("%w: attribute %q: expected a name of a-z, 0-9 and '_'", ErrRows, name)
 		}
 	}
 	return nil
@@ -95,18 +104,18 @@ func (c *Client) Put(ctx context.Context, name Name, r Rows, progress func(done,
 	if err := c.Drop(ctx, name); err != nil {
 		return err
 	}
-	collection := name.collection()
+	collection, said := name.collection(), newWords(pace.Of(ctx), r.count(), r.Attr)
 	err := c.steps(ctx, collection, []step{
 		{"create", c.c.Admin, func(ctx context.Context) error {
-			return c.sdk.CreateCollection(ctx, r.schema(collection), int32(c.c.Shards), sdk.WithConsistencyLevel(levels[c.c.Consistency]))
+			return c.sdk.CreateCollection(ctx, r.schema(collection, said), int32(c.c.Shards), sdk.WithConsistencyLevel(levels[c.c.Consistency]))
 		}},
-		{"insert", c.c.Publish, func(ctx context.Context) error { return c.insert(ctx, collection, r, progress) }},
+		{"insert", c.c.Publish, func(ctx context.Context) error { return c.insert(ctx, collection, r, said, progress) }},
 		{"flush", c.c.Publish, func(ctx context.Context) error { return c.sdk.Flush(ctx, collection, false) }},
 	})
 	if err != nil {
 		return err
 	}
-	x, err := c.Open(ctx, name, r.Vectors, r.Dim)
+	x, err := c.open(ctx, name, r, said)
 	if err != nil {
 		return err
 	}
@@ -135,7 +144,8 @@ func (c *Client) load(ctx context.Context, x *Index) error {
 }
 
 // Ensure makes the collection of a release unless it is there and of these very
-// vectors; one that an earlier Put left unloaded is loaded.
+// vectors, whatever it was told in words; one that an earlier Put left unloaded is
+// loaded.
 func (c *Client) Ensure(ctx context.Context, name Name, r Rows, progress func(done, total int)) error {
 	there := false
 	err := within(ctx, c.c.Admin, func(ctx context.Context) (err error) {
@@ -146,7 +156,7 @@ func (c *Client) Ensure(ctx context.Context, name Name, r Rows, progress func(do
 		return fmt.Errorf("look for %s: %w: %w", name.collection(), ErrMilvus, err)
 	}
 	if there {
-		x, err := c.Open(ctx, name, r.Vectors, r.Dim)
+		x, err := c.Open(ctx, name, r)
 		if err == nil {
 			return c.load(ctx, x)
 		}
@@ -191,12 +201,16 @@ func (c *Client) ready(ctx context.Context, x *Index) error {
 	}
 }
 
-func (r *Rows) schema(collection string) *entity.Schema {
-	s := entity.NewSchema().WithName(collection).WithDescription(fingerprint(r.Vectors, r.Dim)).
+func (r *Rows) schema(collection string, said *words) *entity.Schema {
+	is := fingerprint(r.Vectors, r.Dim)
+	if s := said.fingerprint(); s != "" {
+		is += saidMark + s
+	}
+	s := entity.NewSchema().WithName(collection).WithDescription(is).
 		WithField(entity.NewField().WithName(rowField).WithIsPrimaryKey(true).WithDataType(entity.FieldTypeInt64)).
 		WithField(entity.NewField().WithName(vecField).WithDataType(entity.FieldTypeFloatVector).WithDim(int64(r.Dim + 1)))
-	for name := range r.Attr {
-		s.WithField(entity.NewField().WithName(attrPrefix + name).WithDataType(entity.FieldTypeVarChar).WithMaxLength(mostText))
+	for _, name := range said.names() {
+		s.WithField(entity.NewField().WithName(attrPrefix + name).WithDataType(entity.FieldTypeInt64))
 	}
 	return s
 }
@@ -220,7 +234,7 @@ func fingerprint(vecs []float32, dim int) string {
 // insert sends the rows with one more coordinate, sqrt(M²-|x|²), which makes
 // the nearest of them the one with the largest inner product: Milvus's graph is
 // for distances. M is the length of the longest row that a search does not scan.
-func (c *Client) insert(ctx context.Context, collection string, r Rows, progress func(done, total int)) error {
+func (c *Client) insert(ctx context.Context, collection string, r Rows, said *words, progress func(done, total int)) error {
 	n := len(r.Vectors) / r.Dim
 	_, most := longest(r.Vectors, r.Dim)
 	for lo := 0; lo < n; lo += c.c.Batch {
@@ -233,8 +247,12 @@ func (c *Client) insert(ctx context.Context, collection string, r Rows, progress
 			vecs = append(vecs, append(append(make([]float32, 0, r.Dim+1), x...), extra))
 		}
 		columns := []entity.Column{entity.NewColumnInt64(rowField, ids), entity.NewColumnFloatVector(vecField, r.Dim+1, vecs)}
-		for name, values := range r.Attr {
-			columns = append(columns, entity.NewColumnVarChar(attrPrefix+name, values[lo:hi]))
+		for _, name := range said.names() {
+			classes := make([]int64, 0, hi-lo)
+			for _, c := range said.of[name].class[lo:hi] {
+				classes = append(classes, int64(c))
+			}
+			columns = append(columns, entity.NewColumnInt64(attrPrefix+name, classes))
 		}
 		err := within(ctx, c.c.Admin, func(ctx context.Context) error {
 			_, err := c.sdk.Insert(ctx, collection, "", columns...)

@@ -1,90 +1,208 @@
 package milvus
 
 import (
-	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
+	"maps"
 	"math/bits"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 
-	"github.com/milvus-io/milvus-sdk-go/v2/entity"
-
-	sdk "github.com/milvus-io/milvus-sdk-go/v2/client"
+	"github.com/attune-rec/attune/features/pace"
 )
 
-// mostWords is how many expressions are remembered, at an eighth of a byte a row each.
-const mostWords = 64
-
-// words are the rows that expressions of attributes let through, asked for once
-// each: a collection does not change. It is safe for concurrent use.
+// words is what the rows of a collection are said to be, by attribute. A
+// collection is not told the values but a number for each set of them: its class.
+// Milvus compares numbers many times as fast as lists of texts, and takes any
+// text. It is safe for concurrent use.
 type words struct {
-	mu sync.Mutex
-	of map[string]*worded
+	rows int
+	of   map[string]*attribute
+
+	mu   sync.Mutex
+	said map[string][]uint64 // rows by expression; read-only
 }
 
-// worded is what an expression lets through, once done is closed.
-type worded struct {
-	done chan struct{}
-	mask []uint64
-	err  error
+// attribute has the classes of one attribute, in the order of their values, so
+// that those beginning alike, as paths of categories do, are neighbours.
+type attribute struct {
+	class []int32 // of each row
+	lists [][]string
+	with  map[string][]int32 // classes by value, in order
 }
 
-// rowsOf is the rows that expr lets through. It is found out beside the search, whose
-// time may end before; the next search goes on from there.
-func (x *Index) rowsOf(ctx context.Context, expr string) ([]uint64, error) {
-	x.words.mu.Lock()
-	w := x.words.of[expr]
-	if w == nil {
-		w = &worded{done: make(chan struct{})}
-		if x.words.of == nil || len(x.words.of) >= mostWords {
-			x.words.of = map[string]*worded{}
-		}
-		x.words.of[expr] = w
-		go func() {
-			defer close(w.done)
-			if w.mask, w.err = x.translate(context.WithoutCancel(ctx), expr); w.err != nil {
-				x.words.mu.Lock()
-				defer x.words.mu.Unlock()
-				if x.words.of[expr] == w {
-					delete(x.words.of, expr)
-				}
-			}
-		}()
+// mostSaid is how many expressions are remembered, at an eighth of a byte a row each.
+const mostSaid = 64
+
+func newWords(job *pace.Job, rows int, attr map[string]func(row int) []string) *words {
+	w := &words{rows: rows, of: map[string]*attribute{}, said: map[string][]uint64{}}
+	for name, values := range attr {
+		w.of[name] = newAttribute(job, rows, values)
 	}
-	x.words.mu.Unlock()
-	select {
-	case <-w.done:
-		return w.mask, w.err
-	case <-ctx.Done():
-		return nil, fmt.Errorf("search %s: %w: rows of %s: %w", x.collection, ErrMilvus, expr, ctx.Err())
-	}
+	return w
 }
 
-// translate asks Milvus for the rows, a stretch of them at a time. It takes
-// Config.Admin at most.
-func (x *Index) translate(ctx context.Context, expr string) ([]uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, x.client.c.Admin)
-	defer cancel()
-	mask := make([]uint64, (x.n+63)/64)
-	for lo := 0; lo < x.n; lo += mostHits {
-		hi := min(lo+mostHits, x.n)
-		part := and(expr, fmt.Sprintf("%s >= %d and %s < %d", rowField, lo, rowField, hi))
-		columns, err := x.client.sdk.Query(ctx, x.collection, nil, part, []string{rowField}, sdk.WithLimit(mostHits),
-			sdk.WithSearchQueryConsistencyLevel(levels[x.client.c.Consistency]))
-		if err != nil {
-			return nil, fmt.Errorf("rows of %s in %s: %w: %w", expr, x.collection, ErrMilvus, err)
+func newAttribute(job *pace.Job, rows int, values func(row int) []string) *attribute {
+	a := &attribute{class: make([]int32, rows), with: map[string][]int32{}}
+	known := map[string]int32{}
+	var key []byte
+	for i := range a.class {
+		job.Step()
+		list := values(i)
+		key = key[:0]
+		for _, v := range list {
+			key = append(binary.AppendUvarint(key, uint64(len(v))), v...)
 		}
-		rows, ok := columns.GetColumn(rowField).(*entity.ColumnInt64)
+		c, ok := known[string(key)]
 		if !ok {
-			return nil, fmt.Errorf("rows of %s in %s: %w: an answer without rows", expr, x.collection, ErrMilvus)
+			c = int32(len(a.lists)) // #nosec G115 -- one a row at most, and rows are int32
+			known[string(key)] = c
+			a.lists = append(a.lists, slices.Clone(list))
 		}
-		for _, row := range rows.Data() {
-			if row < int64(lo) || row >= int64(hi) {
-				return nil, fmt.Errorf("rows of %s in %s: %w: row %d, asked for %d to %d", expr, x.collection, ErrMilvus, row, lo, hi-1)
+		a.class[i] = c
+	}
+	a.sort()
+	for c, list := range a.lists {
+		for i, v := range list {
+			if !slices.Contains(list[:i], v) {
+				a.with[v] = append(a.with[v], int32(c)) // #nosec G115 -- as above
 			}
-			mask[row>>6] |= 1 << (row & 63)
 		}
 	}
-	return mask, nil
+	return a
+}
+
+// sort numbers the classes by their values.
+func (a *attribute) sort() {
+	order := make([]int, len(a.lists))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(x, y int) int { return slices.Compare(a.lists[x], a.lists[y]) })
+	place, lists := make([]int32, len(order)), make([][]string, len(order))
+	for i, c := range order {
+		place[c], lists[i] = int32(i), a.lists[c] // #nosec G115 -- as above
+	}
+	for i, c := range a.class {
+		a.class[i] = place[c]
+	}
+	a.lists = lists
+}
+
+// names lists the attributes, in order.
+func (w *words) names() []string { return slices.Sorted(maps.Keys(w.of)) }
+
+// fingerprint tells these words from others; "" when there are none.
+func (w *words) fingerprint() string {
+	if len(w.of) == 0 {
+		return ""
+	}
+	h := sha256.New()
+	var b []byte
+	text := func(s string) { b = append(binary.AppendUvarint(b, uint64(len(s))), s...) }
+	for _, name := range w.names() {
+		a := w.of[name]
+		text(name)
+		b = binary.AppendUvarint(b, uint64(len(a.lists)))
+		for _, list := range a.lists {
+			b = binary.AppendUvarint(b, uint64(len(list)))
+			for _, v := range list {
+				text(v)
+			}
+			h.Write(b)
+			b = b[:0]
+		}
+		for _, c := range a.class {
+			if b = binary.AppendVarint(b, int64(c)); len(b) > 1<<16 {
+				h.Write(b)
+				b = b[:0]
+			}
+		}
+	}
+	h.Write(b)
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// where is the rows that have one of the values of each attribute that is known,
+// read-only, and how Milvus is asked for them; nil and "" when none is known.
+func (w *words) where(attr map[string][]string) (said []uint64, expr string) {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(attr)) {
+		a := w.of[name]
+		if a == nil {
+			continue
+		}
+		classes := a.having(attr[name])
+		part := oneOf(attrPrefix+name, classes)
+		parts = append(parts, part)
+		rows := w.remembered(part, a, classes)
+		if said == nil {
+			said = rows
+			continue
+		}
+		both := make([]uint64, len(rows))
+		for i := range both {
+			both[i] = said[i] & rows[i]
+		}
+		said = both
+	}
+	return said, strings.Join(parts, " and ")
+}
+
+// having is the classes with one of the values, in order.
+func (a *attribute) having(values []string) []int32 {
+	var classes []int32
+	for _, v := range values {
+		classes = append(classes, a.with[v]...)
+	}
+	slices.Sort(classes)
+	return slices.Compact(classes)
+}
+
+// remembered is the rows of some classes.
+func (w *words) remembered(part string, a *attribute, classes []int32) []uint64 {
+	w.mu.Lock()
+	rows := w.said[part]
+	w.mu.Unlock()
+	if rows != nil {
+		return rows
+	}
+	in := make([]uint64, len(a.lists))
+	for _, c := range classes {
+		in[c] = 1
+	}
+	rows = make([]uint64, (w.rows+63)/64)
+	for i, c := range a.class {
+		rows[i>>6] |= in[c] << (i & 63)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.said) >= mostSaid {
+		clear(w.said)
+	}
+	w.said[part] = rows
+	return rows
+}
+
+// oneOf says that a field has one of the numbers, which are in order.
+func oneOf(field string, numbers []int32) string {
+	if n := len(numbers); n > 0 && int(numbers[n-1]-numbers[0]) == n-1 {
+		return between(field, int(numbers[0]), int(numbers[n-1])+1)
+	}
+	texts := make([]string, len(numbers))
+	for i, v := range numbers {
+		texts[i] = strconv.Itoa(int(v))
+	}
+	return field + " in [" + strings.Join(texts, ",") + "]"
+}
+
+// between says that a field lies in [low, high).
+func between(field string, low, high int) string {
+	return fmt.Sprintf("%s >= %d and %s < %d", field, low, field, high)
 }
 
 func count(mask []uint64) (n int) {

@@ -1,13 +1,14 @@
 // Package milvustest is for tests of what stands on Milvus: Server answers the
-// calls that models/vector/milvus makes, in memory and exactly, so that what
-// happens around Milvus is tested where there is none; Proxy makes the way to
-// it, or to a real one, bad. That the real one answers alike is shown by the
-// tests of models/vector/milvus.
+// calls that models/vector/milvus makes, in memory and exactly, unless a filter
+// lets much through, so that what happens around Milvus is tested where there is
+// none; Proxy makes the way to it, or to a real one, bad. That the real one answers
+// alike is shown by the tests of models/vector/milvus.
 package milvustest
 
 import (
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
@@ -37,6 +38,7 @@ type Server struct {
 	aliases     map[string]string
 	unready     bool
 	last        int64
+	asked       map[string]int
 }
 
 // collection is one, by row.
@@ -45,7 +47,7 @@ type collection struct {
 	schema *schemapb.CollectionSchema
 	rows   []int64
 	vecs   []float32
-	words  map[string][]string // of each row, by the field
+	fields map[string][]int64 // of each row, by name
 	dim    int
 	loaded bool
 }
@@ -57,7 +59,7 @@ func NewServer(t testing.TB) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{Address: l.Addr().String(), collections: map[string]*collection{}, aliases: map[string]string{}}
+	s := &Server{Address: l.Addr().String(), collections: map[string]*collection{}, aliases: map[string]string{}, asked: map[string]int{}}
 	g := grpc.NewServer(grpc.MaxRecvMsgSize(256 << 20))
 	milvuspb.RegisterMilvusServiceServer(g, s)
 	done := make(chan struct{})
@@ -68,6 +70,13 @@ func NewServer(t testing.TB) *Server {
 
 // Searches is how many searches it answered.
 func (s *Server) Searches() int64 { return s.searches.Load() }
+
+// Asked is how many searches were made by each filter.
+func (s *Server) Asked() map[string]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.asked)
+}
 
 // Collections lists what there is, in order.
 func (s *Server) Collections() []string {
@@ -97,7 +106,7 @@ func (s *Server) Tamper() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.collections {
-		c.schema.Description += " of another training"
+		c.schema.Description = "another training's " + c.schema.Description
 		for i := range c.vecs {
 			c.vecs[i] = -c.vecs[i]
 		}
@@ -162,7 +171,7 @@ func (s *Server) DescribeCollection(_ context.Context, r *milvuspb.DescribeColle
 
 // CreateCollection implements the RPC.
 func (s *Server) CreateCollection(_ context.Context, r *milvuspb.CreateCollectionRequest) (*commonpb.Status, error) {
-	c := &collection{schema: &schemapb.CollectionSchema{}, words: map[string][]string{}}
+	c := &collection{schema: &schemapb.CollectionSchema{}, fields: map[string][]int64{}}
 	if err := proto.Unmarshal(r.GetSchema(), protoadapt.MessageV2Of(c.schema)); err != nil {
 		return nil, err
 	}
@@ -203,10 +212,10 @@ func (s *Server) Insert(_ context.Context, r *milvuspb.InsertRequest) (*milvuspb
 			c.vecs = append(c.vecs, v...)
 		}
 		if v := f.GetScalars().GetLongData().GetData(); v != nil {
-			c.rows, ids.Data = append(c.rows, v...), v
-		}
-		if v := f.GetScalars().GetStringData().GetData(); v != nil {
-			c.words[f.GetFieldName()] = append(c.words[f.GetFieldName()], v...)
+			c.fields[f.GetFieldName()] = append(c.fields[f.GetFieldName()], v...)
+			if f.GetFieldName() == rowField {
+				c.rows, ids.Data = append(c.rows, v...), v
+			}
 		}
 	}
 	return &milvuspb.MutationResult{Status: success, InsertCnt: int64(r.GetNumRows()), IDs: &schemapb.IDs{IdField: &schemapb.IDs_IntId{IntId: ids}}}, nil
@@ -287,10 +296,17 @@ func (s *Server) Search(_ context.Context, r *milvuspb.SearchRequest) (*milvuspb
 	case !c.loaded || s.unready:
 		return &milvuspb.SearchResults{Status: failed(commonpb.ErrorCode_NotReadyServe, "collection not loaded")}, nil
 	}
-	top := 0
+	top, walk := 0, struct {
+		Width int `json:"ef"`
+	}{}
 	for _, p := range r.GetSearchParams() {
-		if p.GetKey() == "topk" {
+		switch p.GetKey() {
+		case "topk":
 			top, _ = strconv.Atoi(p.GetValue())
+		case "params":
+			if err := json.Unmarshal([]byte(p.GetValue()), &walk); err != nil {
+				return nil, err
+			}
 		}
 	}
 	allowed, err := c.passing(r.GetDsl())
@@ -304,7 +320,7 @@ func (s *Server) Search(_ context.Context, r *milvuspb.SearchRequest) (*milvuspb
 	out := &schemapb.SearchResultData{TopK: int64(top)}
 	ids := &schemapb.LongArray{}
 	for _, value := range group.GetPlaceholders()[0].GetValues() {
-		found := c.nearest(value, top, allowed)
+		found := c.nearest(value, top, walk.Width, allowed)
 		out.NumQueries++
 		out.Topks = append(out.Topks, int64(len(found)))
 		for _, f := range found {
@@ -313,45 +329,32 @@ func (s *Server) Search(_ context.Context, r *milvuspb.SearchRequest) (*milvuspb
 	}
 	out.Ids = &schemapb.IDs{IdField: &schemapb.IDs_IntId{IntId: ids}}
 	s.searches.Add(1)
+	s.asked[r.GetDsl()]++
 	return &milvuspb.SearchResults{Status: success, Results: out, CollectionName: r.GetCollectionName()}, nil
 }
 
-// Query implements the RPC: the rows that pass, without other fields.
-func (s *Server) Query(_ context.Context, r *milvuspb.QueryRequest) (*milvuspb.QueryResults, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c, status := s.find(r.GetCollectionName())
-	switch {
-	case c == nil:
-		return &milvuspb.QueryResults{Status: status}, nil
-	case !c.loaded || s.unready:
-		return &milvuspb.QueryResults{Status: failed(commonpb.ErrorCode_NotReadyServe, "collection not loaded")}, nil
-	}
-	passing, err := c.passing(r.GetExpr())
-	if err != nil {
-		return &milvuspb.QueryResults{Status: failed(commonpb.ErrorCode_IllegalArgument, "%v", err)}, nil
-	}
-	found := &schemapb.LongArray{}
-	for i, row := range c.rows {
-		if passing[i] {
-			found.Data = append(found.Data, row)
-		}
-	}
-	return &milvuspb.QueryResults{Status: success, CollectionName: r.GetCollectionName(), FieldsData: []*schemapb.FieldData{{
-		Type: schemapb.DataType_Int64, FieldName: rowField,
-		Field: &schemapb.FieldData_Scalars{Scalars: &schemapb.ScalarField{Data: &schemapb.ScalarField_LongData{LongData: found}}},
-	}}}, nil
-}
-
 type near struct {
+	at       int // its place in the collection
 	row      int64
 	distance float32
 }
 
-func (c *collection) nearest(query []byte, top int, allowed []bool) []near {
+// scanned is the share of rows that Milvus scans at most; of more it walks its graph.
+const scanned = .07
+
+// nearest is the nearest rows that are allowed: of all that are, when they are
+// few, and else of as many as a walk of that width meets.
+func (c *collection) nearest(query []byte, top, width int, allowed []bool) []near {
+	few := 0
+	for _, ok := range allowed {
+		if ok {
+			few++
+		}
+	}
+	walks := few != len(allowed) && float64(few) > scanned*float64(len(allowed))
 	var all []near
 	for i, row := range c.rows {
-		if !allowed[i] {
+		if !walks && !allowed[i] {
 			continue
 		}
 		sum := float32(0)
@@ -359,7 +362,7 @@ func (c *collection) nearest(query []byte, top int, allowed []bool) []near {
 			d := v - math.Float32frombits(binary.LittleEndian.Uint32(query[4*j:]))
 			sum += d * d
 		}
-		all = append(all, near{row, sum})
+		all = append(all, near{i, row, sum})
 	}
 	slices.SortStableFunc(all, func(a, b near) int {
 		switch {
@@ -370,5 +373,8 @@ func (c *collection) nearest(query []byte, top int, allowed []bool) []near {
 		}
 		return 0
 	})
+	if walks {
+		all = slices.DeleteFunc(all[:min(width, len(all))], func(n near) bool { return !allowed[n.at] })
+	}
 	return all[:min(top, len(all))]
 }
