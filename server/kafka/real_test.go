@@ -17,13 +17,13 @@ import (
 	"github.com/attune-rec/attune/server/kafka/kafkatest"
 )
 
-// real is a connector of a real cluster that runs.
-type real struct {
+// live is a connector of a real cluster that runs.
+type live struct {
 	*Connector
 	stop func() // and waits
 }
 
-func collect(t *testing.T, f Flags, d Door) *real {
+func collect(t *testing.T, f Flags, d Door) *live {
 	t.Helper()
 	if err := f.Check(); err != nil {
 		t.Fatal(err)
@@ -36,7 +36,7 @@ func collect(t *testing.T, f Flags, d Door) *real {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); k.Run(ctx) }()
-	r := &real{Connector: k, stop: func() { cancel(); <-done }}
+	r := &live{Connector: k, stop: func() { cancel(); <-done }}
 	t.Cleanup(r.stop)
 	return r
 }
