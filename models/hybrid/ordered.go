@@ -22,7 +22,8 @@ func following(d *dataset.Dataset) float64 {
 }
 
 const (
-	enoughOrder = .5     // share of following interactions from which on order is learnt from
+	someOrder   = .25    // share of following interactions from which on what followed what is counted
+	enoughOrder = .5     // and from which on networks learn from the order
 	enoughSteps = 1000   // interactions
 	steady      = 60     // events an item from which on memory is as good as attention
 	oneNetwork  = 1. / 4 // of the time there is, that one network may take
@@ -31,13 +32,16 @@ const (
 // ordered are the parts that learn from what followed what, where histories
 // carry order.
 func ordered(f Facts) []candidate {
-	if f.Order < enoughOrder || f.Pairs < enoughSteps || f.Pairs < 2*f.Users {
+	if f.Order < someOrder || f.Pairs < enoughSteps || f.Pairs < 2*f.Users {
 		return nil
 	}
 	out := []candidate{{
 		Choice: Choice{Name: prefix + "next", Kind: sequence.KindMarkov}, prior: .5 * ripe(f.Pairs), need: need{bytes: 3 * pairBytes(f)},
 		why: "histories carry order: pairs of what followed what",
 	}}
+	if f.Order < enoughOrder {
+		return out
+	}
 	network := func(name, kind string, prior float64, why string) {
 		seconds, bytes := sequence.Cost(kind, f.Pairs, f.Items)
 		out = append(out, candidate{Choice: Choice{Name: prefix + name, Kind: kind}, prior: prior * ripe(f.Pairs), need: need{seconds, float64(bytes)}, why: why})

@@ -30,6 +30,7 @@ func TestOrderedParts(t *testing.T) {
 	}{
 		{"rare items", func(*Facts, *Params) {}, []string{sequence.KindMarkov, sequence.KindSASRec}},
 		{"often met items", func(f *Facts, _ *Params) { f.Items = 100 }, []string{sequence.KindLSTM, sequence.KindMarkov, sequence.KindSASRec}},
+		{"half of it in order", func(f *Facts, _ *Params) { f.Order = .4 }, []string{sequence.KindMarkov}},
 		{"baskets", func(f *Facts, _ *Params) { f.Order = .2 }, nil},
 		{"few steps", func(f *Facts, _ *Params) { f.Pairs = 1500 }, nil},
 		{"no time", func(_ *Facts, p *Params) { p.BudgetSeconds = 1 }, []string{sequence.KindMarkov}},
