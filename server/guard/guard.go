@@ -257,7 +257,7 @@ func (g *Guard) Behind() bool { return g.queue.behind() }
 func (g *Guard) Standing() bool {
 	g.queue.mu.Lock()
 	defer g.queue.mu.Unlock()
-	return g.queue.standing
+	return g.queue.stands.on
 }
 
 // Limit is how many answers may be worked on at once.

@@ -214,7 +214,7 @@ func TestAQueueThatIsShortDoesNotStand(t *testing.T) {
 func (l *line) Standing() bool {
 	l.queue.mu.Lock()
 	defer l.queue.mu.Unlock()
-	return l.standing
+	return l.stands.on
 }
 
 // What runs for long elsewhere keeps the pump from its turns: some of what it
