@@ -25,7 +25,7 @@ var errLate = errors.New("waited too long")
 //
 // How many may wait follows CoDel (Nichols and Jacobson, 2012) as Maurer's
 // "Fail at scale" (2015) puts it to servers: a burst may wait for long, a queue
-// that stands may not. It is safe for concurrent use.
+// that stands may not; standing.go tells them apart. It is safe for concurrent use.
 type queue struct {
 	cores int // calls that may always wait
 	most  int // calls that may wait, whatever else is said
@@ -64,6 +64,7 @@ const (
 	away    = 5 * time.Millisecond // after which the pump has been kept from running
 	waited  = 2 * time.Millisecond // that one may wait before others should make room
 	smooth  = 8                    // a new value's share is one of so many
+	outlier = 4                    // times what was seen so far is taken for no more: something was in the way once
 )
 
 func newQueue(cores, most int, target time.Duration, l *limit, clock func() time.Time) (*queue, error) {
@@ -257,7 +258,7 @@ func (q *queue) turns() {
 	if given == 0 {
 		return
 	}
-	q.gap += (min(since, interval)/time.Duration(given) - q.gap) / smooth
+	q.gap += (min(since/time.Duration(given), outlier*q.gap) - q.gap) / smooth
 	q.turned = now
 }
 

@@ -4,7 +4,7 @@ import "time"
 
 // standing tells a queue that stands from one that a burst, or something that ran
 // for long elsewhere, has left behind. It is told of each caller, before they are
-// let in.
+// let in, by one at a time.
 //
 // The second becomes shorter at once, since less comes than can be done: whoever
 // waits in it waits no longer than those before. The first is longer after a while
@@ -29,9 +29,9 @@ const (
 )
 
 const (
-	rising   = 40 * time.Millisecond  // after which a queue that is late, and longer than it was since it was short, stands
+	rising   = 40 * time.Millisecond  // of callers behind a long queue, after which one that is late and longer than before stands
 	interval = 100 * time.Millisecond // without a caller turned away, after which one that is empty stands no more
-	pause    = 10 * time.Millisecond  // in which nobody comes is more than chance: everything was held
+	lull     = 10 * time.Millisecond  // in which nobody comes is more than chance: everything was held
 	lasting  = 4 * interval           // after which one that was never short stands, whatever becomes of it
 )
 
@@ -40,7 +40,7 @@ func (s *standing) came(now time.Time, ahead int, w wait) {
 	if s.on && ahead == 0 && now.Sub(s.refused) > interval {
 		s.on = false
 	}
-	passed := min(now.Sub(s.last), pause)
+	passed := min(now.Sub(s.last), lull)
 	s.last = now
 	switch {
 	case w == short:
