@@ -184,8 +184,8 @@ func TestAnOverloadIsSeenAtOnce(t *testing.T) {
 		most := slices.Max(d.took)
 		answered, refused, p50, p99 := d.told()
 		t.Logf("%g times: %d answered, %d not, p50 %v, p99 %v (%v at 70 %%), most %v", load, answered, refused, p50, p99, before, most)
-		if p99 > 2*before || most > 3*d.q.calm/burst {
-			t.Errorf("%g times: got p99 %v and %v at most, want twice %v and three times the target", load, p99, most, before)
+		if p99 > before || most > 3*d.q.calm/burst {
+			t.Errorf("%g times: got p99 %v and %v at most, want no more than %v and three times the target", load, p99, most, before)
 		}
 		if can := int(length / answer); answered < can*95/100 {
 			t.Errorf("%g times: got %d answered, want 95 %% of %d", load, answered, can)
@@ -202,11 +202,15 @@ func TestAnOverloadIsSeenAtOnce(t *testing.T) {
 
 // A little more than can be done, for long: the queue is kept short.
 func TestAQueueThatIsNeverShortStands(t *testing.T) {
-	d := newDrill(t)
-	d.run(1.05, 1, 4*time.Second, 0)
-	d.told()
-	d.run(1.05, 1, 8*time.Second, 0)
-	if _, _, p50, p99 := d.told(); p50 > d.q.calm/burst/2 || p99 > d.q.calm/burst {
-		t.Errorf("got p50 %v and p99 %v, want half the target and the target, %v", p50, p99, d.q.calm/burst)
+	for _, load := range []float64{1.05, 1.1, 1.2} {
+		d := newDrill(t)
+		d.run(load, 1, 4*time.Second, 0)
+		d.told()
+		d.run(load, 1, 8*time.Second, 0)
+		answered, _, p50, p99 := d.told()
+		t.Logf("%g times: %d answered, p50 %v, p99 %v", load, answered, p50, p99)
+		if p50 > d.q.calm/burst/2 || p99 > d.q.calm/burst {
+			t.Errorf("%g times: got p50 %v and p99 %v, want half the target and the target, %v", load, p50, p99, d.q.calm/burst)
+		}
 	}
 }

@@ -27,11 +27,12 @@ var errLate = errors.New("waited too long")
 // "Fail at scale" (2015) puts it to servers: a burst may wait for long, a queue
 // that stands may not; standing.go tells them apart. It is safe for concurrent use.
 type queue struct {
-	cores int // calls that may always wait
-	most  int // calls that may wait, whatever else is said
-	calm  time.Duration
-	short time.Duration
-	limit *limit // of answers that are begun and not ended
+	least int           // calls that may always wait
+	most  int           // calls that may wait, whatever else is said
+	calm  time.Duration // that one may wait in a burst
+	short time.Duration // that nobody calls long
+	stand time.Duration // that one may wait in a queue that stands
+	limit *limit        // of answers that are begun and not ended
 	clock func() time.Time
 
 	poke *os.File // where a byte wakes the pump; nil once closed
@@ -59,7 +60,8 @@ type place struct {
 
 const (
 	burst   = 5                    // times the target may be waited in a burst
-	standAt = 4                    // of the target may be waited in a queue that stands
+	shortAt = 4                    // of the target may be waited before a queue is long
+	standAt = 8                    // of the target may be waited in one that stands
 	quantum = time.Millisecond     // of work is begun at once
 	away    = 5 * time.Millisecond // after which the pump has been kept from running
 	waited  = 2 * time.Millisecond // that one may wait before others should make room
@@ -73,7 +75,7 @@ func newQueue(cores, most int, target time.Duration, l *limit, clock func() time
 		return nil, fmt.Errorf("guard: %w", err)
 	}
 	q := &queue{
-		cores: cores, most: most, calm: burst * target, short: target / standAt, limit: l, clock: clock,
+		least: cores + 1, most: most, calm: burst * target, short: target / shortAt, stand: target / standAt, limit: l, clock: clock,
 		poke: poke, wake: wake, done: make(chan struct{}), gap: quantum, work: quantum,
 	}
 	go q.pump()
@@ -104,10 +106,10 @@ func (q *queue) admit() bool {
 	q.stands.came(now, q.ahead, q.wait(now))
 	may := q.calm
 	if q.stands.on {
-		may = q.short
+		may = q.stand
 	}
 	if q.ahead >= q.room(may) {
-		q.stands.refused = now
+		q.stands.refused++
 		return false
 	}
 	q.ahead++
@@ -116,7 +118,7 @@ func (q *queue) admit() bool {
 
 // room is how many may wait where nobody should wait longer. q.mu is held.
 func (q *queue) room(wait time.Duration) int {
-	return max(min(int(wait/max(q.gap, time.Microsecond)), q.most), q.cores)
+	return max(min(int(wait/max(q.gap, time.Microsecond)), q.most), q.least)
 }
 
 // wait is how long whoever waits does. q.mu is held.
@@ -269,7 +271,7 @@ func (q *queue) turnOf(now *time.Time) bool {
 		p := q.first
 		q.leave(p)
 		if wait := q.patience(); now != nil && now.Sub(p.since) > wait {
-			q.stands.refused = *now
+			q.stands.refused++
 			p.turn <- errLate
 			continue
 		}
@@ -283,7 +285,7 @@ func (q *queue) turnOf(now *time.Time) bool {
 // patience is how long one may have waited and still begin.
 func (q *queue) patience() time.Duration {
 	if q.stands.on {
-		return 2 * q.short
+		return 2 * q.stand
 	}
 	return q.calm
 }

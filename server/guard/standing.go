@@ -15,14 +15,16 @@ type standing struct {
 	long    time.Duration // that somebody has waited for long; 0: nobody does
 	peak    int           // the most that have waited meanwhile
 	last    time.Time     // when somebody came
-	refused time.Time     // when somebody was turned away, the last time
+	began   time.Time     // of what is counted while it stands
+	callers int           // since then
+	refused int           // of them
 }
 
 // wait is how long those wait who wait.
 type wait uint8
 
 const (
-	short wait = iota // no longer than one may in a queue that stands
+	short wait = iota // a little
 	long
 	late // longer than an answer should take
 	full // as long as one may in a burst
@@ -30,16 +32,19 @@ const (
 
 const (
 	rising   = 40 * time.Millisecond  // of callers behind a long queue, after which one that is late and longer than before stands
-	interval = 100 * time.Millisecond // without a caller turned away, after which one that is empty stands no more
+	interval = 100 * time.Millisecond // in which few are turned away, after which it stands no more
+	few      = 8                      // one of so many
 	lull     = 10 * time.Millisecond  // in which nobody comes is more than chance: everything was held
 	lasting  = 4 * interval           // after which one that was never short stands, whatever becomes of it
 )
 
 // came notes a caller at now behind so many, who wait for w.
 func (s *standing) came(now time.Time, ahead int, w wait) {
-	if s.on && ahead == 0 && now.Sub(s.refused) > interval {
-		s.on = false
+	if s.on && now.Sub(s.began) > interval {
+		s.on = s.refused*few >= s.callers && now.Sub(s.last) <= interval
+		s.count(now)
 	}
+	s.callers++
 	passed := min(now.Sub(s.last), lull)
 	s.last = now
 	switch {
@@ -52,7 +57,13 @@ func (s *standing) came(now time.Time, ahead int, w wait) {
 	}
 	s.long += passed
 	if s.long > lasting || s.long > rising && (w == full || w == late && ahead > s.peak) {
+		if !s.on {
+			s.count(now)
+		}
 		s.on = true
 	}
 	s.peak = max(s.peak, ahead)
 }
+
+// count begins to count anew.
+func (s *standing) count(now time.Time) { s.began, s.callers, s.refused = now, 0, 0 }
