@@ -71,6 +71,15 @@ func (it *Item) PriceIn(market string) Money {
 	return it.Prices[""]
 }
 
+// CostIn is what the item's goods cost the shop in market, or elsewhere when the
+// market has no cost of its own; zero when it is not known.
+func (it *Item) CostIn(market string) Money {
+	if c, ok := it.Costs[market]; ok {
+		return c
+	}
+	return it.Costs[""]
+}
+
 // InStock reports whether at least one piece can be had in market.
 func (it *Item) InStock(market string) bool {
 	n, ok := it.Stock[market]

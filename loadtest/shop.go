@@ -19,6 +19,7 @@ type shopCmd struct {
 	Events   int    `default:"20" help:"Events of each shopper, at least."`
 	Factors  int    `default:"64" help:"Length of the items' vectors."`
 	Seed     uint64 `default:"1" help:"Of everything random."`
+	One      bool   `help:"Learn only what the surface 'one' needs, and publish no other surface: for shops of a million items."`
 	Another  string `help:"Only publish one more release of a shop that was made with the same sizes and seed: with items of its own, which this name tells from those of others. It is not promoted." placeholder:"NAME"`
 	Rules    bool   `help:"Only put the rules of home-full into the store of a shop that is there."`
 }
@@ -51,7 +52,7 @@ func (c *shopCmd) Run(ctx context.Context) error {
 }
 
 func (c *shopCmd) size() shop.Size {
-	return shop.Size{Items: c.Items, Shoppers: c.Shoppers, Events: c.Events, Seed: c.Seed}
+	return shop.Size{Items: c.Items, Shoppers: c.Shoppers, Events: c.Events, Seed: c.Seed, One: c.One}
 }
 
 func told(stage string, took time.Duration) {

@@ -65,6 +65,20 @@ type Evidence struct {
 	Contribution float32            // by how much the score would fall without it; above 0
 }
 
+// GoalPurchase is the goal that money is made by.
+const GoalPurchase = "purchase"
+
+// Funnel tells the goals apart that a shopper may reach by an item shown. It is
+// safe for concurrent use.
+type Funnel interface {
+	// Goals is the goals' names, the nearest first.
+	Goals() []string
+	// Heads fills out with the calibrated probability of every goal for every
+	// item, as many numbers an item as there are goals, items in order; NaN where
+	// it cannot say.
+	Heads(r *features.Request, items []features.Row, out []float32)
+}
+
 // Explainer says why. The claim is testable: with the evidence taken out of the
 // history, the item's score falls.
 type Explainer interface {

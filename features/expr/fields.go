@@ -106,12 +106,8 @@ func itemFields() []field {
 		return max(0, 1-p.Units()/list), true
 	})
 	local("margin", "share of the price kept after goods cost", func(it *features.Item, market string) (float64, bool) {
-		c, ok := it.Costs[market]
-		if !ok {
-			c, ok = it.Costs[""]
-		}
-		p := it.PriceIn(market)
-		if !ok || c.Currency != p.Currency || p.Units() <= 0 {
+		c, p := it.CostIn(market), it.PriceIn(market)
+		if c.IsZero() || c.Currency != p.Currency || p.Units() <= 0 {
 			return 0, false
 		}
 		return 1 - c.Units()/p.Units(), true

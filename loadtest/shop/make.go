@@ -28,15 +28,22 @@ const (
 	SurfaceScored = "one-scored"
 )
 
-// fits is the models of the release and their parameters.
-func fits(factors int) []struct{ name, kind, params string } {
-	return []struct{ name, kind, params string }{
+// fit is a model of the release and its parameters.
+type fit struct{ name, kind, params string }
+
+// fits is the models of the release that are fitted each by itself.
+func (s Size) fits(factors int) []fit {
+	all := []fit{
 		{pipeline.ModelPopular, "popular", `{}`},
 		{pipeline.ModelFactors, "ials", fmt.Sprintf(`{"factors":%d,"epochs":4}`, factors)},
 		{pipeline.ModelItems, "item-cf", `{"neighbours":50}`},
 		{pipeline.ModelContent, "content", `{"factors":32}`},
 		{pipeline.ModelNext, "markov", `{"neighbours":60}`},
 	}
+	if s.One {
+		return all[:2]
+	}
+	return all
 }
 
 // Make builds the shop in dir: the store, and a release that is served. tell is
@@ -76,7 +83,7 @@ func (s Size) publish(ctx context.Context, to release.Store, factors int, goods 
 		return "", err
 	}
 	var parts []models.Part
-	for _, f := range fits(factors) {
+	for _, f := range s.fits(factors) {
 		k, err := kind.Of(f.kind)
 		if err != nil {
 			return "", err
@@ -88,23 +95,21 @@ func (s Size) publish(ctx context.Context, to release.Store, factors int, goods 
 		parts = append(parts, models.Part{Name: f.name, Model: m})
 		stage("fit " + f.name)
 	}
-	ranker, err := learn(ctx, s.full(), d, parts, acts, goods)
-	if err != nil {
-		return "", err
+	if !s.One {
+		ranker, err := learn(ctx, s.full(), d, parts, acts, goods)
+		if err != nil {
+			return "", err
+		}
+		parts = append(parts, models.Part{Name: pipeline.ModelRanker, Model: ranker})
+		stage("learn the ranker")
 	}
-	parts = append(parts, models.Part{Name: pipeline.ModelRanker, Model: ranker})
-	stage("learn the ranker")
 	index, err := vector.Files(ctx, parts, vector.Options{})
 	if err != nil {
 		return "", err
 	}
-	recipes := pipeline.Defaults()
-	for i := range recipes {
-		recipes[i] = pipeline.Trim(recipes[i], func(name string) bool { return name != pipeline.ModelHybrid })
-	}
-	recipes = append(recipes, s.full(), one(), scored())
+	stage("build the indexes")
 	m, err := release.Publish(ctx, to, release.Draft{
-		Shop: features.DefaultShop, Items: goods, Models: parts, Recipes: recipes, Index: index,
+		Shop: features.DefaultShop, Items: goods, Models: parts, Recipes: s.recipes(), Index: index,
 		Lineage: release.Lineage{Events: int64(len(acts)), Users: s.Shoppers, Seed: s.Seed},
 	})
 	if err != nil {
@@ -112,6 +117,18 @@ func (s Size) publish(ctx context.Context, to release.Store, factors int, goods 
 	}
 	stage("publish a release")
 	return m.Version, nil
+}
+
+// recipes are the surfaces of the release.
+func (s Size) recipes() []models.Recipe {
+	if s.One {
+		return []models.Recipe{one(), scored()}
+	}
+	all := pipeline.Defaults()
+	for i := range all {
+		all[i] = pipeline.Trim(all[i], func(name string) bool { return name != pipeline.ModelHybrid })
+	}
+	return append(all, s.full(), one(), scored())
 }
 
 // full is home-full with sources that give so much that some 330 different items

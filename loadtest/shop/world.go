@@ -18,6 +18,7 @@ type Size struct {
 	Shoppers int
 	Events   int // of each shopper, at least; every other one has up to as many again
 	Seed     uint64
+	One      bool // its releases have what SurfaceOne needs, and no other surface
 }
 
 // act is one event, kept small.

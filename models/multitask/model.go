@@ -26,7 +26,10 @@ type Model struct {
 	shift   []float32
 }
 
-var _ models.Model = (*Model)(nil)
+var (
+	_ models.Model  = (*Model)(nil)
+	_ models.Funnel = (*Model)(nil)
+)
 
 // header is what a release keeps beside the tensors.
 type header struct {

@@ -24,7 +24,13 @@ func (m *Model) Score(r *features.Request, items []features.Row, out []float32) 
 	}
 }
 
-// Heads fills out with the calibrated probability of every goal for every item,
+// Goals implements models.Funnel.
+func (m *Model) Goals() []string {
+	names := Names()
+	return names[:]
+}
+
+// Heads implements models.Funnel: it fills out with the calibrated probability of every goal for every item,
 // Goals numbers an item; NaN as in Score.
 func (m *Model) Heads(r *features.Request, items []features.Row, out []float32) {
 	scratch := r.Workspace()

@@ -129,7 +129,7 @@ func Trim(recipe models.Recipe, has func(model string) bool) models.Recipe {
 		m, ok := c.Params["model"].(string)
 		return ok && m != "" && !has(m)
 	})
-	if len(recipe.Ranker.Weights) > 0 {
+	if recipe.Ranker.Model == "" && len(recipe.Ranker.Weights) > 0 { // by model; else by a model's goals
 		weights := map[string]float64{}
 		for name, w := range recipe.Ranker.Weights {
 			if has(name) {

@@ -58,7 +58,7 @@ type Config struct {
 	Shoppers      int           `help:"Shoppers whose state is kept in memory." default:"100000"`
 	Profiles      int           `help:"Shoppers of a shop whose profile is kept in memory; those of others are made when they are asked for." default:"200000"`
 	StoreWait     time.Duration `help:"A shopper whose history takes longer to read is answered as nobody, degraded." default:"500ms"`
-	AnswerIn      time.Duration `help:"Requests are turned away rather than answered later than about this: those of a burst may wait five times as long, those of a queue that stands a quarter of it; 0: none is turned away." default:"20ms"`
+	AnswerIn      time.Duration `help:"Requests are turned away rather than answered later than about this: those of a burst may wait five times as long, those of a queue that stands an eighth of it; 0: none is turned away." default:"20ms"`
 	Admit         int           `help:"Answers under way at most, those that wait to begin included; 0: 128 a core." default:"0"`
 	Queue         int           `name:"served-queue" help:"Records of answers that may wait to be written." default:"65536"`
 	EventAge      time.Duration `help:"Older events are refused." default:"9600h"`

@@ -252,12 +252,12 @@ func (g *Guard) Waiting() int64 {
 // what nobody waits for should rest then.
 func (g *Guard) Behind() bool { return g.queue.behind() }
 
-// Standing reports whether there is always someone who waits for long, so that few
-// may.
+// Standing reports whether the queue becomes longer and longer, or is always long,
+// so that few may wait.
 func (g *Guard) Standing() bool {
 	g.queue.mu.Lock()
 	defer g.queue.mu.Unlock()
-	return g.queue.standing
+	return g.queue.stands.on
 }
 
 // Limit is how many answers may be worked on at once.

@@ -5,7 +5,7 @@ import "github.com/prometheus/client_golang/prometheus"
 var (
 	limitDesc   = prometheus.NewDesc("attune_guard_limit", "Answers that may be worked on at once.", nil, nil)
 	waitingDesc = prometheus.NewDesc("attune_guard_waiting", "Answers that were let in and wait to begin.", nil, nil)
-	standsDesc  = prometheus.NewDesc("attune_guard_standing", "1 while there is always an answer that waits for long, so that few may.", nil, nil)
+	standsDesc  = prometheus.NewDesc("attune_guard_standing", "1 while answers wait longer and longer, or always for long, so that few may.", nil, nil)
 	runningDesc = prometheus.NewDesc("attune_guard_running", "Calls under way, those that wait to begin included, by class.", []string{"class"}, nil)
 	callsDesc   = prometheus.NewDesc("attune_guard_calls_total", "Calls that were let in or turned away, by class.", []string{"class", "what"}, nil)
 	heldDesc    = prometheus.NewDesc("attune_guard_message_bytes", "Bytes that requests hold before they are understood.", nil, nil)

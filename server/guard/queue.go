@@ -25,31 +25,30 @@ var errLate = errors.New("waited too long")
 //
 // How many may wait follows CoDel (Nichols and Jacobson, 2012) as Maurer's
 // "Fail at scale" (2015) puts it to servers: a burst may wait for long, a queue
-// that stands may not. It is safe for concurrent use.
+// that stands may not; standing.go tells them apart. It is safe for concurrent use.
 type queue struct {
-	cores int // calls that may always wait
-	most  int // calls that may wait, whatever else is said
-	calm  time.Duration
-	short time.Duration
-	limit *limit // of answers that are begun and not ended
+	least int           // calls that may always wait
+	most  int           // calls that may wait, whatever else is said
+	calm  time.Duration // that one may wait in a burst
+	short time.Duration // that nobody calls long
+	stand time.Duration // that one may wait in a queue that stands
+	limit *limit        // of answers that are begun and not ended
 	clock func() time.Time
 
 	poke *os.File // where a byte wakes the pump; nil once closed
 	wake *os.File
 	done chan struct{}
 
-	mu       sync.Mutex
-	first    *place // who waits the longest; nil: nobody waits
-	last     *place
-	ahead    int           // calls that were let in and have not begun
-	running  int           // those that have
-	poked    bool          // a byte is on its way
-	standing bool          // somebody has always been waiting for long for a while
-	none     time.Time     // when nobody waited for long, the last time
-	refused  time.Time     // when somebody was turned away, the last time
-	turned   time.Time     // when somebody's turn came, the last time
-	gap      time.Duration // between two turns while somebody waits, smoothed
-	work     time.Duration // of an answer, by itself, smoothed
+	mu      sync.Mutex
+	first   *place // who waits the longest; nil: nobody waits
+	last    *place
+	ahead   int  // calls that were let in and have not begun
+	running int  // those that have
+	poked   bool // a byte is on its way
+	stands  standing
+	turned  time.Time     // when somebody's turn came, the last time
+	gap     time.Duration // between two turns while somebody waits, smoothed
+	work    time.Duration // of an answer, by itself, smoothed
 }
 
 // place is one that waits.
@@ -60,13 +59,14 @@ type place struct {
 }
 
 const (
-	interval = 100 * time.Millisecond // after which a queue that is never short stands
-	burst    = 5                      // times the target may be waited in a burst
-	standAt  = 4                      // of the target may be waited in a queue that stands
-	quantum  = time.Millisecond       // of work is begun at once
-	away     = 5 * time.Millisecond   // after which the pump has been kept from running
-	waited   = 2 * time.Millisecond   // that one may wait before others should make room
-	smooth   = 8                      // a new value's share is one of so many
+	burst   = 5                    // times the target may be waited in a burst
+	shortAt = 4                    // of the target may be waited before a queue is long
+	standAt = 8                    // of the target may be waited in one that stands
+	quantum = time.Millisecond     // of work is begun at once
+	away    = 5 * time.Millisecond // after which the pump has been kept from running
+	waited  = 2 * time.Millisecond // that one may wait before others should make room
+	smooth  = 8                    // a new value's share is one of so many
+	outlier = 4                    // times what was seen so far is taken for no more: something was in the way once
 )
 
 func newQueue(cores, most int, target time.Duration, l *limit, clock func() time.Time) (*queue, error) {
@@ -75,7 +75,7 @@ func newQueue(cores, most int, target time.Duration, l *limit, clock func() time
 		return nil, fmt.Errorf("guard: %w", err)
 	}
 	q := &queue{
-		cores: cores, most: most, calm: burst * target, short: target / standAt, limit: l, clock: clock,
+		least: cores + 1, most: most, calm: burst * target, short: target / shortAt, stand: target / standAt, limit: l, clock: clock,
 		poke: poke, wake: wake, done: make(chan struct{}), gap: quantum, work: quantum,
 	}
 	go q.pump()
@@ -103,31 +103,37 @@ func (q *queue) admit() bool {
 	now := q.clock()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.brief(now) {
-		q.none = now
+	q.stands.came(now, q.ahead, q.wait(now))
+	may := q.calm
+	if q.stands.on {
+		may = q.stand
 	}
-	switch {
-	case q.standing && q.ahead == 0 && now.Sub(q.refused) > interval:
-		q.standing = false
-	case !q.standing && now.Sub(q.none) > interval:
-		q.standing = true
-	}
-	wait := q.calm
-	if q.standing {
-		wait = q.short
-	}
-	if q.ahead >= max(min(int(wait/max(q.gap, time.Microsecond)), q.most), q.cores) {
-		q.refused = now
+	if q.ahead >= q.room(may) {
+		q.stands.refused++
 		return false
 	}
 	q.ahead++
 	return true
 }
 
-// brief reports whether whoever waits does not wait longer than one may in a queue
-// that stands: to keep it shorter would turn callers away for nothing. q.mu is held.
-func (q *queue) brief(now time.Time) bool {
-	return time.Duration(q.ahead)*q.gap <= q.short && (q.first == nil || now.Sub(q.first.since) <= q.short)
+// room is how many may wait where nobody should wait longer. q.mu is held.
+func (q *queue) room(wait time.Duration) int {
+	return max(min(int(wait/max(q.gap, time.Microsecond)), q.most), q.least)
+}
+
+// wait is how long whoever waits does. q.mu is held.
+func (q *queue) wait(now time.Time) wait {
+	if q.ahead >= q.room(q.calm) {
+		return full
+	}
+	last := time.Duration(q.ahead) * q.gap
+	switch {
+	case last > q.calm/burst:
+		return late
+	case last > q.short || q.first != nil && now.Sub(q.first.since) > q.short:
+		return long
+	}
+	return short
 }
 
 // gone notes that one that was let in will never begin.
@@ -147,13 +153,7 @@ func (q *queue) begin(ctx context.Context) error {
 		q.mu.Unlock()
 		return nil
 	}
-	p := &place{turn: make(chan error, 1), since: q.clock(), prev: q.last}
-	if q.first == nil {
-		q.first, q.turned = p, p.since // what came before says nothing
-	} else {
-		q.last.next = p
-	}
-	q.last = p
+	p := q.enter()
 	q.call()
 	q.mu.Unlock()
 	select {
@@ -176,6 +176,18 @@ func (q *queue) begin(ctx context.Context) error {
 		}
 		return ctx.Err()
 	}
+}
+
+// enter puts one who was let in behind all who wait. q.mu is held.
+func (q *queue) enter() *place {
+	p := &place{turn: make(chan error, 1), since: q.clock(), prev: q.last}
+	if q.first == nil {
+		q.first, q.turned = p, p.since // what came before says nothing
+	} else {
+		q.last.next = p
+	}
+	q.last = p
+	return p
 }
 
 // leave takes one out who waits. q.mu is held.
@@ -248,7 +260,7 @@ func (q *queue) turns() {
 	if given == 0 {
 		return
 	}
-	q.gap += (min(since, interval)/time.Duration(given) - q.gap) / smooth
+	q.gap += (min(since/time.Duration(given), outlier*q.gap) - q.gap) / smooth
 	q.turned = now
 }
 
@@ -259,7 +271,7 @@ func (q *queue) turnOf(now *time.Time) bool {
 		p := q.first
 		q.leave(p)
 		if wait := q.patience(); now != nil && now.Sub(p.since) > wait {
-			q.refused = *now
+			q.stands.refused++
 			p.turn <- errLate
 			continue
 		}
@@ -272,8 +284,8 @@ func (q *queue) turnOf(now *time.Time) bool {
 
 // patience is how long one may have waited and still begin.
 func (q *queue) patience() time.Duration {
-	if q.standing {
-		return 2 * q.short
+	if q.stands.on {
+		return 2 * q.stand
 	}
 	return q.calm
 }

@@ -20,6 +20,7 @@ func makers() map[string]maker {
 	return map[string]maker{
 		"learnt":   newLearnt,   // learnt from replayed requests
 		"weighted": newWeighted, // a weighted sum of models
+		"goals":    newGoals,    // a model's goals, by what they are worth
 		"model":    newModel,    // one model
 		"source":   newOrder,    // as retrieved
 	}
