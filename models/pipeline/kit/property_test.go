@@ -26,7 +26,7 @@ import (
 var modelOf = map[string]string{
 	"factors": pipeline.ModelFactors, "interest": pipeline.ModelContent, "similar": pipeline.ModelItems,
 	"related": pipeline.ModelItems, "bought": pipeline.ModelItems, "users": pipeline.ModelFactors, "popular": pipeline.ModelPopular,
-	"new": "", "recent": "", "again": "", "favourites": pipeline.ModelPopular, "next": pipeline.ModelItems,
+	"new": "", "linked": "", "recent": "", "again": "", "favourites": pipeline.ModelPopular, "next": pipeline.ModelItems,
 	"trending": "", "segment": "", // charts of everything
 }
 
