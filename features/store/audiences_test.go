@@ -129,3 +129,27 @@ func TestErasedStayOffTheLists(t *testing.T) {
 		t.Errorf("got %+v, want the e-mail of who agreed since", got)
 	}
 }
+
+// A list that comes while a person is being erased does not bring them back.
+func TestListsDuringAnErasure(t *testing.T) {
+	ctx := context.Background()
+	var s *Store
+	var all []Listed
+	came := 0
+	s = open(t, Options{seam: func(string) error {
+		if len(all) > 0 {
+			must(s.Enlist(ctx, shop, "vip", "crm", all))(t)
+			came++
+		}
+		return nil
+	}})
+	ann, mail := listed(t, s, "ann"), listed(t, s, features.EmailUser("a"))
+	if err := s.Link(ctx, shop, mail.Key, ann.Key); err != nil {
+		t.Fatal(err)
+	}
+	all = []Listed{ann, mail}
+	must(s.Erase(ctx, shop, ann.Key))(t)
+	if got := on(t, s, ann.Key, mail.Key); got != nil || came == 0 {
+		t.Errorf("got %v of an erased person after %d lists came meanwhile", got, came)
+	}
+}
