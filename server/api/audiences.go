@@ -38,6 +38,9 @@ func (a *Audiences) ImportAudience(ctx context.Context, r *attunev1.ImportAudien
 	if err != nil {
 		return nil, Status(err)
 	}
+	if err := store.CheckAudience(r.GetName()); err != nil {
+		return nil, Status(fieldErrorf("name", "%v", err))
+	}
 	names, err := a.Store.Pseudonyms(ctx, shop)
 	if err != nil {
 		return nil, Status(err)

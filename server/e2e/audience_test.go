@@ -37,6 +37,10 @@ func TestPartnersList(t *testing.T) {
 	}
 	put(2, 0, 0)
 	put(0, 2, 0)
+	odd := &attunev1.ImportAudienceRequest{Name: "vip\u00a0", Source: "Acme CRM", Members: list.GetMembers()}
+	if _, err := audiences.ImportAudience(ctx, odd); status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "cannot name an audience") {
+		t.Errorf("got %v of a name that ends in a blank, want what a name may be", err)
+	}
 	_, err := c.events.Collect(ctx, &attunev1.CollectRequest{Event: &attunev1.Event{Id: "v", Type: attunev1.EventType_EVENT_TYPE_VIEW, User: "ann", Item: thing(1), Time: timestamppb.Now()}})
 	must(t, err)
 	_, err = attunev1.NewSegmentServiceClient(c.conn).UpsertSegment(ctx, &attunev1.UpsertSegmentRequest{Segment: &attunev1.Segment{Name: "target", Rule: "'High value' in profile.audiences"}})
