@@ -102,7 +102,10 @@ func TestNoListsCostNoReads(t *testing.T) {
 	b := newBench(t)
 	k := b.keeper("", 0)
 	b.live(k, 50, 2)
-	if e, ok := k.shop(shopID).entries.Peek(b.names.User(b.user(0))); !ok || e.listed != k.shop(shopID).listing.Load() || e.listed != 0 {
-		t.Error("got lists read of a shop that has none")
+	_, err := b.get(k, b.user(0))
+	must(t, err)
+	s := k.shop(shopID)
+	if e, ok := s.entries.Peek(b.names.User(b.user(0))); !ok || !e.has() || e.listed != 0 || s.listing.Load() != 0 {
+		t.Errorf("got kept %v and listing %d of a shop that has none, want no lists read", ok, s.listing.Load())
 	}
 }
