@@ -56,6 +56,7 @@ type Item struct {
 	Days        int32             // days until delivery; 0: not given
 	Rating      float32           // 1 to 5; 0: not given
 	ReturnRate  float32           // share of sold pieces that came back, 0 to 1
+	Sales       int64             // pieces sold as the shop counts them, in all its channels; 0: not given
 	Hidden      bool              // known, but never to be recommended
 	Sponsor     string            // who pays for its place; "" for none
 	Created     time.Time         //

@@ -85,6 +85,14 @@ func (p *Pseudonyms) User(id string) UserKey { return p.key("user", id) }
 // Session is the key of an anonymous session; it never equals a user's.
 func (p *Pseudonyms) Session(id string) UserKey { return p.key("session", id) }
 
+// DeviceUser is the user that a device is named as where no more is known of
+// who uses it.
+func DeviceUser(id string) string { return "device:" + id }
+
+// EmailUser is the user that a hashed e-mail is named as: digits are the SHA-256
+// of the trimmed address in lower case, hexadecimal in lower case.
+func EmailUser(digits string) string { return "email:" + digits }
+
 func (p *Pseudonyms) key(kind, id string) UserKey {
 	if id == "" {
 		return UserKey{}

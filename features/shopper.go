@@ -64,6 +64,17 @@ type Tag struct {
 	Since      time.Time `json:"since"`
 }
 
+// Membership is a partner's list that a shopper is on, and how that is known.
+type Membership struct {
+	Audience string    `json:"audience"`
+	Source   string    `json:"source"`           // who brought the list
+	Since    time.Time `json:"since"`            // when the shopper was first on it
+	Expires  time.Time `json:"expires,omitzero"` // zero: never
+}
+
+// Holds reports whether it has not expired at now.
+func (m *Membership) Holds(now time.Time) bool { return m.Expires.IsZero() || m.Expires.After(now) }
+
 // Social is what a shopper does among others, in times.
 type Social struct {
 	Shares  int `json:"shares"`
@@ -92,4 +103,6 @@ type Profile struct {
 	Words       []Weighted `json:"words,omitempty"` // of the titles, where goods have no categories
 	Tags        []Tag      `json:"tags,omitempty"`
 	Segments    []string   `json:"segments,omitempty"`
+
+	Audiences []Membership `json:"audiences,omitempty"` // that hold, by name; none without consent to marketing
 }

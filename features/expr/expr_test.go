@@ -277,6 +277,25 @@ func TestWithoutConsentTheProfileIsUnknown(t *testing.T) {
 	}
 }
 
+// Partners' lists need consent to marketing beside: without it, who is on one is
+// unknown, not that they are on none.
+func TestListsNeedConsentToMarketing(t *testing.T) {
+	s := &features.Shopper{Profile: &features.Profile{Audiences: []features.Membership{{Audience: "High value"}}}}
+	for source, with := range map[string]bool{"'High value' in profile.audiences": true, "!('High value' in profile.audiences)": false, "size(profile.audiences) == 1": true} {
+		p, err := engine(t).Compile(source, Segment)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, consent := range []features.Purposes{features.AllPurposes, features.Personalisation, features.Marketing, 0} {
+			s.Consent = consent
+			want := with && consent == features.AllPurposes
+			if got := p.Holds(&features.Request{Shopper: s}); got != want {
+				t.Errorf("%s with consent to %b: got %v, want %v", source, consent, got, want)
+			}
+		}
+	}
+}
+
 func TestManyAtOnce(t *testing.T) {
 	p, err := engine(t).Compile("item.price < profile.spent / profile.orders && item.in_stock && item.brand in profile.brands", Rule)
 	if err != nil {

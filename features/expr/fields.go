@@ -124,6 +124,7 @@ func itemFields() []field {
 	})
 	number("rating", "1 to 5", func(it *features.Item) (float64, bool) { return float64(it.Rating), it.Rating > 0 })
 	number("return_rate", "share of sold pieces that came back", func(it *features.Item) (float64, bool) { return float64(it.ReturnRate), true })
+	number("sales", "pieces sold as the shop counts them", func(it *features.Item) (float64, bool) { return float64(it.Sales), it.Sales > 0 })
 	number("min_age", "years", func(it *features.Item) (float64, bool) { return float64(it.MinAge), true })
 	number("delivery_days", "days until delivery", func(it *features.Item) (float64, bool) { return float64(it.Days), it.Days > 0 })
 	add("sponsored", "yes or no", "somebody pays for its place", onItem, func(it *features.Item, _ string) ref.Val { return types.Bool(it.Sponsor != "") })
@@ -243,6 +244,18 @@ func profileFields() []field {
 		}
 		return types.NewDynamicMap(types.DefaultTypeAdapter, m)
 	})
+	fs = append(fs, field{Field: Field{"profile.audiences", "list of texts", "partners' lists the shopper is on; unknown without consent to marketing"}, scope: onRequest, ask: func(r *features.Request) ref.Val {
+		const need = features.Personalisation | features.Marketing
+		if r.Shopper == nil || r.Shopper.Profile == nil || !r.Shopper.Consent.Has(need) {
+			return nil
+		}
+		list := r.Shopper.Profile.Audiences
+		names := make([]string, len(list))
+		for i := range list {
+			names[i] = list[i].Audience
+		}
+		return textsOf(names)
+	}})
 	add("segments", "list of texts", "", func(p *features.Profile, _ time.Time) ref.Val { return textsOf(p.Segments) })
 	return fs
 }

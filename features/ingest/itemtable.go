@@ -18,7 +18,7 @@ import (
 func ItemFields() []string {
 	return []string{"id", "kind", "title", "description", "language", "title.", "description.", "category", "brand", "seller", "group",
 		"markets", "price", "price.", "list_price", "list_price.", "cost", "cost.", "stock", "stock.", "tags", "attr.", "images", "links",
-		"sale_start", "sale_end", "created", "min_age", "delivery_days", "rating", "return_rate", "hidden", "sponsor"}
+		"sale_start", "sale_end", "created", "min_age", "delivery_days", "rating", "return_rate", "sales", "hidden", "sponsor"}
 }
 
 // ItemSink takes items; a *store.Store is one.
@@ -125,6 +125,12 @@ func itemField(it *features.Item, c *cell, o *RecordOptions, clock *times) error
 		it.Rating, err = within(c.value, 1, 5, o)
 	case "return_rate":
 		it.ReturnRate, err = within(c.value, 0, 1, o)
+	case "sales":
+		var n int32
+		if n, err = pieces(c.value, o.DecimalComma); err == nil && n < 0 {
+			err = fmt.Errorf("%q is below 0", short(c.value))
+		}
+		it.Sales = int64(n)
 	default:
 		set(&it.Attributes, of, c.value)
 	}

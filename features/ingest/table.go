@@ -63,7 +63,7 @@ func ParseFields(s string, fields []string) (map[string]string, error) {
 		}
 		columns[field] = column
 	}
-	if columns["id"] == "" {
+	if slices.Contains(fields, "id") && columns["id"] == "" {
 		return nil, errors.New("columns: none is named for id: add id=COLUMN")
 	}
 	return columns, nil
@@ -86,6 +86,7 @@ type records struct {
 	o       *RecordOptions
 	kind    string                        // in dead letters: "users"
 	key     func(string) features.UserKey // whom a refused row is about; nil: nobody
+	who     func([]cell) features.UserKey // likewise, of rows that have no id; nil: nobody
 	report  RecordReport
 	fields  []string
 	columns []string
@@ -177,8 +178,11 @@ func (t *records) refuse(bad *RowError, cells []cell) {
 	}
 	source := t.src.Name() + ":" + strconv.FormatInt(bad.Line, 10)
 	d := store.DeadLetter{Key: source + ":" + t.kind, Source: source, Rule: t.kind, Reason: bad.text(), Payload: payload}
-	if t.key != nil && id != "" {
+	switch {
+	case t.key != nil && id != "":
 		d.User = t.key(id)
+	case t.who != nil:
+		d.User = t.who(cells)
 	}
 	t.dead = append(t.dead, d)
 }

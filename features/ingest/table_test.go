@@ -141,20 +141,21 @@ func TestInterruptedImportIsCompleted(t *testing.T) {
 func TestItemsFromATable(t *testing.T) {
 	ctx := context.Background()
 	s := openStore(t)
-	src := written(t, "goods.csv", "sku,name,name_en,path,eur,at,left,stars\n"+
-		"m1,Tasse,Mug,Home > Kitchen,4.50,4.90,12,4.5\nm2,Teller,,Home/Kitchen,7,,0,9\nm3,Topf,,Home,-1,,,\nm1,Becher,,,5,,,\n")
-	m, err := ParseFields("id=sku,title=name,title.en=name_en,category=path,price=eur,price.AT=at,stock=left,rating=stars", ItemFields())
+	src := written(t, "goods.csv", "sku,name,name_en,path,eur,at,left,stars,days,back,sold,shows\n"+
+		"m1,Tasse,Mug,Home > Kitchen,4.50,4.90,12,4.5,3,.08,1200,m2;m3\nm2,Teller,,Home/Kitchen,7,,0,9,,,,\nm3,Topf,,Home,-1,,,,,,,\nm1,Becher,,,5,,,,,,,\nm4,Kanne,,,9,,,,,,-1,\n")
+	m, err := ParseFields("id=sku,title=name,title.en=name_en,category=path,price=eur,price.AT=at,stock=left,rating=stars,delivery_days=days,return_rate=back,sales=sold,links=shows", ItemFields())
 	if err != nil {
 		t.Fatal(err)
 	}
 	o := RecordOptions{Columns: m, Currency: "EUR"}
 	r, err := Items(ctx, src, s, o)
-	if err != nil || r.Rows != 4 || r.Stored != 2 || r.Refused != 2 {
+	if err != nil || r.Rows != 5 || r.Stored != 2 || r.Refused != 3 {
 		t.Fatalf("got %+v, %v", r, err)
 	}
 	it, err := s.GetItem(ctx, shop, "m1")
 	if err != nil || it.Title != "Becher" || it.TitleIn("en") != "Mug" || it.PriceIn("").Units() != 5 || it.PriceIn("AT").Units() != 4.9 ||
-		!reflect.DeepEqual(it.Category, []string{"Home", "Kitchen"}) || it.Stock[""] != 12 || it.Kind != features.Product {
+		!reflect.DeepEqual(it.Category, []string{"Home", "Kitchen"}) || it.Stock[""] != 12 || it.Kind != features.Product ||
+		it.Days != 3 || it.ReturnRate != .08 || it.Sales != 1200 || !reflect.DeepEqual(it.Links, []string{"m2", "m3"}) {
 		t.Errorf("got %+v, %v", it, err)
 	}
 	before := it.Updated

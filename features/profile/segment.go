@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"github.com/attune-rec/attune/features"
 )
 
 // ErrSegment is returned for segments that cannot be made.
@@ -16,6 +18,25 @@ type Census struct {
 	Sizes    map[string]int `json:"sizes"`
 	Overlaps []Overlap      `json:"overlaps,omitempty"` // largest first
 }
+
+// Groups is what p counts in: its segments, and its stage of the lifecycle as
+// StageName names it.
+func Groups(p *features.Profile) []string {
+	if p.Lifecycle == "" {
+		return p.Segments
+	}
+	return append(slices.Clip(p.Segments), StageName(p.Lifecycle))
+}
+
+// StageName is the name that a stage of the lifecycle has among segments:
+// "lifecycle:at_risk".
+func StageName(stage string) string { return StagePrefix + stage }
+
+// StagePrefix begins the names of stages of the lifecycle among segments.
+const StagePrefix = "lifecycle:"
+
+// Stages are those of the lifecycle.
+func Stages() []string { return []string{New, Active, Loyal, AtRisk, Lost} }
 
 // Overlap is how many shoppers two segments share.
 type Overlap struct {

@@ -66,6 +66,17 @@ func TestCensus(t *testing.T) {
 	}
 }
 
+// A stage of the lifecycle counts beside the segments, which stay as they were.
+func TestStagesCount(t *testing.T) {
+	p := &features.Profile{Segments: append(make([]string, 0, 4), "big"), Lifecycle: AtRisk}
+	if got := Groups(p); !slices.Equal(got, []string{"big", "lifecycle:at_risk"}) || len(p.Segments) != 1 || p.Segments[:2][1] != "" {
+		t.Errorf("got %v and the segments %v", got, p.Segments[:2])
+	}
+	if got := Groups(&features.Profile{}); len(got) != 0 {
+		t.Errorf("got %v of who did nothing", got)
+	}
+}
+
 func TestGrid(t *testing.T) {
 	var ps []*features.Profile
 	for i := range 100 {

@@ -129,12 +129,25 @@ func (s *Store) erase(ctx context.Context, e erasure, until time.Time) (*Certifi
 		return nil, err
 	}
 	return c, s.writer.do(ctx, func(tx *transaction) error {
+		for _, k := range c.Keys { // a list that came while the rest was erased
+			if _, err := tx.exec(erasedAudiences, string(c.Shop), k[:], c.until.UnixMilli()); err != nil {
+				return err
+			}
+		}
+		for _, alias := range c.Keys[1:] { // a list that names one of them must not bring the person back
+			if _, err := tx.exec(`INSERT INTO tombstones (shop, user_key, time, certificate) VALUES (?, ?, ?, '')
+				ON CONFLICT (shop, user_key) DO UPDATE SET time = excluded.time`, string(c.Shop), alias[:], e.Time); err != nil {
+				return err
+			}
+		}
 		_, err := tx.exec(`INSERT INTO tombstones (shop, user_key, time, certificate) VALUES (?, ?, ?, ?)
 			ON CONFLICT (shop, user_key) DO UPDATE SET time = excluded.time, certificate = excluded.certificate`,
 			string(c.Shop), c.User[:], e.Time, string(text))
 		return err
 	})
 }
+
+const erasedAudiences = `DELETE FROM audience_members WHERE shop = ?1 AND user_key = ?2 AND since <= ?3`
 
 // erasedRows are the rows of a person, by key, newest time and time of the
 // erasure.
@@ -143,6 +156,7 @@ var erasedRows = []struct{ place, query string }{
 	{"answers", `DELETE FROM served WHERE shop = ?1 AND (user_key = ?2 OR session_key = ?2) AND time <= ?3`},
 	{"refused rows", `DELETE FROM dead_letters WHERE shop = ?1 AND user_key = ?2 AND received <= ?3`},
 	{"links of sessions", `DELETE FROM identities WHERE shop = ?1 AND (user_key = ?2 OR alias_key = ?2) AND time <= ?3`},
+	{"audiences", erasedAudiences},
 	{"risk flags", `DELETE FROM risk_flags WHERE shop = ?1 AND user_key = ?2 AND first <= ?3`},
 	{"data keys", `UPDATE data_keys SET wrapped = x'', destroyed = ?4 WHERE shop = ?1 AND user_key = ?2 AND length(wrapped) > 0 AND created <= ?3`},
 }

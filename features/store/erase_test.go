@@ -55,6 +55,7 @@ func plant(t *testing.T, s *Store, who string) (user, session features.UserKey) 
 	if err := s.PutDead(ctx, shop, []DeadLetter{{Key: m[8], Source: "test", Rule: "r", Reason: m[8], User: user, Payload: []byte(m[8])}}); err != nil {
 		t.Fatal(err)
 	}
+	must(s.Enlist(ctx, shop, "vip", "crm", []Listed{{Key: user}}))(t)
 	if err := s.PutServed(ctx, shop, []Served{{Recommendation: m[9], Time: noon, User: user, Surface: "home", Items: []ServedItem{{Item: "item-1"}}}}); err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,8 @@ type Person struct {
 	Served  []Served           // what they were answered, oldest first
 	Refused []DeadLetter
 	Flags   []RiskFlag // what looked like an attack by them
+
+	Audiences []features.Membership // partners' lists they are on, expired or without their consent too
 }
 
 // everything is more than a person can have.
@@ -51,6 +53,9 @@ func (s *Store) Export(ctx context.Context, shop features.ShopID, key features.U
 		if c.of(&stored{Event: events[i]}) {
 			p.Events = append(p.Events, events[i])
 		}
+	}
+	if p.Audiences, err = s.Memberships(ctx, shop, c.Keys); err != nil {
+		return nil, fmt.Errorf("export: %w", err)
 	}
 	for _, k := range c.Keys {
 		if err := s.exportRows(ctx, p, k); err != nil {

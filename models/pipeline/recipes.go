@@ -59,6 +59,7 @@ func Defaults() []models.Recipe {
 			Surface: features.SurfaceItem,
 			Budget:  budget,
 			Sources: []models.SourceSpec{
+				{Name: "linked", Source: "linked", Limit: 50}, // of content and bundles; other items link to nothing
 				{Name: "related", Source: "related", Model: ModelItems, Limit: 100},
 				{Name: "alike", Source: "related", Model: ModelContent, Limit: 50},
 			},

@@ -30,7 +30,7 @@ func fullItem(n int) features.Item {
 		Category: []string{"Home", "Kitchen", "Mugs"}, Brand: "Acme", Seller: "shop", Group: "g1", Markets: []string{"DE", "GB"},
 		Prices: money, ListPrices: money, Costs: money, Stock: map[string]int32{"": 0, "DE": 7},
 		Tags: []string{"blue", "gift"}, Attributes: map[string]string{"colour": "blue", "size": ""}, Images: []string{"https://example.org/a.png"}, Links: []string{"item/0"},
-		SaleStart: at, SaleEnd: at.Add(time.Hour), MinAge: 18, Days: 3, Rating: 4.5, ReturnRate: .125, Hidden: true, Sponsor: "acme", Created: at, Updated: at.Add(time.Microsecond),
+		SaleStart: at, SaleEnd: at.Add(time.Hour), MinAge: 18, Days: 3, Rating: 4.5, ReturnRate: .125, Sales: 1 << 40, Hidden: true, Sponsor: "acme", Created: at, Updated: at.Add(time.Microsecond),
 	}
 }
 
@@ -96,6 +96,9 @@ func TestGoldenReleases(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := goldenDraft()
+		if format == 1 {
+			want.Items[1].Sales = 0 // a column that came later
+		}
 		if r.Manifest.Format != format || !reflect.DeepEqual(r.Items, want.Items) || !reflect.DeepEqual(r.Metrics, want.Metrics) || !reflect.DeepEqual(r.Recipes[0].Sources, want.Recipes[0].Sources) {
 			t.Errorf("format %d: got %+v %+v %+v, want what was published", format, r.Items, r.Metrics, r.Recipes)
 		}

@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	attunev1 "github.com/attune-rec/attune/proto/attune/v1"
 
@@ -123,14 +126,25 @@ func TestMergeChangesTheNamedFieldsOnly(t *testing.T) {
 }
 
 func TestItemsSurviveConversion(t *testing.T) {
+	filled := 0
 	in := &attunev1.Item{
-		Id: "85123A", Kind: "product", Title: "Holder", Language: "en", Category: []string{"Home", "Light"}, Brand: "b",
-		Variants: map[string]*attunev1.ItemText{"de": {Title: "Halter"}},
-		Prices:   map[string]*attunev1.Money{"": {Currency: "GBP", Micros: 2550000}},
-		Stock:    map[string]int32{"DE": 3}, Tags: []string{"t"}, Attributes: map[string]string{"colour": "white"},
-		MinAge: 18, DeliveryDays: 2, Rating: 4.5, Hidden: true, Sponsor: "s", Links: []string{"x"},
+		Id: "85123A", Kind: "product", Title: "Holder", Description: "holds", Language: "en", Category: []string{"Home", "Light"}, Brand: "b",
+		Seller: "acme", Group: "g", Markets: []string{"DE"}, Images: []string{"https://example.org/a.png"},
+		Variants:   map[string]*attunev1.ItemText{"de": {Title: "Halter", Description: "haelt"}},
+		Prices:     map[string]*attunev1.Money{"": {Currency: "GBP", Micros: 2550000}},
+		ListPrices: map[string]*attunev1.Money{"DE": {Currency: "EUR", Micros: 3550000}},
+		Costs:      map[string]*attunev1.Money{"": {Currency: "GBP", Micros: 550000}},
+		Stock:      map[string]int32{"DE": 3}, Tags: []string{"t"}, Attributes: map[string]string{"colour": "white"},
+		SaleStart: timestamppb.New(time.Unix(1, 0)), SaleEnd: timestamppb.New(time.Unix(2, 0)),
+		MinAge: 18, DeliveryDays: 2, Rating: 4.5, ReturnRate: .125, Sales: 1 << 40, Hidden: true, Sponsor: "s", Links: []string{"x"},
+		CreateTime: timestamppb.New(time.Unix(3, 0)), UpdateTime: timestamppb.New(time.Unix(4, 0)),
+	}
+	in.ProtoReflect().Range(func(protoreflect.FieldDescriptor, protoreflect.Value) bool { filled++; return true })
+	if want := in.ProtoReflect().Descriptor().Fields().Len(); filled != want {
+		t.Fatalf("got %d fields filled of %d: fill what is new", filled, want)
 	}
 	it := itemFromProto(in)
+	it.Created, it.Updated = in.GetCreateTime().AsTime(), in.GetUpdateTime().AsTime() // set by the server
 	if got := itemToProto(&it); !proto.Equal(got, in) {
 		t.Fatalf("got %v, want %v", got, in)
 	}

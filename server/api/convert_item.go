@@ -21,7 +21,7 @@ func itemFromProto(it *attunev1.Item) features.Item {
 		Prices: pricesFromProto(it.GetPrices()), ListPrices: pricesFromProto(it.GetListPrices()), Costs: pricesFromProto(it.GetCosts()),
 		Stock: it.GetStock(), Tags: it.GetTags(), Attributes: it.GetAttributes(), Images: it.GetImages(), Links: it.GetLinks(),
 		SaleStart: TimeOf(it.GetSaleStart()), SaleEnd: TimeOf(it.GetSaleEnd()),
-		MinAge: it.GetMinAge(), Days: it.GetDeliveryDays(), Rating: float32(it.GetRating()), ReturnRate: float32(it.GetReturnRate()),
+		MinAge: it.GetMinAge(), Days: it.GetDeliveryDays(), Rating: float32(it.GetRating()), ReturnRate: float32(it.GetReturnRate()), Sales: it.GetSales(),
 		Hidden: it.GetHidden(), Sponsor: it.GetSponsor(),
 	}
 	if v := it.GetVariants(); len(v) > 0 {
@@ -40,7 +40,7 @@ func itemToProto(it *features.Item) *attunev1.Item {
 		Prices: pricesToProto(it.Prices), ListPrices: pricesToProto(it.ListPrices), Costs: pricesToProto(it.Costs),
 		Stock: it.Stock, Tags: it.Tags, Attributes: it.Attributes, Images: it.Images, Links: it.Links,
 		SaleStart: timeToProto(it.SaleStart), SaleEnd: timeToProto(it.SaleEnd),
-		MinAge: it.MinAge, DeliveryDays: it.Days, Rating: float64(it.Rating), ReturnRate: float64(it.ReturnRate),
+		MinAge: it.MinAge, DeliveryDays: it.Days, Rating: float64(it.Rating), ReturnRate: float64(it.ReturnRate), Sales: it.Sales,
 		Hidden: it.Hidden, Sponsor: it.Sponsor, CreateTime: timeToProto(it.Created), UpdateTime: timeToProto(it.Updated),
 	}
 	if len(it.Variants) > 0 {

@@ -61,6 +61,11 @@ func (r *profileRoom) profile(f *live.Found, id string) *attunev1.Profile {
 			out.Scenes = append(out.Scenes, tag)
 		}
 	}
+	for _, a := range p.Audiences {
+		out.Audiences = append(out.Audiences, &attunev1.AudienceMembership{
+			Audience: a.Audience, Source: a.Source, Since: timeToProto(a.Since), ExpireTime: timeToProto(a.Expires),
+		})
+	}
 	return out
 }
 

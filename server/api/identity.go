@@ -21,9 +21,9 @@ func aliasOf(a *attunev1.Alias, names *features.Pseudonyms) features.UserKey {
 	case *attunev1.Alias_User:
 		return names.User(name.User)
 	case *attunev1.Alias_Device:
-		return names.User("device:" + name.Device)
+		return names.User(features.DeviceUser(name.Device))
 	case *attunev1.Alias_EmailSha256:
-		return names.User("email:" + strings.ToLower(name.EmailSha256))
+		return names.User(features.EmailUser(strings.ToLower(name.EmailSha256)))
 	}
 	return features.UserKey{}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -51,7 +52,7 @@ func (s *Segments) UpsertSegment(ctx context.Context, r *attunev1.UpsertSegmentR
 
 // ownName refuses the names that the server gives.
 func ownName(name string) error {
-	for _, prefix := range []string{"cluster:", "rfm:"} {
+	for _, prefix := range []string{"cluster:", "rfm:", profile.StagePrefix} {
 		if strings.HasPrefix(name, prefix) {
 			return fieldErrorf("name", "names that begin with %s are given by the server: choose another", prefix)
 		}
@@ -259,7 +260,11 @@ func (s *Segments) StreamMembers(r *attunev1.StreamMembersRequest, stream attune
 	if err != nil {
 		return Status(err)
 	}
-	if !strings.HasPrefix(r.GetName(), "rfm:") {
+	stage, staged := strings.CutPrefix(r.GetName(), profile.StagePrefix)
+	switch {
+	case staged && !slices.Contains(profile.Stages(), stage):
+		return Status(fieldErrorf("name", "%q is no stage of the lifecycle: expected one of %s", stage, strings.Join(profile.Stages(), ", ")))
+	case !staged && !strings.HasPrefix(r.GetName(), "rfm:"):
 		if _, err := s.Keeper.Segment(ctx, shop, r.GetName()); err != nil {
 			return Status(err)
 		}

@@ -218,7 +218,7 @@ func (s *Server) serving(yes bool) {
 	}
 	for _, service := range []string{
 		"attune.v1.EventService", "attune.v1.CatalogService", "attune.v1.UserService", "attune.v1.ReleaseService", "attune.v1.PrivacyService", "attune.v1.RiskService",
-		"attune.v1.ProfileService", "attune.v1.SegmentService",
+		"attune.v1.ProfileService", "attune.v1.SegmentService", "attune.v1.AudienceService",
 	} {
 		s.health.SetServingStatus(service, healthpb.HealthCheckResponse_SERVING)
 	}

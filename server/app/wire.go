@@ -325,7 +325,10 @@ func (s *Server) services() (rpc.Services, error) {
 		},
 		Profiles: &api.Profiles{Keeper: profiles, Users: s.store, Names: names, Tokens: tokens},
 		Segments: &api.Segments{Keeper: profiles, Users: s.store, Names: names, Tokens: tokens},
-		Health:   s.health,
+		Audiences: &api.Audiences{
+			Store: s.store, Validate: validate, Tokens: tokens, Changed: profiles.Listed,
+		},
+		Health: s.health,
 	}, nil
 }
 

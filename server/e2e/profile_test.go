@@ -156,6 +156,18 @@ func TestSegments(t *testing.T) {
 	if int64(lines) != now.GetNow().GetSizes()["buyers"] {
 		t.Errorf("REST streamed %d members, want %d", lines, now.GetNow().GetSizes()["buyers"])
 	}
+	stages := int64(0)
+	for _, stage := range []string{"new", "active", "loyal", "at_risk", "lost"} {
+		stages += now.GetNow().GetSizes()["lifecycle:"+stage]
+	}
+	if stages != now.GetNow().GetShoppers() || stages == 0 {
+		t.Errorf("got %d shoppers in stages of the lifecycle, want all %d", stages, now.GetNow().GetShoppers())
+	}
+	staged, err := segments.StreamMembers(ctx, &attunev1.StreamMembersRequest{Name: "lifecycle:sleepy"})
+	must(t, err)
+	if _, err := staged.Recv(); status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "at_risk") {
+		t.Errorf("got %v, want the stages there are", err)
+	}
 	if _, err := segments.TrainSegment(ctx, &attunev1.TrainSegmentRequest{Name: "like", Users: []string{"x"}}); status.Code(err) != codes.InvalidArgument {
 		t.Errorf("got %v, want InvalidArgument for one example", err)
 	}

@@ -93,6 +93,24 @@ func TestRulesHoldForTheNextAnswer(t *testing.T) {
 	}
 }
 
+// A rule is for the members of a segment alone, as soon as the segment is there.
+func TestRulesAreForSegments(t *testing.T) {
+	c := ready(t)
+	ctx := context.Background()
+	_, err := attunev1.NewSegmentServiceClient(c.conn).UpsertSegment(ctx, &attunev1.UpsertSegmentRequest{Segment: &attunev1.Segment{Name: "buyers", Rule: "profile.orders > 0"}})
+	must(t, err)
+	member := &attunev1.RecommendRequest{User: somebody(1), Limit: 8}
+	plain := idsOf(c.ask(t, member).GetItems())
+	last := plain[len(plain)-1]
+	pin := pinTo("theirs", "item.id == '"+last+"'", 1, false)
+	pin.When = "'buyers' in profile.segments"
+	c.put(t, &attunev1.RuleSet{Id: "target", Surface: "home", Rules: []*attunev1.Rule{pin}})
+	soon(t, "the rule to hold for a member", func() bool { return idsOf(c.ask(t, member).GetItems())[0] == last })
+	if got := idsOf(c.ask(t, &attunev1.RecommendRequest{User: "nobody known", Limit: 8}).GetItems()); got[0] == last {
+		t.Errorf("got %v for who is no member, want %s not before the others", got, last)
+	}
+}
+
 func TestRuleSetsAreKept(t *testing.T) {
 	c := ready(t)
 	ctx := context.Background()

@@ -77,6 +77,7 @@ func New(ctx context.Context, conn grpc.ClientConnInterface, o Options) (http.Ha
 		attunev1.RegisterRiskServiceHandlerClient(ctx, mux, attunev1.NewRiskServiceClient(conn)),
 		attunev1.RegisterProfileServiceHandlerClient(ctx, mux, attunev1.NewProfileServiceClient(conn)),
 		attunev1.RegisterSegmentServiceHandlerClient(ctx, mux, attunev1.NewSegmentServiceClient(conn)),
+		attunev1.RegisterAudienceServiceHandlerClient(ctx, mux, attunev1.NewAudienceServiceClient(conn)),
 		// The last is asked first: items/{item}:similar before items/{id}.
 		attunev1.RegisterRecommendationServiceHandlerClient(ctx, mux, attunev1.NewRecommendationServiceClient(conn)),
 	); err != nil {

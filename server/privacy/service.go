@@ -138,6 +138,8 @@ type export struct {
 	Refused []exportRefused   `json:"refused"`
 	Risk    []exportFlag      `json:"risk"`
 	Linked  []exportLink      `json:"linked"`
+
+	Audiences []features.Membership `json:"audiences"` // partners' lists
 }
 
 type exportFlag struct {
@@ -237,6 +239,7 @@ func exportOf(id string, p *store.Person) *export {
 			Kind: string(f.Kind), Score: f.Score, Reasons: strings.Join(why, "; "), State: string(f.State), First: f.First, Last: f.Last, Events: f.Events, Note: f.Note,
 		})
 	}
+	x.Audiences = p.Audiences
 	for _, k := range p.Aliases {
 		x.Linked = append(x.Linked, exportLink{k.String()})
 	}

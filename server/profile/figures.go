@@ -77,19 +77,19 @@ func (k *Keeper) List(ctx context.Context, id features.ShopID, after features.Us
 	return list, nil, nil
 }
 
-// Members calls f with the members of a segment who agreed to all of need, by
-// key. Membership is that of the moment each is looked at.
+// Members calls f with the members of a segment, a cell of the grid or a stage
+// of the lifecycle who agreed to all of need, by key. Membership is that of the moment each is looked at.
 func (k *Keeper) Members(ctx context.Context, id features.ShopID, name string, need features.Purposes, f func(Found) error) error {
 	return k.shop(id).each(ctx, func(found Found) error {
-		if !found.Consent.Has(need) || !slices.Contains(found.Profile.Segments, name) {
+		if !found.Consent.Has(need) || !slices.Contains(profile.Groups(found.Profile), name) {
 			return nil
 		}
 		return f(found)
 	})
 }
 
-// Count is the sizes of segments and how they overlap, among shoppers who
-// agreed to analytics.
+// Count is the sizes of segments, cells and stages of the lifecycle and how they
+// overlap, among shoppers who agreed to analytics.
 func (k *Keeper) Count(ctx context.Context, id features.ShopID) (profile.Census, error) {
 	return k.shop(id).count(ctx)
 }
@@ -98,7 +98,7 @@ func (s *shop) count(ctx context.Context) (profile.Census, error) {
 	var members [][]string
 	err := s.each(ctx, func(f Found) error {
 		if f.Consent.Has(features.Analytics) {
-			members = append(members, f.Profile.Segments)
+			members = append(members, profile.Groups(f.Profile))
 		}
 		return nil
 	})

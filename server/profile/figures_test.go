@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -78,14 +79,27 @@ func TestSegmentsLiveAndDurable(t *testing.T) {
 		if c.Shoppers != 200 || c.Sizes["big"] != 50 || members != 50 {
 			t.Errorf("got %d shoppers, %d in big and %d streamed: want 200, 50, 50", c.Shoppers, c.Sizes["big"], members)
 		}
-		sum := 0
+		clustered, staged := 0, 0
 		for name, n := range c.Sizes {
-			if len(name) > 8 && name[:8] == "cluster:" {
-				sum += n
+			if strings.HasPrefix(name, "cluster:") {
+				clustered += n
+			}
+			if strings.HasPrefix(name, profile.StagePrefix) {
+				staged += n
+				size := 0
+				must(t, k.Members(ctx, shopID, name, features.Marketing, func(f Found) error {
+					if size++; profile.StageName(f.Profile.Lifecycle) != name {
+						t.Errorf("got somebody who is %s in %s", f.Profile.Lifecycle, name)
+					}
+					return nil
+				}))
+				if size != n {
+					t.Errorf("%s: got %d streamed of %d", name, size, n)
+				}
 			}
 		}
-		if sum != 200 {
-			t.Errorf("got %d shoppers in clusters, want each in one", sum)
+		if clustered != 200 || staged != 200 {
+			t.Errorf("got %d shoppers in clusters and %d in stages, want each in one", clustered, staged)
 		}
 	}
 	check(k)

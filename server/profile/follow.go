@@ -31,6 +31,9 @@ func (s *shop) follow() {
 	if markets, err := s.k.o.Store.MarketConsents(ctx, s.id); err == nil {
 		s.uniform.Store(len(markets) == 0)
 	}
+	if lists, err := s.k.o.Store.AnyAudience(ctx, s.id); lists || err != nil {
+		s.listing.Add(1) // in doubt they are asked for
+	}
 	s.open(ctx)
 	older := s.seq.Load() // what was sold up to there is looked for once the profiles follow the log
 	if older > 0 {

@@ -48,6 +48,8 @@ type Store interface {
 	Touched(ctx context.Context, shop features.ShopID, since time.Time) ([]features.UserKey, error)
 	Changes(ctx context.Context, shop features.ShopID, from int64, f func(store.Change) error) (int64, error)
 	MarketConsents(ctx context.Context, shop features.ShopID) (map[string]features.Purposes, error)
+	Memberships(ctx context.Context, shop features.ShopID, keys []features.UserKey) ([]features.Membership, error)
+	AnyAudience(ctx context.Context, shop features.ShopID) (bool, error)
 	Suspects(ctx context.Context, shop features.ShopID, since time.Time) ([]features.UserKey, error)
 }
 

@@ -44,8 +44,9 @@ type shop struct {
 	segments atomic.Pointer[profile.Segments]
 	deciding sync.Mutex // segments are read and changed
 
-	uniform atomic.Bool // no market has a default consent of its own
-	recount atomic.Bool // other events are in quarantine since the goods were measured
+	listing atomic.Int64 // grows with every change of partners' lists; 0: there are none
+	uniform atomic.Bool  // no market has a default consent of its own
+	recount atomic.Bool  // other events are in quarantine since the goods were measured
 
 	begun  bool // of the follower: it has read the log once
 	mu     sync.Mutex
@@ -71,6 +72,9 @@ type entry struct {
 	market  string // that consent was looked up for
 	state   profile.State
 
+	lists  []features.Membership // of partners that the shopper is on
+	listed int64                 // the shop's listing that lists were read at; 0: they were not
+
 	made *made // nil: not made since the state changed
 }
 
@@ -86,12 +90,13 @@ type made struct {
 type madeFrom struct {
 	ref      *profile.Reference
 	segments *profile.Segments
+	listing  int64
 	at       time.Time
 }
 
 // holds reports whether a profile made so is as one made now.
 func (f *madeFrom) holds(now madeFrom) bool {
-	return f.ref == now.ref && f.segments == now.segments && now.at.Sub(f.at) <= freshEnough && !now.at.Before(f.at)
+	return f.ref == now.ref && f.segments == now.segments && f.listing == now.listing && now.at.Sub(f.at) <= freshEnough && !now.at.Before(f.at)
 }
 
 func newShop(k *Keeper, id features.ShopID) *shop {
@@ -119,7 +124,7 @@ func (s *shop) stale(key features.UserKey) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	had := e.agreed
-	e.loaded, e.agreed, e.state, e.made = false, false, profile.State{}, nil
+	e.loaded, e.agreed, e.state, e.made, e.lists, e.listed = false, false, profile.State{}, nil, nil, 0
 	return had
 }
 
@@ -193,7 +198,7 @@ func (s *shop) peek(ctx context.Context, key features.UserKey) (Found, error) {
 func (s *shop) ready(key features.UserKey, e *entry) (Found, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.has() {
+	if !e.has() || e.listed != s.listing.Load() {
 		return Found{}, false
 	}
 	s.hits.Inc()
@@ -204,15 +209,15 @@ func (s *shop) ready(key features.UserKey, e *entry) (Found, bool) {
 func (s *shop) glance(key features.UserKey, e *entry, room *features.Profile) (Found, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.has() {
+	if !e.has() || e.listed != s.listing.Load() {
 		return Found{}, false
 	}
 	s.hits.Inc()
-	from := madeFrom{s.ref.Load(), s.segments.Load(), s.k.o.Clock()}
+	from := s.from(e)
 	if e.made != nil && e.made.from.holds(from) {
 		room = e.made.profile
 	} else {
-		from.make(&e.state, room)
+		from.make(e, room)
 	}
 	return Found{Key: key, Consent: e.consent, Profile: room, Seq: e.state.Seq()}, true
 }
@@ -232,15 +237,18 @@ func (s *shop) read(ctx context.Context, key features.UserKey, e *entry, keep bo
 	if !e.has() {
 		return Found{Key: key, Consent: e.consent}, nil
 	}
+	if err := s.list(ctx, key, e); err != nil {
+		return Found{}, fmt.Errorf("read profile: %w", err)
+	}
 	return s.conclude(key, e, keep), nil
 }
 
 // conclude is the profile of an entry with a state; its lock is held.
 func (s *shop) conclude(key features.UserKey, e *entry, keep bool) Found {
 	m := e.made
-	if from := (madeFrom{s.ref.Load(), s.segments.Load(), s.k.o.Clock()}); m == nil || !m.from.holds(from) {
+	if from := s.from(e); m == nil || !m.from.holds(from) {
 		m = &made{new(features.Profile), from}
-		from.make(&e.state, m.profile)
+		from.make(e, m.profile)
 		if keep {
 			e.made = m
 		}
@@ -248,9 +256,15 @@ func (s *shop) conclude(key features.UserKey, e *entry, keep bool) Found {
 	return Found{Key: key, Consent: e.consent, Profile: m.profile, Seq: e.state.Seq()}
 }
 
+// from is what a profile of e is made with now.
+func (s *shop) from(e *entry) madeFrom {
+	return madeFrom{s.ref.Load(), s.segments.Load(), e.listed, s.k.o.Clock()}
+}
+
 // make concludes into p.
-func (f *madeFrom) make(state *profile.State, p *features.Profile) {
-	state.ProfileInto(p, f.ref, f.at)
+func (f *madeFrom) make(e *entry, p *features.Profile) {
+	e.state.ProfileInto(p, f.ref, f.at)
+	p.Audiences = e.on(f.at)
 	if f.segments != nil {
 		p.Segments = f.segments.Of(p, f.at)
 	}

@@ -45,6 +45,13 @@ func (e *encoder) profile(p *attunev1.Profile) {
 		e.varint(3, uint64(s.GetFollows())) // #nosec G115 -- likewise
 	}
 	e.tags(24, p.GetStyles())
+	for _, a := range p.GetAudiences() {
+		e.open(25, sizeOfAudience(a))
+		e.text(1, a.GetAudience())
+		e.text(2, a.GetSource())
+		e.time(3, a.GetSince())
+		e.time(4, a.GetExpireTime())
+	}
 }
 
 func (e *encoder) time(field byte, t *timestamppb.Timestamp) {
@@ -95,7 +102,14 @@ func sizeOfProfile(p *attunev1.Profile) int {
 	for _, s := range p.GetSegments() {
 		n += sizeOfPart(19, len(s))
 	}
+	for _, a := range p.GetAudiences() {
+		n += sizeOfPart(25, sizeOfAudience(a))
+	}
 	return n
+}
+
+func sizeOfAudience(a *attunev1.AudienceMembership) int {
+	return sizeOfText(1, a.GetAudience()) + sizeOfText(2, a.GetSource()) + sizeOfMoment(3, a.GetSince()) + sizeOfMoment(4, a.GetExpireTime())
 }
 
 func sizeOfSocial(s *attunev1.Social) int {

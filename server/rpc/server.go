@@ -42,10 +42,11 @@ type Services struct {
 	Users          attunev1.UserServiceServer
 	Releases       attunev1.ReleaseServiceServer
 	Rules          attunev1.RuleServiceServer
-	Privacy        attunev1.PrivacyServiceServer // nil: not offered
-	Profiles       attunev1.ProfileServiceServer // nil: not offered
-	Segments       attunev1.SegmentServiceServer // nil: not offered
-	Risk           attunev1.RiskServiceServer    // nil: not offered
+	Privacy        attunev1.PrivacyServiceServer  // nil: not offered
+	Profiles       attunev1.ProfileServiceServer  // nil: not offered
+	Segments       attunev1.SegmentServiceServer  // nil: not offered
+	Audiences      attunev1.AudienceServiceServer // nil: not offered
+	Risk           attunev1.RiskServiceServer     // nil: not offered
 	Health         *health.Server
 }
 
@@ -166,6 +167,9 @@ func (s Services) register(r grpc.ServiceRegistrar) {
 	if s.Segments != nil {
 		attunev1.RegisterSegmentServiceServer(r, s.Segments)
 	}
+	if s.Audiences != nil {
+		attunev1.RegisterAudienceServiceServer(r, s.Audiences)
+	}
 }
 
 // NewValidator returns a validator of every message of the API, compiled
@@ -189,6 +193,7 @@ func NewValidator() (protovalidate.Validator, error) {
 		&attunev1.UpsertSegmentRequest{}, &attunev1.TrainSegmentRequest{}, &attunev1.DiscoverSegmentsRequest{}, &attunev1.GetSegmentRequest{},
 		&attunev1.ListSegmentsRequest{}, &attunev1.DeleteSegmentRequest{}, &attunev1.GetGridRequest{}, &attunev1.CountSegmentsRequest{},
 		&attunev1.StreamMembersRequest{},
+		&attunev1.ImportAudienceRequest{}, &attunev1.AudienceMember{}, &attunev1.GetAudienceRequest{}, &attunev1.ListAudiencesRequest{}, &attunev1.DeleteAudienceRequest{},
 	))
 	if err != nil {
 		return nil, fmt.Errorf("validator: %w", err)

@@ -68,12 +68,20 @@ func (c *recordFlags) run(env *Env, columns string, fields []string, read func(i
 		return err
 	}
 	var report ingest.RecordReport
-	err = importInto(env, c.File, c.Encoding, c.Data, func(src ingest.Source, s *store.Store) (err error) {
-		bar := env.Progress("import " + src.Name())
-		defer bar.Done()
-		o.Progress = func(p ingest.Progress) { bar.Step(int(p.Done), int(p.Total), "") }
+	return c.read(env, &report, func(src ingest.Source, s *store.Store, p func(ingest.Progress)) (err error) {
+		o.Progress = p
 		report, err = read(src, s, o)
 		return err
+	})
+}
+
+// read calls f with the source and the store, shows how far it is, and writes
+// the report out that it filled in.
+func (c *recordFlags) read(env *Env, report interface{ Text() string }, f func(ingest.Source, *store.Store, func(ingest.Progress)) error) error {
+	err := importInto(env, c.File, c.Encoding, c.Data, func(src ingest.Source, s *store.Store) error {
+		bar := env.Progress("import " + src.Name())
+		defer bar.Done()
+		return f(src, s, func(p ingest.Progress) { bar.Step(int(p.Done), int(p.Total), "") })
 	})
 	if errors.Is(err, context.Canceled) {
 		return fmt.Errorf("%w: run it again to complete it", err)

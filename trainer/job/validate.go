@@ -21,6 +21,7 @@ type Validate struct {
 	Columns map[string]string `help:"Columns of events: user=CustomerID,item=StockCode,..." mapsep:"," placeholder:"KEY=NAME"`
 	Missing []string          `help:"Users that mean nobody, in events." placeholder:"NAME"`
 	Import  string            `help:"Check as 'trainer import events' with these columns would, and store nothing: user=CustomerID,item=StockCode,... or the name of a mapping: online-retail." placeholder:"FIELD=COLUMN,..."`
+	As      string            `help:"What the files given with --import are tables of: ${enum}. Of users, items and an audience the columns are those of 'trainer import'." enum:"events,users,items,audience" default:"events"`
 	Dir     string            `name:"data" help:"Check the log of a shop in this data directory, beside a running server." type:"existingdir" placeholder:"DIR"`
 	Shop    string            `help:"The shop." default:"default"`
 	Show    int               `help:"Problems of a file, or of a rule, to print; all are counted." default:"10"`

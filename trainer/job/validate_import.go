@@ -39,10 +39,11 @@ func remedy(rule string) string {
 
 // tried is what an import would do.
 type tried struct {
-	File    string         `json:"file"`
-	Report  *ingest.Report `json:"report,omitempty"`
-	Refused int64          `json:"refused"`
-	Shown   []string       `json:"shown,omitempty"`
+	File    string               `json:"file"`
+	Report  *ingest.Report       `json:"report,omitempty"`
+	Table   *ingest.RecordReport `json:"table,omitempty"` // of users, items or an audience
+	Refused int64                `json:"refused"`
+	Shown   []string             `json:"shown,omitempty"`
 	more    map[string]int64
 	show    int
 }
@@ -50,6 +51,9 @@ type tried struct {
 // importing reads the files as 'trainer import events' would and stores nothing.
 // Rows that it would set aside are problems.
 func (v *Validate) importing(env *Env) ([]tried, error) {
+	if v.As != "events" {
+		return v.tables(env)
+	}
 	mapping, err := ingest.ParseColumns(v.Import)
 	if err != nil {
 		return nil, fmt.Errorf("--import: %w", err)
@@ -93,6 +97,11 @@ func (t *tried) Write(b []byte) (int, error) {
 func (t *tried) text(w io.Writer) {
 	for _, line := range t.Shown {
 		fmt.Fprintln(w, line)
+	}
+	if t.Table != nil {
+		t.Table.Examples = nil // they are among those shown
+		fmt.Fprint(w, t.Table.Text())
+		return
 	}
 	tellImport(w, t.Report)
 }
@@ -202,6 +211,8 @@ func (v *Validate) checkEvents() error {
 	switch {
 	case v.Dir != "" && (len(v.Files) > 0 || v.Import != ""):
 		return errors.New("--data checks the log of a shop: give no files beside it")
+	case v.As != "events" && v.Import == "":
+		return fmt.Errorf("--as %s: say with --import which column fills which field", v.As)
 	case v.Dir == "" && len(v.Files) == 0:
 		return errors.New("nothing to check: give files, or --data DIR for the log of a shop")
 	}

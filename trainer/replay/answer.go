@@ -16,9 +16,10 @@ import (
 type outcome struct {
 	asked      bool // it has something to be found
 	cold       bool // nothing was known of the shopper
-	bought     int  // items that were to be found
-	missing    int  // of them, those that the subject does not know
-	fresh      int  // of them, those not bought before
+	stage      string
+	bought     int // items that were to be found
+	missing    int // of them, those that the subject does not know
+	fresh      int // of them, those not bought before
 	hits       []bool
 	hitsFresh  []bool
 	answer     []answered
@@ -126,7 +127,10 @@ func (w *worker) play(ctx context.Context, shop features.ShopID, v *visit, k kno
 	if r == nil {
 		return nil
 	}
-	out.asked, out.cold = true, len(r.Shopper.Recent) == 0
+	out.asked, out.cold, out.stage = true, len(r.Shopper.Recent) == 0, noStage
+	if p := r.Shopper.Profile; p != nil && p.Lifecycle != "" {
+		out.stage = p.Lifecycle
+	}
 	before := map[features.Row]bool{}
 	for i := range r.Shopper.Recent {
 		if r.Shopper.Recent[i].Type == features.Purchase {

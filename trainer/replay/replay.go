@@ -110,6 +110,7 @@ func Run(ctx context.Context, log Store, shop features.ShopID, s Subject, o Opti
 		return nil, err
 	}
 	r := p.report(&o)
+	r.Stages = p.stages()
 	if r.Fairness, err = p.fair(ctx, &o); err != nil {
 		return nil, err
 	}

@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/attune-rec/attune/features"
 	"github.com/attune-rec/attune/features/catalog"
 	"github.com/attune-rec/attune/models"
+	"github.com/attune-rec/attune/models/eval"
 )
 
 // memory is a log; key 9 is a session that turned out to be shopper 1, and
@@ -239,5 +242,31 @@ func TestDifferenceIsPaired(t *testing.T) {
 	b, _, _ := run(t, log[:2], subject(t, features.SurfaceHome, 40, nil))
 	if _, err := Difference(a, b, "ndcg@10", 1, 1); err == nil {
 		t.Error("reports of different sessions were compared")
+	}
+}
+
+// Answers are told by the stage that shoppers were in as they came, and a
+// shopper counts once in each.
+func TestStagesOfTheLifecycle(t *testing.T) {
+	log := slices.Concat(
+		buy(1, "a", day(2), 2), buy(1, "b", day(11), 3), buy(1, "c", day(13), 30), // new and right, active and wrong
+		buy(2, "d", day(12), 35),                                                                           // unknown and wrong
+		buy(4, "e", day(3), 2), buy(4, "f", day(11), 3), buy(4, "g", day(12), 4), buy(4, "h", day(14), 30), // new and right, active and half right
+	)
+	slices.SortStableFunc(log, func(a, b features.Event) int { return a.Time.Compare(b.Time) })
+	report, _, _ := run(t, log, subject(t, features.SurfaceHome, 40, nil))
+	rate := eval.Metric{Name: eval.HitRate, K: limit}.String()
+	var got []string
+	for _, s := range report.Stages {
+		got = append(got, fmt.Sprintf("%s %s %d %.2f", s.By, s.Value, s.Cases, s.Metrics[rate]))
+	}
+	if want := []string{"lifecycle new 2 1.00", "lifecycle active 3 0.25", "lifecycle unknown 1 0.00"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	for _, write := range []func(io.Writer) error{report.WriteText, report.WriteHTML} {
+		var b strings.Builder
+		if err := write(&b); err != nil || !strings.Contains(b.String(), "active") || !strings.Contains(b.String(), "0.2500") {
+			t.Errorf("got %v and %s", err, b.String())
+		}
 	}
 }

@@ -40,6 +40,7 @@ type Report struct {
 	Sources    map[string]float64    `json:"sources"`                    // shares of the items
 	Degraded   float64               `json:"degraded"`                   // share of the answers
 	Causes     map[string]int        `json:"degraded_by,omitempty"`
+	Stages     []eval.Segment        `json:"segments,omitempty"` // by the lifecycle's stages, of All
 	Fairness   []*eval.Fairness      `json:"fairness,omitempty"` // by the groups asked for
 	Seconds    float64               `json:"seconds"`
 	series     map[string][]float64  // by metric, of New, then shopper
@@ -244,6 +245,9 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	fmt.Fprintf(t, "bought and unknown to the release\t%.2f %%\ndegraded answers\t%.2f %%\t%s\n", 100*r.Missing, 100*r.Degraded, causes(r.Causes))
 	_ = t.Flush()
+	if err := writeStages(&b, r.Stages); err != nil {
+		return err
+	}
 	for _, f := range r.Fairness {
 		if err := f.WriteText(&b); err != nil {
 			return err

@@ -37,6 +37,9 @@ func shelf(t testing.TB, perm []int) *catalog.Snapshot {
 		if i%2 == 1 {
 			it.Category = []string{"Fashion", "Scarves"}
 		}
+		if i%3 == 0 {
+			it.Links = []string{"item-22", fmt.Sprintf("item-%d", (i+7)%shelfItems), fmt.Sprintf("item-%d", (i+5)%shelfItems)}
+		}
 		switch i {
 		case 20:
 			it.Markets = []string{"DE"}

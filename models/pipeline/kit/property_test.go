@@ -26,7 +26,7 @@ import (
 var modelOf = map[string]string{
 	"factors": pipeline.ModelFactors, "interest": pipeline.ModelContent, "similar": pipeline.ModelItems,
 	"related": pipeline.ModelItems, "bought": pipeline.ModelItems, "users": pipeline.ModelFactors, "popular": pipeline.ModelPopular,
-	"new": "", "recent": "", "again": "", "favourites": pipeline.ModelPopular, "next": pipeline.ModelItems,
+	"new": "", "linked": "", "recent": "", "again": "", "favourites": pipeline.ModelPopular, "next": pipeline.ModelItems,
 	"trending": "", "segment": "", // charts of everything
 }
 
@@ -91,7 +91,7 @@ func TestNothingUnfilteredLeaves(t *testing.T) {
 	r.Shopper.Hidden = features.BitmapOf(64, 0, 1, 8, 19)
 	r.Shopper.Profile = &features.Profile{Lifecycle: "loyal"}
 	r.Market, r.Locale, r.Limit = "DE", "en", shelfItems
-	r.Item, r.Cart, r.Exclude = 14, []features.Row{12, 3}, []features.Row{10, 9}
+	r.Item, r.Cart, r.Exclude = 15, []features.Row{12, 3}, []features.Row{10, 9}
 	left := 0
 	for _, name := range source.Names() {
 		for _, f := range append(filter.Names(), "") {

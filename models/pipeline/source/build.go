@@ -19,6 +19,7 @@ func makers() map[string]maker {
 		"interest":   newInterest,   // the same, with the categories it rests on as reasons
 		"similar":    newSimilar,    // beside the newest items of the history
 		"related":    newRelated,    // beside the page's item
+		"linked":     newLinked,     // what the page's item shows or holds
 		"bought":     newBought,     // beside the items of the cart
 		"users":      newScored,     // what shoppers alike did: a model that scores every item
 		"popular":    newPopular,    // most wanted in the market

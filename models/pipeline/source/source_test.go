@@ -186,6 +186,28 @@ func TestRecentIsWhatWasLookedAtAndNotBought(t *testing.T) {
 	want(t, rows)
 }
 
+// What an article shows is proposed on its page, in its order, each once and as
+// far as it may be shown.
+func TestLinkedIsWhatThePageShows(t *testing.T) {
+	cat, err := catalog.Of([]features.Item{
+		{ID: "article", Kind: features.Article, Links: []string{"c", "gone", "a", "article", "c", "b"}}, {ID: "a"}, {ID: "b"}, {ID: "c"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := page(cat)
+	_, rows := ask(t, models.SourceSpec{Source: "linked"}, pipeline.Env{}, r, 5)
+	want(t, rows)
+	r.Item = 0
+	_, rows = ask(t, models.SourceSpec{Source: "linked"}, pipeline.Env{}, r, 5)
+	want(t, rows, 3, 1, 2)
+	_, rows = ask(t, models.SourceSpec{Source: "linked"}, pipeline.Env{}, r, 2)
+	want(t, rows, 3, 1)
+	r.Item = 1
+	_, rows = ask(t, models.SourceSpec{Source: "linked"}, pipeline.Env{}, r, 5)
+	want(t, rows)
+}
+
 func TestAgainPrefersWhatIsDue(t *testing.T) {
 	cat, env := stand(t, "due", "soon", "once", "viewed")
 	r := page(cat,

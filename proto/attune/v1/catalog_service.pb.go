@@ -86,7 +86,10 @@ type Item struct {
 	// When it was first stored. Set by the server.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,28,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it was last changed. Set by the server.
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,29,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,29,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// Pieces sold as the shop counts them, also where Attune does not see it; 0
+	// means not given.
+	Sales         int64 `protobuf:"varint,30,opt,name=sales,proto3" json:"sales,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -322,6 +325,13 @@ func (x *Item) GetUpdateTime() *timestamppb.Timestamp {
 		return x.UpdateTime
 	}
 	return nil
+}
+
+func (x *Item) GetSales() int64 {
+	if x != nil {
+		return x.Sales
+	}
+	return 0
 }
 
 // What an item says in one language.
@@ -1082,7 +1092,7 @@ var File_attune_v1_catalog_service_proto protoreflect.FileDescriptor
 
 const file_attune_v1_catalog_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1fattune/v1/catalog_service.proto\x12\tattune.v1\x1a\x16attune/v1/policy.proto\x1a&attune/v1/recommendation_service.proto\x1a\x15attune/v1/types.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd0\x0e\n" +
+	"\x1fattune/v1/catalog_service.proto\x12\tattune.v1\x1a\x16attune/v1/policy.proto\x1a&attune/v1/recommendation_service.proto\x1a\x15attune/v1/types.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xef\x0e\n" +
 	"\x04Item\x12\x1a\n" +
 	"\x02id\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x02id\x12M\n" +
@@ -1122,7 +1132,8 @@ const file_attune_v1_catalog_service_proto_rawDesc = "" +
 	"\vcreate_time\x18\x1c \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\x1d \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\x1aP\n" +
+	"updateTime\x12\x1d\n" +
+	"\x05sales\x18\x1e \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x05sales\x1aP\n" +
 	"\rVariantsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12)\n" +
 	"\x05value\x18\x02 \x01(\v2\x13.attune.v1.ItemTextR\x05value:\x028\x01\x1aK\n" +

@@ -75,7 +75,9 @@ type Profile struct {
 	// What the shopper does among others; absent when nothing.
 	Social *Social `protobuf:"bytes,23,opt,name=social,proto3" json:"social,omitempty"`
 	// What the shopper's life has more of than others': style:Garden.
-	Styles        []*ProfileTag `protobuf:"bytes,24,rep,name=styles,proto3" json:"styles,omitempty"`
+	Styles []*ProfileTag `protobuf:"bytes,24,rep,name=styles,proto3" json:"styles,omitempty"`
+	// Partners' lists that the shopper is on, with consent to marketing.
+	Audiences     []*AudienceMembership `protobuf:"bytes,25,rep,name=audiences,proto3" json:"audiences,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -278,6 +280,86 @@ func (x *Profile) GetStyles() []*ProfileTag {
 	return nil
 }
 
+func (x *Profile) GetAudiences() []*AudienceMembership {
+	if x != nil {
+		return x.Audiences
+	}
+	return nil
+}
+
+// A partner's list that a shopper is on, and how that is known.
+type AudienceMembership struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The list.
+	Audience string `protobuf:"bytes,1,opt,name=audience,proto3" json:"audience,omitempty"`
+	// Who brought it.
+	Source string `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	// When the shopper was first on it.
+	Since *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
+	// From when on they are no member any more; absent means never.
+	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AudienceMembership) Reset() {
+	*x = AudienceMembership{}
+	mi := &file_attune_v1_profile_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AudienceMembership) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AudienceMembership) ProtoMessage() {}
+
+func (x *AudienceMembership) ProtoReflect() protoreflect.Message {
+	mi := &file_attune_v1_profile_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AudienceMembership.ProtoReflect.Descriptor instead.
+func (*AudienceMembership) Descriptor() ([]byte, []int) {
+	return file_attune_v1_profile_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *AudienceMembership) GetAudience() string {
+	if x != nil {
+		return x.Audience
+	}
+	return ""
+}
+
+func (x *AudienceMembership) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *AudienceMembership) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *AudienceMembership) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
 // What a shopper does among others, in times.
 type Social struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -293,7 +375,7 @@ type Social struct {
 
 func (x *Social) Reset() {
 	*x = Social{}
-	mi := &file_attune_v1_profile_service_proto_msgTypes[1]
+	mi := &file_attune_v1_profile_service_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -305,7 +387,7 @@ func (x *Social) String() string {
 func (*Social) ProtoMessage() {}
 
 func (x *Social) ProtoReflect() protoreflect.Message {
-	mi := &file_attune_v1_profile_service_proto_msgTypes[1]
+	mi := &file_attune_v1_profile_service_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -318,7 +400,7 @@ func (x *Social) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Social.ProtoReflect.Descriptor instead.
 func (*Social) Descriptor() ([]byte, []int) {
-	return file_attune_v1_profile_service_proto_rawDescGZIP(), []int{1}
+	return file_attune_v1_profile_service_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Social) GetShares() int64 {
@@ -355,7 +437,7 @@ type Interest struct {
 
 func (x *Interest) Reset() {
 	*x = Interest{}
-	mi := &file_attune_v1_profile_service_proto_msgTypes[2]
+	mi := &file_attune_v1_profile_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -367,7 +449,7 @@ func (x *Interest) String() string {
 func (*Interest) ProtoMessage() {}
 
 func (x *Interest) ProtoReflect() protoreflect.Message {
-	mi := &file_attune_v1_profile_service_proto_msgTypes[2]
+	mi := &file_attune_v1_profile_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -380,7 +462,7 @@ func (x *Interest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Interest.ProtoReflect.Descriptor instead.
 func (*Interest) Descriptor() ([]byte, []int) {
-	return file_attune_v1_profile_service_proto_rawDescGZIP(), []int{2}
+	return file_attune_v1_profile_service_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Interest) GetName() string {
@@ -414,7 +496,7 @@ type ProfileTag struct {
 
 func (x *ProfileTag) Reset() {
 	*x = ProfileTag{}
-	mi := &file_attune_v1_profile_service_proto_msgTypes[3]
+	mi := &file_attune_v1_profile_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -426,7 +508,7 @@ func (x *ProfileTag) String() string {
 func (*ProfileTag) ProtoMessage() {}
 
 func (x *ProfileTag) ProtoReflect() protoreflect.Message {
-	mi := &file_attune_v1_profile_service_proto_msgTypes[3]
+	mi := &file_attune_v1_profile_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -439,7 +521,7 @@ func (x *ProfileTag) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProfileTag.ProtoReflect.Descriptor instead.
 func (*ProfileTag) Descriptor() ([]byte, []int) {
-	return file_attune_v1_profile_service_proto_rawDescGZIP(), []int{3}
+	return file_attune_v1_profile_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ProfileTag) GetName() string {
@@ -483,7 +565,7 @@ type GetProfileRequest struct {
 
 func (x *GetProfileRequest) Reset() {
 	*x = GetProfileRequest{}
-	mi := &file_attune_v1_profile_service_proto_msgTypes[4]
+	mi := &file_attune_v1_profile_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -495,7 +577,7 @@ func (x *GetProfileRequest) String() string {
 func (*GetProfileRequest) ProtoMessage() {}
 
 func (x *GetProfileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_attune_v1_profile_service_proto_msgTypes[4]
+	mi := &file_attune_v1_profile_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -508,7 +590,7 @@ func (x *GetProfileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProfileRequest.ProtoReflect.Descriptor instead.
 func (*GetProfileRequest) Descriptor() ([]byte, []int) {
-	return file_attune_v1_profile_service_proto_rawDescGZIP(), []int{4}
+	return file_attune_v1_profile_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetProfileRequest) GetShop() string {
@@ -538,7 +620,7 @@ type BatchGetProfilesRequest struct {
 
 func (x *BatchGetProfilesRequest) Reset() {
 	*x = BatchGetProfilesRequest{}
-	mi := &file_attune_v1_profile_service_proto_msgTypes[5]
+	mi := &file_attune_v1_profile_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -550,7 +632,7 @@ func (x *BatchGetProfilesRequest) String() string {
 func (*BatchGetProfilesRequest) ProtoMessage() {}
 
 func (x *BatchGetProfilesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_attune_v1_profile_service_proto_msgTypes[5]
+	mi := &file_attune_v1_profile_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -563,7 +645,7 @@ func (x *BatchGetProfilesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetProfilesRequest.ProtoReflect.Descriptor instead.
 func (*BatchGetProfilesRequest) Descriptor() ([]byte, []int) {
-	return file_attune_v1_profile_service_proto_rawDescGZIP(), []int{5}
+	return file_attune_v1_profile_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *BatchGetProfilesRequest) GetShop() string {
@@ -591,7 +673,7 @@ type BatchGetProfilesResponse struct {
 
 func (x *BatchGetProfilesResponse) Reset() {
 	*x = BatchGetProfilesResponse{}
-	mi := &file_attune_v1_profile_service_proto_msgTypes[6]
+	mi := &file_attune_v1_profile_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -603,7 +685,7 @@ func (x *BatchGetProfilesResponse) String() string {
 func (*BatchGetProfilesResponse) ProtoMessage() {}
 
 func (x *BatchGetProfilesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_attune_v1_profile_service_proto_msgTypes[6]
+	mi := &file_attune_v1_profile_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -616,7 +698,7 @@ func (x *BatchGetProfilesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetProfilesResponse.ProtoReflect.Descriptor instead.
 func (*BatchGetProfilesResponse) Descriptor() ([]byte, []int) {
-	return file_attune_v1_profile_service_proto_rawDescGZIP(), []int{6}
+	return file_attune_v1_profile_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *BatchGetProfilesResponse) GetProfiles() []*Profile {
@@ -644,7 +726,7 @@ type ListProfilesRequest struct {
 
 func (x *ListProfilesRequest) Reset() {
 	*x = ListProfilesRequest{}
-	mi := &file_attune_v1_profile_service_proto_msgTypes[7]
+	mi := &file_attune_v1_profile_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -656,7 +738,7 @@ func (x *ListProfilesRequest) String() string {
 func (*ListProfilesRequest) ProtoMessage() {}
 
 func (x *ListProfilesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_attune_v1_profile_service_proto_msgTypes[7]
+	mi := &file_attune_v1_profile_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -669,7 +751,7 @@ func (x *ListProfilesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProfilesRequest.ProtoReflect.Descriptor instead.
 func (*ListProfilesRequest) Descriptor() ([]byte, []int) {
-	return file_attune_v1_profile_service_proto_rawDescGZIP(), []int{7}
+	return file_attune_v1_profile_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListProfilesRequest) GetShop() string {
@@ -713,7 +795,7 @@ type ListProfilesResponse struct {
 
 func (x *ListProfilesResponse) Reset() {
 	*x = ListProfilesResponse{}
-	mi := &file_attune_v1_profile_service_proto_msgTypes[8]
+	mi := &file_attune_v1_profile_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -725,7 +807,7 @@ func (x *ListProfilesResponse) String() string {
 func (*ListProfilesResponse) ProtoMessage() {}
 
 func (x *ListProfilesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_attune_v1_profile_service_proto_msgTypes[8]
+	mi := &file_attune_v1_profile_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -738,7 +820,7 @@ func (x *ListProfilesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProfilesResponse.ProtoReflect.Descriptor instead.
 func (*ListProfilesResponse) Descriptor() ([]byte, []int) {
-	return file_attune_v1_profile_service_proto_rawDescGZIP(), []int{8}
+	return file_attune_v1_profile_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListProfilesResponse) GetProfiles() []*Profile {
@@ -759,7 +841,7 @@ var File_attune_v1_profile_service_proto protoreflect.FileDescriptor
 
 const file_attune_v1_profile_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1fattune/v1/profile_service.proto\x12\tattune.v1\x1a\x16attune/v1/policy.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd5\x06\n" +
+	"\x1fattune/v1/profile_service.proto\x12\tattune.v1\x1a\x16attune/v1/policy.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x92\a\n" +
 	"\aProfile\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\tR\x04user\x12\x16\n" +
@@ -788,7 +870,14 @@ const file_attune_v1_profile_service_proto_rawDesc = "" +
 	"\achannel\x18\x15 \x01(\tR\achannel\x12+\n" +
 	"\x11price_sensitivity\x18\x16 \x01(\x01R\x10priceSensitivity\x12)\n" +
 	"\x06social\x18\x17 \x01(\v2\x11.attune.v1.SocialR\x06social\x12-\n" +
-	"\x06styles\x18\x18 \x03(\v2\x15.attune.v1.ProfileTagR\x06styles\"R\n" +
+	"\x06styles\x18\x18 \x03(\v2\x15.attune.v1.ProfileTagR\x06styles\x12;\n" +
+	"\taudiences\x18\x19 \x03(\v2\x1d.attune.v1.AudienceMembershipR\taudiences\"\xb7\x01\n" +
+	"\x12AudienceMembership\x12\x1a\n" +
+	"\baudience\x18\x01 \x01(\tR\baudience\x12\x16\n" +
+	"\x06source\x18\x02 \x01(\tR\x06source\x120\n" +
+	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12;\n" +
+	"\vexpire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\"R\n" +
 	"\x06Social\x12\x16\n" +
 	"\x06shares\x18\x01 \x01(\x03R\x06shares\x12\x16\n" +
 	"\x06voices\x18\x02 \x01(\x03R\x06voices\x12\x18\n" +
@@ -847,43 +936,47 @@ func file_attune_v1_profile_service_proto_rawDescGZIP() []byte {
 	return file_attune_v1_profile_service_proto_rawDescData
 }
 
-var file_attune_v1_profile_service_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_attune_v1_profile_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_attune_v1_profile_service_proto_goTypes = []any{
 	(*Profile)(nil),                  // 0: attune.v1.Profile
-	(*Social)(nil),                   // 1: attune.v1.Social
-	(*Interest)(nil),                 // 2: attune.v1.Interest
-	(*ProfileTag)(nil),               // 3: attune.v1.ProfileTag
-	(*GetProfileRequest)(nil),        // 4: attune.v1.GetProfileRequest
-	(*BatchGetProfilesRequest)(nil),  // 5: attune.v1.BatchGetProfilesRequest
-	(*BatchGetProfilesResponse)(nil), // 6: attune.v1.BatchGetProfilesResponse
-	(*ListProfilesRequest)(nil),      // 7: attune.v1.ListProfilesRequest
-	(*ListProfilesResponse)(nil),     // 8: attune.v1.ListProfilesResponse
-	(*timestamppb.Timestamp)(nil),    // 9: google.protobuf.Timestamp
+	(*AudienceMembership)(nil),       // 1: attune.v1.AudienceMembership
+	(*Social)(nil),                   // 2: attune.v1.Social
+	(*Interest)(nil),                 // 3: attune.v1.Interest
+	(*ProfileTag)(nil),               // 4: attune.v1.ProfileTag
+	(*GetProfileRequest)(nil),        // 5: attune.v1.GetProfileRequest
+	(*BatchGetProfilesRequest)(nil),  // 6: attune.v1.BatchGetProfilesRequest
+	(*BatchGetProfilesResponse)(nil), // 7: attune.v1.BatchGetProfilesResponse
+	(*ListProfilesRequest)(nil),      // 8: attune.v1.ListProfilesRequest
+	(*ListProfilesResponse)(nil),     // 9: attune.v1.ListProfilesResponse
+	(*timestamppb.Timestamp)(nil),    // 10: google.protobuf.Timestamp
 }
 var file_attune_v1_profile_service_proto_depIdxs = []int32{
-	9,  // 0: attune.v1.Profile.first:type_name -> google.protobuf.Timestamp
-	9,  // 1: attune.v1.Profile.last:type_name -> google.protobuf.Timestamp
-	2,  // 2: attune.v1.Profile.categories:type_name -> attune.v1.Interest
-	2,  // 3: attune.v1.Profile.brands:type_name -> attune.v1.Interest
-	2,  // 4: attune.v1.Profile.words:type_name -> attune.v1.Interest
-	3,  // 5: attune.v1.Profile.motives:type_name -> attune.v1.ProfileTag
-	3,  // 6: attune.v1.Profile.scenes:type_name -> attune.v1.ProfileTag
-	1,  // 7: attune.v1.Profile.social:type_name -> attune.v1.Social
-	3,  // 8: attune.v1.Profile.styles:type_name -> attune.v1.ProfileTag
-	9,  // 9: attune.v1.ProfileTag.since:type_name -> google.protobuf.Timestamp
-	0,  // 10: attune.v1.BatchGetProfilesResponse.profiles:type_name -> attune.v1.Profile
-	0,  // 11: attune.v1.ListProfilesResponse.profiles:type_name -> attune.v1.Profile
-	4,  // 12: attune.v1.ProfileService.GetProfile:input_type -> attune.v1.GetProfileRequest
-	5,  // 13: attune.v1.ProfileService.BatchGetProfiles:input_type -> attune.v1.BatchGetProfilesRequest
-	7,  // 14: attune.v1.ProfileService.ListProfiles:input_type -> attune.v1.ListProfilesRequest
-	0,  // 15: attune.v1.ProfileService.GetProfile:output_type -> attune.v1.Profile
-	6,  // 16: attune.v1.ProfileService.BatchGetProfiles:output_type -> attune.v1.BatchGetProfilesResponse
-	8,  // 17: attune.v1.ProfileService.ListProfiles:output_type -> attune.v1.ListProfilesResponse
-	15, // [15:18] is the sub-list for method output_type
-	12, // [12:15] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	10, // 0: attune.v1.Profile.first:type_name -> google.protobuf.Timestamp
+	10, // 1: attune.v1.Profile.last:type_name -> google.protobuf.Timestamp
+	3,  // 2: attune.v1.Profile.categories:type_name -> attune.v1.Interest
+	3,  // 3: attune.v1.Profile.brands:type_name -> attune.v1.Interest
+	3,  // 4: attune.v1.Profile.words:type_name -> attune.v1.Interest
+	4,  // 5: attune.v1.Profile.motives:type_name -> attune.v1.ProfileTag
+	4,  // 6: attune.v1.Profile.scenes:type_name -> attune.v1.ProfileTag
+	2,  // 7: attune.v1.Profile.social:type_name -> attune.v1.Social
+	4,  // 8: attune.v1.Profile.styles:type_name -> attune.v1.ProfileTag
+	1,  // 9: attune.v1.Profile.audiences:type_name -> attune.v1.AudienceMembership
+	10, // 10: attune.v1.AudienceMembership.since:type_name -> google.protobuf.Timestamp
+	10, // 11: attune.v1.AudienceMembership.expire_time:type_name -> google.protobuf.Timestamp
+	10, // 12: attune.v1.ProfileTag.since:type_name -> google.protobuf.Timestamp
+	0,  // 13: attune.v1.BatchGetProfilesResponse.profiles:type_name -> attune.v1.Profile
+	0,  // 14: attune.v1.ListProfilesResponse.profiles:type_name -> attune.v1.Profile
+	5,  // 15: attune.v1.ProfileService.GetProfile:input_type -> attune.v1.GetProfileRequest
+	6,  // 16: attune.v1.ProfileService.BatchGetProfiles:input_type -> attune.v1.BatchGetProfilesRequest
+	8,  // 17: attune.v1.ProfileService.ListProfiles:input_type -> attune.v1.ListProfilesRequest
+	0,  // 18: attune.v1.ProfileService.GetProfile:output_type -> attune.v1.Profile
+	7,  // 19: attune.v1.ProfileService.BatchGetProfiles:output_type -> attune.v1.BatchGetProfilesResponse
+	9,  // 20: attune.v1.ProfileService.ListProfiles:output_type -> attune.v1.ListProfilesResponse
+	18, // [18:21] is the sub-list for method output_type
+	15, // [15:18] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_attune_v1_profile_service_proto_init() }
@@ -898,7 +991,7 @@ func file_attune_v1_profile_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_attune_v1_profile_service_proto_rawDesc), len(file_attune_v1_profile_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1203,9 +1203,10 @@ type Census struct {
 	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
 	// Shoppers who were asked.
 	Shoppers int64 `protobuf:"varint,2,opt,name=shoppers,proto3" json:"shoppers,omitempty"`
-	// Members by segment.
+	// Members by segment, by cell of the grid (rfm:545) and by stage of the
+	// lifecycle (lifecycle:at_risk).
 	Sizes map[string]int64 `protobuf:"bytes,3,rep,name=sizes,proto3" json:"sizes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
-	// How segments overlap, the largest first; at most 1,000.
+	// How segments and stages overlap, the largest first; at most 1,000.
 	Overlaps      []*Overlap `protobuf:"bytes,4,rep,name=overlaps,proto3" json:"overlaps,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1347,7 +1348,8 @@ type StreamMembersRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The shop.
 	Shop string `protobuf:"bytes,1,opt,name=shop,proto3" json:"shop,omitempty"`
-	// The segment.
+	// The segment; or a cell of the grid, rfm:545, or a stage of the lifecycle:
+	// lifecycle:new, active, loyal, at_risk or lost.
 	Name          string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
