@@ -18,7 +18,7 @@ const (
 
 // Check reports a file of size bytes that does not end as a Parquet file, or
 // whose footer would begin before the file does, or does not decode, or claims
-// more than it has.
+// more than it has, or columns that are not those of its schema.
 func Check(in io.ReaderAt, size int64) error {
 	var b [tail]byte
 	if size < tail+int64(len(magic)) {

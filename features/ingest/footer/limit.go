@@ -104,7 +104,12 @@ func (l *limited) ReadMap() (thrift.Map, error) {
 // parts decodes a footer of n bytes at an offset, within the limits.
 func parts(in io.ReaderAt, at, n int64) error {
 	l := newLimited(io.NewSectionReader(in, at, n), bufio.NewReaderSize(nil, window))
-	if err := thrift.NewDecoder(l).Decode(new(format.FileMetaData)); err != nil {
+	var m format.FileMetaData
+	err := thrift.NewDecoder(l).Decode(&m)
+	if err == nil {
+		err = columns(&m)
+	}
+	if err != nil {
 		return fmt.Errorf("footer: %w", err)
 	}
 	return nil

@@ -24,7 +24,8 @@ const (
 // Pages reports pages that claim more than they can have: more packed bytes than
 // their column has left, unpacked more than is let in, or less than they come
 // to. A reader makes room for what a page claims before it looks at it, and for
-// whatever it comes to, so that some hundred bytes could take gigabytes. It reads
+// whatever it comes to, so that some hundred bytes could take gigabytes. A column
+// whose pages do not have the values that it claims is reported too. It reads
 // the headers of the pages and of what is packed in them, not what they hold.
 func Pages(in io.ReaderAt, size int64, m *format.FileMetaData) error {
 	for g := range m.RowGroups {
@@ -48,6 +49,7 @@ func pages(in io.ReaderAt, size int64, c *format.ColumnMetaData) error {
 	}
 	end := at + c.TotalCompressedSize
 	buffered, packedIn := bufio.NewReaderSize(nil, window), bufio.NewReaderSize(nil, packedWindow)
+	var held int64
 	for at < end {
 		l := newLimited(io.NewSectionReader(in, at, end-at), buffered)
 		header := new(format.PageHeader)
@@ -75,6 +77,10 @@ func pages(in io.ReaderAt, size int64, c *format.ColumnMetaData) error {
 			}
 		}
 		at += packed
+		held += int64(header.DataPageHeader.V.NumValues) + int64(header.DataPageHeaderV2.V.NumValues)
+	}
+	if held != c.NumValues {
+		return fmt.Errorf("claims %d values, its pages %d", c.NumValues, held)
 	}
 	return nil
 }
