@@ -27,9 +27,10 @@ const AttrUncutPrice = "uncut_price"
 // on.
 const minPrices = 5
 
-// priceDigits is to how many digits prices are told apart in what is usual: at
-// most 900 of them between a price and ten times as much, however long the file.
-const priceDigits = 3
+// threeDigits is the least number of more than three digits, to which prices are
+// told apart in what is usual: there are at most 900 of them between a price and
+// ten times as much, however long the file.
+const threeDigits = 1000
 
 // offer is an item in a currency.
 type offer struct{ item, currency string }
@@ -58,10 +59,10 @@ func (c costs) add(r *Record) {
 	all[i].lines++
 }
 
-// roundDigits is n to priceDigits digits, not below 1.
+// roundDigits is n to three digits, not below 1.
 func roundDigits(n int64) int64 {
 	step := int64(1)
-	for n/step >= 1000 {
+	for n/step >= threeDigits {
 		step *= 10
 	}
 	return int64(math.Round(float64(n)/float64(step))) * step
@@ -71,7 +72,7 @@ func roundDigits(n int64) int64 {
 type priceLimits struct{ low, usual, high int64 }
 
 // limits are exp(median ± spread · max(1.4826 · MAD, leastScale)) of the
-// logarithms, to priceDigits digits, of each offer with enough lines. The floor of the scale leaves a
+// logarithms, to three digits, of each offer with enough lines. The floor of the scale leaves a
 // factor of 20, so that where all lines but one cost the same, a discount is no
 // outlier. What lies beyond moves neither median nor MAD when it is cut to a
 // limit, so that measuring again finds the same.
