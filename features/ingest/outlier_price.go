@@ -59,7 +59,7 @@ func (c costs) add(r *Record) {
 	all[i].lines++
 }
 
-// roundDigits is n to three digits, not below 1.
+// roundDigits is n, not below 0, to three digits.
 func roundDigits(n int64) int64 {
 	step := int64(1)
 	for n/step >= threeDigits {
@@ -72,9 +72,9 @@ func roundDigits(n int64) int64 {
 type priceLimits struct{ low, usual, high int64 }
 
 // limits are exp(median ± spread · max(1.4826 · MAD, leastScale)) of the
-// logarithms, to three digits, of each offer with enough lines. The floor of the scale leaves a
-// factor of 20, so that where all lines but one cost the same, a discount is no
-// outlier. What lies beyond moves neither median nor MAD when it is cut to a
+// logarithms, to three digits, of each offer with enough lines. The floor of the
+// scale leaves a factor of 20, so that where all lines but one cost the same, a
+// discount is no outlier. What lies beyond moves neither median nor MAD when it is cut to a
 // limit, so that measuring again finds the same.
 func (c costs) limits() map[offer]priceLimits {
 	all := map[offer]priceLimits{}
