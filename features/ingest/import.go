@@ -32,6 +32,7 @@ type Options struct {
 	Rules       []Rule           // run after those of the package; made anew for every import
 	Sidecar     io.Writer        // takes the refused rows as JSON lines in place of the dead letters
 	Quarantine  []string         // kinds of flagged shoppers, Bot and Bulk, whose rows are refused and so kept out of training
+	Prices      string           // what is done about prices far from the usual: NotePrices, CutPrices or RefusePrices; "": NotePrices
 	NoItems     bool             // leave the catalogue alone
 	ItemMarkets bool             // an item is sold only in the markets the rows name
 	Clock       func() time.Time // nil: time.Now
@@ -66,32 +67,39 @@ func Import(ctx context.Context, src Source, sink Sink, o Options) (Report, erro
 	if err := o.Mapping.Check(); err != nil {
 		return Report{}, err
 	}
-	limit, flagged, costs := &Limit{}, flags{}, newPriceLines(&o.Mapping)
-	measured, shoppers := quantities{}, buyers{}
-	first := &pass{src: src, o: &o, number: 1, limit: limit, flags: flagged, prices: costs, kept: func(rec *Record, _ *Row) error {
+	switch o.Prices {
+	case "", NotePrices, CutPrices, RefusePrices:
+	default:
+		return Report{}, fmt.Errorf("prices far from the usual: %q: expected %s, %s or %s", o.Prices, NotePrices, CutPrices, RefusePrices)
+	}
+	known := &learnt{flags: flags{}, lines: newPriceLines(&o.Mapping)}
+	measured, shoppers, asked := quantities{}, buyers{}, costs{}
+	first := &pass{src: src, o: &o, number: 1, known: known, kept: func(rec *Record, _ *Row) error {
 		measured.add(rec.Event.Quantity)
 		shoppers.add(rec)
+		asked.add(rec)
 		return nil
 	}}
 	if err := first.run(ctx); err != nil {
 		return Report{}, fmt.Errorf("import %s: %w", src.Name(), err)
 	}
-	*limit = measured.limit()
-	costs.learnt()
+	known.limit = measured.limit()
+	known.prices = asked.limits()
+	known.lines.learnt()
 	found := shoppers.flagged()
-	flagged.set(found)
+	known.flags.set(found)
 	w, err := newStoring(ctx, src, sink, &o)
 	if err != nil {
 		return Report{}, fmt.Errorf("import %s: %w", src.Name(), err)
 	}
-	second := &pass{src: src, o: &o, number: 2, limit: limit, flags: flagged, prices: costs, kept: w.keep, refused: w.refuse}
+	second := &pass{src: src, o: &o, number: 2, known: known, kept: w.keep, refused: w.refuse}
 	if err := second.run(ctx); err != nil {
 		return second.report, fmt.Errorf("import %s: %w", src.Name(), err)
 	}
 	if err := w.finish(&second.report); err != nil {
 		return second.report, fmt.Errorf("import %s: %w", src.Name(), err)
 	}
-	second.report.Limit = limit.Quantity
+	second.report.Limit = known.limit.Quantity
 	for i := range found {
 		found[i].Subject = w.pseudonym(found[i].id)
 	}
@@ -99,14 +107,21 @@ func Import(ctx context.Context, src Source, sink Sink, o Options) (Report, erro
 	return second.report, nil
 }
 
+// learnt is what the first pass measured, for the rules of the second; in the
+// first it knows nothing yet.
+type learnt struct {
+	limit  Limit
+	prices map[offer]priceLimits
+	flags  flags
+	lines  *priceLines
+}
+
 // pass reads a source once and lets the rules judge each row.
 type pass struct {
 	src     Source
 	o       *Options
 	number  int
-	limit   *Limit
-	flags   flags
-	prices  *priceLines
+	known   *learnt
 	kept    func(*Record, *Row) error
 	refused func(d *decoder, row *Row, rec *Record, rule, reason string) error
 	report  Report
@@ -128,7 +143,7 @@ func (p *pass) read(ctx context.Context, in Reader) error {
 	if err := in.Bind(d.columns); err != nil {
 		return err
 	}
-	all := rules(&p.o.Mapping, p.o, p.limit, p.flags, p.prices)
+	all := rules(&p.o.Mapping, p.o, p.known)
 	p.report = Report{Source: p.src.Name(), Rules: make([]RuleReport, 1, len(all)+1)}
 	p.report.Rules[0] = RuleReport{Name: unreadable, Description: "rows that cannot be read as the columns say"}
 	for _, r := range all {

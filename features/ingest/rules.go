@@ -38,13 +38,13 @@ func (r *rule) Description() string                { return r.description }
 func (r *rule) Apply(rec *Record) (Effect, string) { return r.apply(rec) }
 
 // rules are the rules of one pass over a source, in order.
-func rules(m *Mapping, o *Options, limit *Limit, f flags, p *priceLines) []Rule {
+func rules(m *Mapping, o *Options, known *learnt) []Rule {
 	all := []Rule{
-		missingItem(), nonProduct(m), itemCase(m), absent(m, p), missingCustomer(), badPrice(m), badQuantity(), impossibleTime(o.Clock()),
+		missingItem(), nonProduct(m), itemCase(m), absent(m, known.lines), missingCustomer(), badPrice(m), badQuantity(), impossibleTime(o.Clock()),
 		duplicate(),
-		flaggedBuyer(Bot, "shoppers with far more acts on a day than the others are programs", f, o.Quarantine),
-		flaggedBuyer(Bulk, "shoppers whose orders are far larger than the others' do not buy for themselves", f, o.Quarantine),
-		newReturns(), outlier(limit),
+		flaggedBuyer(Bot, "shoppers with far more acts on a day than the others are programs", known.flags, o.Quarantine),
+		flaggedBuyer(Bulk, "shoppers whose orders are far larger than the others' do not buy for themselves", known.flags, o.Quarantine),
+		newReturns(), outlier(&known.limit), outlierPrice(known.prices, o.Prices),
 	}
 	return append(all, o.Rules...)
 }

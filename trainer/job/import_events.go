@@ -32,6 +32,7 @@ type ImportEvents struct {
 
 	Missing    map[string]string `mapsep:"," help:"What to do with rows that lack a field: drop them, fill:VALUE, or, for the price, interpolate it between the item's others: price=interpolate,market=fill:DE,channel=drop." placeholder:"FIELD=WHAT,..."`
 	Quarantine []string          `enum:"bot,bulk_buyer" help:"Set the rows of flagged shoppers aside, so that nothing is trained on them: bot, bulk_buyer." placeholder:"KIND,..."`
+	Prices     string            `enum:"note,cut,refuse" default:"note" help:"What to do about a price far from what the item usually costs, 20 times at the least: note it in the report, cut it to the limit, or refuse the row."`
 }
 
 // Validate implements kong's check.
@@ -100,7 +101,7 @@ func (c *ImportEvents) Run(env *Env) error {
 }
 
 func (c *ImportEvents) read(env *Env, src ingest.Source, s *store.Store, mapping ingest.Mapping) (_ ingest.Report, err error) {
-	o := ingest.Options{Shop: features.ShopID(c.Shop), Mapping: mapping, Quarantine: c.Quarantine, NoItems: c.NoItems, ItemMarkets: c.ItemMarkets}
+	o := ingest.Options{Shop: features.ShopID(c.Shop), Mapping: mapping, Quarantine: c.Quarantine, Prices: c.Prices, NoItems: c.NoItems, ItemMarkets: c.ItemMarkets}
 	if c.Refused != "" {
 		f, err := os.OpenFile(c.Refused, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 		if err != nil {
