@@ -61,7 +61,35 @@ func TestVectoriser(t *testing.T) {
 	if ids, _ := v.Vector([]string{"unheard of"}); len(ids) != 0 {
 		t.Errorf("an unknown term has ids %v", ids)
 	}
-	if _, err := NewVectoriser([]string{"a", "a"}, []float32{1, 1}); err == nil {
+	if _, err := NewVectoriser([]string{"a", "a"}, []float32{1, 1}, 0); err == nil {
 		t.Error("a term that is there twice was taken")
+	}
+}
+
+// TestBM25 compares with the formula worked out by hand; unknown terms do not
+// make a document longer, and what was kept of a vectoriser gives the same again.
+func TestBM25(t *testing.T) {
+	docs := [][]string{{"red", "mug"}, {"blue", "mug"}, {"red", "red", "red", "scarf", "mug"}, nil}
+	v := FitBM25(docs, 2, 0)
+	if want := []string{"mug", "red"}; !slices.Equal(v.Terms(), want) || v.Mean() != 7./4 {
+		t.Fatalf("got terms %q, %v in a document, want %q and 7/4", v.Terms(), v.Mean(), want)
+	}
+	weight := func(tf, length, df float64) float64 {
+		return tf * 2.2 / (tf + 1.2*(.25+.75*length/1.75)) * math.Log(1+(4-df+.5)/(df+.5))
+	}
+	mug, red := weight(1, 4, 3), weight(3, 4, 2)
+	norm := math.Sqrt(mug*mug + red*red)
+	again, err := NewVectoriser(v.Terms(), v.IDF(), v.Mean())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, v := range map[string]*Vectoriser{"fitted": v, "kept": again} {
+		ids, values := v.Vector(docs[2])
+		if !slices.Equal(ids, []int32{0, 1}) || math.Abs(float64(values[0])-mug/norm) > 1e-6 || math.Abs(float64(values[1])-red/norm) > 1e-6 {
+			t.Errorf("%s: got %v, %v, want %v and %v", name, ids, values, mug/norm, red/norm)
+		}
+	}
+	if _, err := NewVectoriser(nil, nil, math.NaN()); err == nil {
+		t.Error("a mean that is no number was taken")
 	}
 }

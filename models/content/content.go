@@ -1,6 +1,6 @@
 // Package content recommends by what items are: their words, category, brand,
-// attributes and price. An item's vector is its TF-IDF vector in the space of
-// latent semantic analysis (Deerwester et al. 1990), beside it, where there is
+// attributes and price. An item's vector is its TF-IDF or BM25 vector in the space
+// of latent semantic analysis (Deerwester et al. 1990), beside it, where there is
 // one, a vector that was made elsewhere; a shopper's is the weighted sum of the
 // vectors of the items met. A new item has a vector at once.
 //
@@ -28,16 +28,23 @@ const rounds = 4
 // Params are the kind's parameters.
 type Params struct {
 	taste.Options
-	Factors  int `json:"factors"`   // numbers of a vector
-	MinDocs  int `json:"min_docs"`  // a term must be in so many items
-	MaxTerms int `json:"max_terms"` // terms at most, the commonest
+	Factors   int    `json:"factors"`   // numbers of a vector
+	MinDocs   int    `json:"min_docs"`  // a term must be in so many items
+	MaxTerms  int    `json:"max_terms"` // terms at most, the commonest
+	Weighting string `json:"weighting"` // of an item's terms: TFIDF or BM25
 
 	Embeddings Embeddings `json:"embeddings"`
 }
 
+// The weightings of terms.
+const (
+	TFIDF = "tfidf"
+	BM25  = "bm25" // what is said often counts less, and each word of a long text
+)
+
 // Defaults are the parameters that are used where none are given.
 func Defaults() Params {
-	return Params{Options: taste.Options{Recency: 20}, Factors: 128, MinDocs: 2, MaxTerms: 50_000, Embeddings: Embeddings{Weight: .5}}
+	return Params{Options: taste.Options{Recency: 20}, Factors: 128, MinDocs: 2, MaxTerms: 50_000, Weighting: TFIDF, Embeddings: Embeddings{Weight: .5}}
 }
 
 // Kind is the entry of models/kind.
@@ -46,7 +53,7 @@ func Kind() models.Kind {
 		Name: KindName, Summary: "what items are: words, category, brand, attributes, price; new items at once", Defaults: Defaults(),
 		Fit: Fit, Open: Open,
 		Space: []models.Range{
-			{Param: "factors", Values: []any{64, 128, 256}},
+			{Param: "factors", Values: []any{64, 128, 256}}, {Param: "weighting", Values: []any{TFIDF, BM25}},
 			{Param: "recency", Values: []any{0., 5., 10., 20., 50.}},
 		},
 	}
@@ -61,6 +68,9 @@ func (p Params) validate() error {
 	}
 	if err := models.CheckRange("max_terms", float64(p.MaxTerms), 1, 1e7); err != nil {
 		return err
+	}
+	if p.Weighting != TFIDF && p.Weighting != BM25 {
+		return fmt.Errorf("%w: weighting is %q: expected %s or %s", models.ErrParams, p.Weighting, TFIDF, BM25)
 	}
 	return p.Embeddings.check()
 }
@@ -110,7 +120,7 @@ func Fit(ctx context.Context, in models.FitInput) (models.Model, error) {
 		return nil, fmt.Errorf("%w: content needs the items' catalogue, which this data set does not have", models.ErrParams)
 	}
 	space, vectors, err := FitSpace(ctx, in.Train.Catalog, in.Train.NumItems(), SpaceOptions{
-		Factors: p.Factors, MinDocs: p.MinDocs, MaxTerms: p.MaxTerms, Seed: in.Seed, Workers: in.Workers,
+		Factors: p.Factors, MinDocs: p.MinDocs, MaxTerms: p.MaxTerms, BM25: p.Weighting == BM25, Seed: in.Seed, Workers: in.Workers,
 	})
 	if err != nil {
 		return nil, err

@@ -21,6 +21,16 @@ func TestContent(t *testing.T) {
 	modeltest.Run(t, content.Kind(), modeltest.Options{SameContents: true})
 }
 
+// TestBM25 has a model whose terms BM25 weighs, saved and opened too, and
+// refuses a weighting that there is not.
+func TestBM25(t *testing.T) {
+	modeltest.Run(t, content.Kind(), modeltest.Options{SameContents: true, Params: `{"weighting": "bm25"}`})
+	_, err := content.Fit(context.Background(), models.FitInput{Train: modeltest.Board(10, nil), Params: json.RawMessage(`{"weighting": "bm24"}`)})
+	if !errors.Is(err, models.ErrParams) {
+		t.Fatalf("got %v, want ErrParams", err)
+	}
+}
+
 func TestSmooth(t *testing.T) {
 	modeltest.Run(t, content.SmoothKind(), modeltest.Options{Params: `{"max_share": 1, "alike": 3, "blend": 0.1}`})
 }

@@ -213,6 +213,7 @@ func apart(t Target, items []int, guess *linalg.Matrix, workers int) float64 {
 
 type savedMap struct {
 	Terms []string `json:"terms"`
+	Mean  float64  `json:"mean,omitempty"` // as in saved
 	Gain  float64  `json:"gain"`
 }
 
@@ -231,7 +232,7 @@ func (m *Map) Save(w models.Writer) error {
 			return err
 		}
 	}
-	return w.JSON("map", savedMap{Terms: m.space.words.Terms(), Gain: m.gain})
+	return w.JSON("map", savedMap{Terms: m.space.words.Terms(), Mean: m.space.words.Mean(), Gain: m.gain})
 }
 
 // OpenMap reads what Map.Save wrote, for vectors of dim numbers.
@@ -245,7 +246,7 @@ func OpenMap(r models.Reader, dim int) (*Map, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m.space.words, err = text.NewVectoriser(s.Terms, idf.Data); err != nil {
+	if m.space.words, err = text.NewVectoriser(s.Terms, idf.Data, s.Mean); err != nil {
 		return nil, err
 	}
 	if m.space.project, err = numbers(r, "map.project", len(s.Terms), -1); err != nil {

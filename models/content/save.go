@@ -16,12 +16,13 @@ var nan = float32(math.NaN())
 type saved struct {
 	Taste      taste.Options `json:"taste"`
 	Terms      []string      `json:"terms"`
+	Mean       float64       `json:"mean,omitempty"`       // terms of an item on average where BM25 weighs them
 	Embeddings int           `json:"embeddings,omitempty"` // last numbers of a vector that were made elsewhere
 }
 
 // Save implements models.Model.
 func (m *Model) Save(w models.Writer) error {
-	if err := w.JSON("content", saved{Taste: m.weigher.Options(), Terms: m.words.Terms(), Embeddings: m.Dim() - m.project.Cols}); err != nil {
+	if err := w.JSON("content", saved{Taste: m.weigher.Options(), Terms: m.words.Terms(), Mean: m.words.Mean(), Embeddings: m.Dim() - m.project.Cols}); err != nil {
 		return err
 	}
 	for _, t := range []struct {
@@ -54,7 +55,7 @@ func Open(r models.Reader) (models.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m.words, err = text.NewVectoriser(s.Terms, idf.Data); err != nil {
+	if m.words, err = text.NewVectoriser(s.Terms, idf.Data, s.Mean); err != nil {
 		return nil, err
 	}
 	if m.vectors, err = numbers(r, "vectors", -1, -1); err != nil {

@@ -20,9 +20,10 @@ type Space struct {
 
 // SpaceOptions bound a space.
 type SpaceOptions struct {
-	Factors  int // numbers of a vector at most
-	MinDocs  int // a term must be in so many items
-	MaxTerms int // terms at most, the commonest
+	Factors  int  // numbers of a vector at most
+	MinDocs  int  // a term must be in so many items
+	MaxTerms int  // terms at most, the commonest
+	BM25     bool // weighs terms; else TF-IDF does
 	Seed     uint64
 	Workers  int
 }
@@ -38,7 +39,11 @@ func FitSpace(ctx context.Context, catalog features.Catalog, n int, o SpaceOptio
 			docs[row] = Terms(it, nil)
 		}
 	}
-	s := &Space{words: text.Fit(docs, o.MinDocs, o.MaxTerms)}
+	weigh := text.Fit
+	if o.BM25 {
+		weigh = text.FitBM25
+	}
+	s := &Space{words: weigh(docs, o.MinDocs, o.MaxTerms)}
 	counts := linalg.CSR{Rows: n, Cols: len(s.words.Terms()), Ptr: make([]int64, 1, n+1), Val: []float32{}}
 	for _, doc := range docs {
 		ids, values := s.words.Vector(doc)
