@@ -17,7 +17,7 @@ demo: ## Train on the bundled shop, publish, serve on loopback, and show it
 
 .PHONY: test
 test: ## Run the tests
-	@$(GO) test -short ./...
+	@$(GO) test -short -timeout 30m ./...
 
 ##@ Work on it
 
@@ -47,7 +47,7 @@ arch: ## Imports go one way; never from the test cache
 
 .PHONY: race
 race: ## Short tests under the race detector, of the packages that share anything
-	@packages=$$(.ci/shared) && $(GO) test -short -race -vet=off $$packages
+	@packages=$$(.ci/shared) && $(GO) test -short -race -vet=off -timeout 40m $$packages
 
 .PHONY: measure-demo
 measure-demo: ## Write docs/measurements/demo.md anew, from the raw file

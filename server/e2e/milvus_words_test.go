@@ -86,7 +86,6 @@ func TestMilvusWords(t *testing.T) {
 	dir := stockWide(t)
 	version := publish(t, dir, 1, wide())
 	flags := inMilvus(address)
-	flags.Wait, flags.Search = time.Minute, time.Minute
 	command(t, &job.Promote{Releases: where(dir), Version: version, Cluster: job.Cluster{Milvus: flags}})
 	st := openStore(t, dir)
 	names, err := st.Pseudonyms(context.Background(), shop)
